@@ -1,0 +1,377 @@
+/** The nine codes of the public envelope. Clients branch on them; `reason` says more. */
+export type WireCode =
+  | "NOT_FOUND"
+  | "BAD_REQUEST"
+  | "INTERNAL_ERROR"
+  | "UNAUTHORIZED"
+  | "FORBIDDEN"
+  | "CONFLICT"
+  | "UNAVAILABLE"
+  | "TIMEOUT"
+  | "RESOURCE_LIMIT";
+
+/** Who has to act: the caller, this system's operator, or the provider underneath. */
+export type Fault = "caller" | "system" | "provider";
+
+export interface ErrorEntry {
+  readonly code: WireCode;
+  /** HTTP status. */
+  readonly status: number;
+  readonly fault: Fault;
+  /** The same request may succeed later without a change. */
+  readonly retryable: boolean;
+  readonly summary: string;
+  readonly remediation: string;
+}
+
+const entry = (
+  code: WireCode,
+  status: number,
+  fault: Fault,
+  retryable: boolean,
+  summary: string,
+  remediation: string,
+): ErrorEntry => ({ code, status, fault, retryable, summary, remediation });
+
+/** Every failure this system names. The key is the `reason` on the wire. */
+export const errorCatalogue = {
+  invalid_body: entry(
+    "BAD_REQUEST",
+    400,
+    "caller",
+    false,
+    "The request body is not the JSON this operation takes.",
+    "Send the JSON object that the operation's schema describes.",
+  ),
+  invalid_input: entry(
+    "BAD_REQUEST",
+    400,
+    "caller",
+    false,
+    "A value is outside what is allowed.",
+    "Correct the field that the message names.",
+  ),
+  path_required: entry(
+    "BAD_REQUEST",
+    400,
+    "caller",
+    false,
+    "No path was given.",
+    "Give an absolute path, or one relative to /workspace.",
+  ),
+  not_a_file: entry(
+    "BAD_REQUEST",
+    400,
+    "caller",
+    false,
+    "The path is not a regular file.",
+    "Read or write regular files; list directories with files/list.",
+  ),
+  not_a_directory: entry("BAD_REQUEST", 400, "caller", false, "The path is not a directory.", "Name a directory."),
+  directory_needs_recursive: entry(
+    "BAD_REQUEST",
+    400,
+    "caller",
+    false,
+    "A directory is deleted only with recursive=true.",
+    "Repeat the request with recursive=true.",
+  ),
+  payload_too_large: entry(
+    "RESOURCE_LIMIT",
+    413,
+    "caller",
+    false,
+    "The request is larger than the operation takes.",
+    "Send less, or use the raw file upload.",
+  ),
+  unauthenticated: entry(
+    "UNAUTHORIZED",
+    401,
+    "caller",
+    false,
+    "No valid credential came with the request.",
+    "Send the API key in the X-API-Key header.",
+  ),
+  admin_key_required: entry(
+    "FORBIDDEN",
+    403,
+    "caller",
+    false,
+    "The operation needs the admin key.",
+    "Send the admin key in the X-Admin-API-Key header.",
+  ),
+  permission_denied: entry(
+    "FORBIDDEN",
+    403,
+    "caller",
+    false,
+    "The caller's role doesn't have the permission.",
+    "Use a credential whose role has the permission.",
+  ),
+  foreign_origin: entry(
+    "FORBIDDEN",
+    403,
+    "caller",
+    false,
+    "A web page of another origin may not drive this server.",
+    "Configure credentials and list the origin in server.cors_allowed_origins.",
+  ),
+  policy_denied: entry(
+    "FORBIDDEN",
+    403,
+    "caller",
+    false,
+    "A policy forbids the value.",
+    "Ask the operator, or use a value that the policy permits.",
+  ),
+  file_permission_denied: entry(
+    "FORBIDDEN",
+    403,
+    "caller",
+    false,
+    "The sandbox's file system denied the access.",
+    "Check owner and mode of the path inside the sandbox.",
+  ),
+  misdirected_host: entry(
+    "BAD_REQUEST",
+    421,
+    "caller",
+    false,
+    "The Host header names another site.",
+    "Use the address that the server printed at start.",
+  ),
+  sandbox_not_found: entry(
+    "NOT_FOUND",
+    404,
+    "caller",
+    false,
+    "No such sandbox.",
+    "List sandboxes; it may have expired.",
+  ),
+  sandbox_destroyed: entry("NOT_FOUND", 404, "caller", false, "The sandbox has been destroyed.", "Spawn a new one."),
+  provider_not_found: entry("NOT_FOUND", 404, "caller", false, "No such provider.", "List providers."),
+  file_not_found: entry(
+    "NOT_FOUND",
+    404,
+    "caller",
+    false,
+    "No such path in the sandbox.",
+    "Check the path with files/list.",
+  ),
+  process_not_found: entry(
+    "NOT_FOUND",
+    404,
+    "caller",
+    false,
+    "No such process in the sandbox.",
+    "List processes; ended ones are kept for a while only.",
+  ),
+  template_not_found: entry("NOT_FOUND", 404, "caller", false, "No such template.", "List templates."),
+  quota_not_found: entry(
+    "NOT_FOUND",
+    404,
+    "caller",
+    false,
+    "The owner has no quota of its own.",
+    "Set one, or rely on the defaults.",
+  ),
+  image_not_found: entry(
+    "NOT_FOUND",
+    404,
+    "caller",
+    false,
+    "The image is not on this host and no registry has it.",
+    "Check the name, or bring it in with: stacyvm image import <name> <file>",
+  ),
+  route_not_found: entry("NOT_FOUND", 404, "caller", false, "No such route.", "See /openapi.json for the operations."),
+  already_exists: entry(
+    "CONFLICT",
+    409,
+    "caller",
+    false,
+    "Something of that name exists already.",
+    "Use another name, or change the existing one.",
+  ),
+  state_conflict: entry(
+    "CONFLICT",
+    409,
+    "caller",
+    true,
+    "The sandbox's state doesn't allow this now.",
+    "Get the sandbox and try again when its state allows it.",
+  ),
+  lease_lost: entry(
+    "CONFLICT",
+    409,
+    "system",
+    true,
+    "Another server holds the lease of the sandbox.",
+    "Try again; the holder answers.",
+  ),
+  exec_timeout: entry(
+    "TIMEOUT",
+    408,
+    "caller",
+    false,
+    "The command ran past its deadline and its whole process tree was ended.",
+    "Give a longer timeout, or start it as a process.",
+  ),
+  ttl_above_max: entry(
+    "RESOURCE_LIMIT",
+    429,
+    "caller",
+    false,
+    "The time to live is above the maximum.",
+    "Ask for less.",
+  ),
+  timeout_above_max: entry(
+    "RESOURCE_LIMIT",
+    429,
+    "caller",
+    false,
+    "The exec timeout is outside the limits.",
+    "Ask for less, or start a process.",
+  ),
+  sandboxes_exhausted: entry(
+    "RESOURCE_LIMIT",
+    429,
+    "caller",
+    true,
+    "The number of sandboxes is at its maximum.",
+    "Destroy one, or wait for one to expire.",
+  ),
+  owner_sandboxes_exhausted: entry(
+    "RESOURCE_LIMIT",
+    429,
+    "caller",
+    true,
+    "The owner's number of sandboxes is at its maximum.",
+    "Destroy one, or ask for a larger quota.",
+  ),
+  spawn_queue_full: entry(
+    "RESOURCE_LIMIT",
+    429,
+    "system",
+    true,
+    "Too many spawns are waiting for capacity.",
+    "Try again later.",
+  ),
+  spawn_queue_timeout: entry(
+    "RESOURCE_LIMIT",
+    429,
+    "system",
+    true,
+    "No capacity came free in time.",
+    "Try again later.",
+  ),
+  sandbox_limit: entry(
+    "RESOURCE_LIMIT",
+    429,
+    "caller",
+    true,
+    "A limit inside the sandbox was reached.",
+    "End processes or watches, or send less at once.",
+  ),
+  disk_full: entry(
+    "RESOURCE_LIMIT",
+    507,
+    "caller",
+    false,
+    "The sandbox's disk is full; the old content is intact.",
+    "Delete files, or spawn with a larger disk.",
+  ),
+  provider_unavailable: entry(
+    "UNAVAILABLE",
+    503,
+    "provider",
+    true,
+    "The provider can't serve now.",
+    "See /providers for what is missing on this host.",
+  ),
+  image_pull_failed: entry(
+    "UNAVAILABLE",
+    503,
+    "provider",
+    true,
+    "The image could not be pulled.",
+    "Check the registry, or bring the image in with: stacyvm image import <name> <file>",
+  ),
+  spawn_failed: entry(
+    "INTERNAL_ERROR",
+    500,
+    "provider",
+    true,
+    "The sandbox could not be started.",
+    "Quote the request id to the operator.",
+  ),
+  guest_unreachable: entry(
+    "UNAVAILABLE",
+    503,
+    "provider",
+    true,
+    "The sandbox's agent doesn't answer.",
+    "Get the sandbox; if its state is error, destroy it and spawn another.",
+  ),
+  guest_protocol: entry(
+    "INTERNAL_ERROR",
+    500,
+    "provider",
+    false,
+    "The sandbox's agent answered outside its contract.",
+    "Destroy the sandbox; quote the request id to the operator.",
+  ),
+  store_unavailable: entry(
+    "UNAVAILABLE",
+    503,
+    "system",
+    true,
+    "The database doesn't answer.",
+    "Try again; the operator should check the database.",
+  ),
+  shutting_down: entry("UNAVAILABLE", 503, "system", true, "The server is shutting down.", "Try again in a moment."),
+  not_supported: entry(
+    "BAD_REQUEST",
+    400,
+    "caller",
+    false,
+    "The provider doesn't offer this.",
+    "See the provider's capabilities.",
+  ),
+  internal: entry(
+    "INTERNAL_ERROR",
+    500,
+    "system",
+    false,
+    "The server failed.",
+    "Quote the request id to the operator.",
+  ),
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorReason = keyof typeof errorCatalogue;
+
+export interface StacyErrorOptions {
+  readonly cause?: unknown;
+  /** Replaces the catalogue's remediation. */
+  readonly remediation?: string;
+  /** Shown to the caller as `details`; never secrets. */
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/** The one error class: a reason of the catalogue and a message for the caller. */
+export class StacyError extends Error {
+  override readonly name = "StacyError";
+  readonly reason: ErrorReason;
+  readonly remediation: string;
+  readonly details: Readonly<Record<string, unknown>> | undefined;
+
+  constructor(reason: ErrorReason, message: string, options: StacyErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.reason = reason;
+    this.remediation = options.remediation ?? errorCatalogue[reason].remediation;
+    this.details = options.details;
+  }
+
+  get entry(): ErrorEntry {
+    return errorCatalogue[this.reason];
+  }
+}

@@ -1,0 +1,130 @@
+import type { Readable } from "node:stream";
+
+/** Which output a chunk came from. */
+export type OutputStream = "stdout" | "stderr" | "pty";
+
+export interface ExecRequest {
+  /** Never given to a shell; shell mode is made into argv before it comes here. */
+  readonly argv: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Absolute. */
+  readonly cwd?: string;
+  /** Name, uid or uid:gid inside the sandbox. */
+  readonly user?: string;
+  readonly stdin?: Uint8Array;
+  readonly stdinOpen?: boolean;
+  /** 0 or absent: no deadline. */
+  readonly timeoutMs?: number;
+  /** Both streams together; 0 or absent: unlimited. */
+  readonly maxOutputBytes?: number;
+  readonly pty?: { readonly cols: number; readonly rows: number };
+}
+
+export interface ExecExit {
+  /** 128+n after death by signal n. */
+  readonly exitCode: number;
+  readonly signal: number;
+  readonly timedOut: boolean;
+  readonly truncated: boolean;
+  /** Descendants of the command live on. */
+  readonly background: boolean;
+  readonly durationMs: number;
+}
+
+export type ExecEvent =
+  | { readonly type: "start"; readonly processId: string; readonly pid: number }
+  | { readonly type: "output"; readonly stream: OutputStream; readonly data: Uint8Array }
+  | ({ readonly type: "exit" } & ExecExit);
+
+export interface ExecResult extends ExecExit {
+  readonly stdout: Uint8Array;
+  readonly stderr: Uint8Array;
+}
+
+export type FileType = "file" | "directory" | "symlink" | "other";
+
+export interface FileEntry {
+  /** Absolute. */
+  readonly path: string;
+  readonly type: FileType;
+  readonly sizeBytes: number;
+  /** Permission bits, 0 to 0o7777. */
+  readonly mode: number;
+  readonly modifiedAtMs: number;
+}
+
+/** Headers of a file's answer that may be passed on, already checked. */
+export interface FileContent {
+  /** 200, 206, 304, 412 or 416. */
+  readonly status: number;
+  readonly sizeBytes: number | undefined;
+  readonly etag: string | undefined;
+  readonly contentRange: string | undefined;
+  readonly modifiedAt: string | undefined;
+  /** Must be consumed or destroyed. */
+  readonly body: Readable;
+}
+
+export interface ReadFileOptions {
+  readonly method?: "GET" | "HEAD";
+  readonly range?: string;
+  readonly ifNoneMatch?: string;
+}
+
+export interface GuestUsage {
+  readonly cpuUs: number;
+  readonly memoryBytes: number;
+  readonly memoryLimitBytes: number;
+  readonly processes: number;
+  readonly diskUsedBytes: number;
+  readonly diskTotalBytes: number;
+}
+
+/**
+ * What can be done inside a sandbox. Every path is absolute. Everything that comes back has been checked and bounded:
+ * the other end is hostile. Failures are StacyErrors (file_not_found, not_a_file, disk_full, guest_unreachable …).
+ */
+export interface Guest extends AsyncDisposable {
+  /**
+   * A command's events in order: start, output…, exit. Ends only with `exit` or a throw. Aborting the signal kills the
+   * process tree. Its bytes travel on a connection of their own.
+   */
+  exec(request: ExecRequest, signal: AbortSignal): AsyncIterable<ExecEvent>;
+  /** The buffered form for small outputs, over the multiplexed connection; `maxOutputBytes` must be set. */
+  run(request: ExecRequest & { readonly maxOutputBytes: number }, signal: AbortSignal): Promise<ExecResult>;
+  writeStdin(processId: string, data: Uint8Array, signal: AbortSignal): Promise<void>;
+  closeStdin(processId: string, signal: AbortSignal): Promise<void>;
+  resizePty(
+    processId: string,
+    size: { readonly cols: number; readonly rows: number },
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** `signalNumber` goes to the whole tree when `tree`. */
+  signalProcess(processId: string, signalNumber: number, tree: boolean, signal: AbortSignal): Promise<void>;
+
+  readFile(path: string, options: ReadFileOptions, signal: AbortSignal): Promise<FileContent>;
+  /** Parents are made; the content appears under its name at once or not at all. */
+  writeFile(
+    path: string,
+    content: Readable | Uint8Array,
+    options: { readonly mode?: number },
+    signal: AbortSignal,
+  ): Promise<void>;
+  stat(path: string, signal: AbortSignal): Promise<FileEntry>;
+  /** One level, sorted by name. */
+  list(path: string, signal: AbortSignal): Promise<readonly FileEntry[]>;
+  remove(path: string, options: { readonly recursive: boolean }, signal: AbortSignal): Promise<void>;
+  move(from: string, to: string, signal: AbortSignal): Promise<void>;
+  chmod(path: string, mode: number, signal: AbortSignal): Promise<void>;
+  /** Sorted; `**` crosses directories. */
+  glob(pattern: string, signal: AbortSignal): Promise<readonly string[]>;
+
+  usage(signal: AbortSignal): Promise<GuestUsage>;
+  /** Resolves once the agent answers, within the signal. */
+  ready(signal: AbortSignal): Promise<void>;
+}
+
+/** How to reach an agent: a fresh byte stream for each call. */
+export type Dial = () => import("node:stream").Duplex;
+
+export type ConnectGuest = (options: { readonly dial: Dial; readonly label: string }) => Guest;

@@ -1,0 +1,99 @@
+import type { Guest } from "../guest/guest.ts";
+import type { ImageRoot } from "../images/image-store.ts";
+
+/** Strength of the wall, weakest first. */
+export type IsolationClass = "none" | "userspace" | "container" | "kernel" | "microvm";
+
+/** `default`: root of its own user namespace with eight capabilities. `restricted`: uid 1000, none. */
+export type SecurityProfile = "default" | "restricted";
+
+/** Outbound network. Only "none" exists until the egress gateway does; its place in the spec stays here. */
+export type NetworkMode = "none";
+
+export interface Capabilities {
+  readonly isolation: IsolationClass;
+  /** Strings of the public provider object, for example "spawn", "exec", "files", "container". */
+  readonly tags: readonly string[];
+  /** Needs an image's root file system; false where the provider brings its own. */
+  readonly needsImage: boolean;
+  readonly securityProfiles: readonly SecurityProfile[];
+  readonly networks: readonly NetworkMode[];
+  readonly limits: {
+    readonly memory: boolean;
+    readonly cpu: boolean;
+    readonly pids: boolean;
+    readonly disk: boolean;
+    readonly treeKill: "cgroup" | "pid-namespace" | "best-effort";
+  };
+}
+
+export interface Fingerprint {
+  readonly healthy: boolean;
+  /** Why not, and the command or setting that would help; empty when healthy. */
+  readonly missing: readonly string[];
+  /** Component to version, for example { runc: "1.1.5" }. */
+  readonly versions: Readonly<Record<string, string>>;
+}
+
+export interface SandboxSpec {
+  readonly id: string;
+  /** Undefined for providers that don't need one. */
+  readonly image: ImageRoot | undefined;
+  readonly memoryMb: number;
+  readonly vcpus: number;
+  readonly diskMb: number;
+  readonly pidsMax: number;
+  readonly security: SecurityProfile;
+  readonly network: NetworkMode;
+  readonly env: Readonly<Record<string, string>>;
+  /** Written beside the runtime so that list() can tell whose it is. */
+  readonly generation: number;
+}
+
+/** Opaque to everybody but the provider; persisted. */
+export interface RuntimeRef {
+  readonly version: number;
+  readonly data: Readonly<Record<string, string | number>>;
+}
+
+export interface RuntimeUsage {
+  readonly cpuPct: number;
+  readonly memoryBytes: number;
+  readonly memoryLimitBytes: number;
+}
+
+export interface Runtime {
+  readonly sandboxId: string;
+  readonly ref: RuntimeRef;
+  readonly guest: Guest;
+  /** Last lines of what the first process printed, oldest first. */
+  consoleLog(lines: number): Promise<readonly string[]>;
+  usage(signal: AbortSignal): Promise<RuntimeUsage | undefined>;
+  /** Idempotent and legal in every state; resolves when nothing is left on the host. */
+  destroy(signal: AbortSignal): Promise<void>;
+}
+
+export interface OwnedRuntime {
+  readonly sandboxId: string;
+  readonly ref: RuntimeRef;
+  readonly generation: number;
+  readonly alive: boolean;
+  readonly createdAtMs: number;
+}
+
+export interface Provider extends AsyncDisposable {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  /** The `config` map of the public provider detail; no secrets. */
+  readonly publicConfig: Readonly<Record<string, string>>;
+  /** Fast, without side effects. */
+  fingerprint(signal: AbortSignal): Promise<Fingerprint>;
+  /** Resolves when the agent answers. A throw has undone everything; an abort too. */
+  spawn(spec: SandboxSpec, signal: AbortSignal): Promise<Runtime>;
+  /** After a restart of our own; undefined means that it is gone. */
+  attach(sandboxId: string, ref: RuntimeRef, signal: AbortSignal): Promise<Runtime | undefined>;
+  /** Everything this server's provider owns on the host, half-made ones included: truth, not memory. */
+  list(signal: AbortSignal): Promise<readonly OwnedRuntime[]>;
+  /** Removes what list() shows, whether or not it can be attached to. Idempotent. */
+  reap(sandboxId: string, signal: AbortSignal): Promise<void>;
+}

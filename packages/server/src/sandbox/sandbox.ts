@@ -1,0 +1,32 @@
+/** States of the public object. `destroying` is ours; `idle`, `unhealthy` are kept for old clients. */
+export type SandboxState = "creating" | "running" | "unhealthy" | "expired" | "error" | "destroying" | "destroyed";
+
+/** A sandbox as the store keeps it. Times are epoch milliseconds. */
+export interface SandboxRecord {
+  readonly id: string;
+  readonly state: SandboxState;
+  /** Why the state is `error`, empty otherwise. */
+  readonly stateReason: string;
+  readonly provider: string;
+  /** As the caller asked for it. */
+  readonly image: string;
+  /** What it resolved to; empty when the provider needs none. */
+  readonly imageDigest: string;
+  readonly memoryMb: number;
+  readonly vcpus: number;
+  readonly diskMb: number;
+  readonly security: string;
+  readonly ownerId: string;
+  readonly tenantId: string;
+  readonly workerId: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** The provider's RuntimeRef as JSON; empty until it runs. */
+  readonly runtimeRef: string;
+  /** Generation of the lease under which the row was last changed by its holder. */
+  readonly generation: number;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+  readonly updatedAtMs: number;
+  /** By when a transitional state must have ended; 0 when the state is not transitional. */
+  readonly stateDeadlineMs: number;
+}

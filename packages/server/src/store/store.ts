@@ -1,0 +1,187 @@
+import type { SandboxRecord, SandboxState } from "../sandbox/sandbox.ts";
+
+export interface SandboxFilter {
+  readonly states?: readonly SandboxState[];
+  readonly provider?: string;
+  readonly ownerId?: string;
+  readonly tenantId?: string;
+}
+
+/** Position after the last row of a page: newest first by (createdAtMs, id). */
+export interface SandboxPosition {
+  readonly createdAtMs: number;
+  readonly id: string;
+}
+
+export interface SandboxStore {
+  /** Throws already_exists when the id is taken. */
+  insert(record: SandboxRecord): Promise<void>;
+  get(id: string): Promise<SandboxRecord | undefined>;
+  /** Newest first; without destroyed ones unless `states` names them. */
+  list(
+    filter: SandboxFilter,
+    page?: { readonly limit: number; readonly after?: SandboxPosition },
+  ): Promise<readonly SandboxRecord[]>;
+  /** Rows that are not destroyed. */
+  count(filter: SandboxFilter): Promise<number>;
+  /**
+   * Changes the row only if it is in one of the states (and, where given, of the generation). Resolves to the new row,
+   * or undefined when the condition did not hold.
+   */
+  transition(
+    id: string,
+    from: readonly SandboxState[],
+    change: Partial<Omit<SandboxRecord, "id" | "createdAtMs">>,
+    generation?: number,
+  ): Promise<SandboxRecord | undefined>;
+  /** Compare-and-set of the expiry; undefined when the expiry or the state is no longer the expected one. */
+  renewExpiry(
+    id: string,
+    expected: { readonly expiresAtMs: number },
+    expiresAtMs: number,
+    nowMs: number,
+  ): Promise<SandboxRecord | undefined>;
+  /** Rows in a living state whose expiry has passed, oldest expiry first. */
+  listExpired(nowMs: number, limit: number): Promise<readonly SandboxRecord[]>;
+  /** Rows whose transitional state is past its deadline. */
+  listOverdue(nowMs: number, limit: number): Promise<readonly SandboxRecord[]>;
+  countByState(): Promise<Readonly<Record<string, number>>>;
+  countByProvider(): Promise<Readonly<Record<string, number>>>;
+  countByWorker(): Promise<Readonly<Record<string, number>>>;
+  /** Deletes destroyed rows older than the time; resolves to how many. */
+  purgeDestroyed(beforeMs: number, limit: number): Promise<number>;
+}
+
+export interface Lease {
+  readonly resourceId: string;
+  readonly resourceType: string;
+  readonly holderId: string;
+  readonly generation: number;
+  readonly expiresAtMs: number;
+}
+
+export interface LeaseStore {
+  /**
+   * Takes a free or expired lease, or one already held by the holder; the generation grows by one on each taking by
+   * another holder. Undefined when another holder's lease is alive.
+   */
+  acquire(request: {
+    readonly resourceId: string;
+    readonly resourceType: string;
+    readonly holderId: string;
+    readonly ttlMs: number;
+    readonly nowMs: number;
+  }): Promise<Lease | undefined>;
+  /** Undefined when holder or generation no longer match, or it has expired. */
+  renew(lease: Lease, ttlMs: number, nowMs: number): Promise<Lease | undefined>;
+  /** Renews all of a holder's live leases at once; resolves to how many. */
+  renewAll(holderId: string, ttlMs: number, nowMs: number): Promise<number>;
+  release(lease: Pick<Lease, "resourceId" | "holderId" | "generation">): Promise<boolean>;
+  get(resourceId: string): Promise<Lease | undefined>;
+  list(): Promise<readonly Lease[]>;
+}
+
+export interface OwnerQuota {
+  readonly ownerId: string;
+  /** 0 means: the default applies. */
+  readonly maxSandboxes: number;
+  readonly maxTtlMs: number;
+  readonly maxExecTimeoutMs: number;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+}
+
+export interface QuotaStore {
+  get(ownerId: string): Promise<OwnerQuota | undefined>;
+  list(): Promise<readonly OwnerQuota[]>;
+  save(quota: Omit<OwnerQuota, "createdAtMs">): Promise<OwnerQuota>;
+  delete(ownerId: string): Promise<boolean>;
+}
+
+export interface Template {
+  readonly name: string;
+  readonly version: number;
+  readonly image: string;
+  readonly description: string;
+  readonly setup: readonly string[];
+  readonly allowedHosts: readonly string[];
+  readonly memoryMb: number;
+  readonly cpuCores: number;
+  readonly ttlSeconds: number;
+  readonly env: Readonly<Record<string, string>>;
+  readonly secrets: readonly { readonly name: string; readonly injectAt: string }[];
+  readonly poolSize: number;
+  readonly provider: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+}
+
+export interface TemplateStore {
+  /** Throws already_exists. */
+  insert(template: Template): Promise<void>;
+  get(name: string): Promise<Template | undefined>;
+  list(): Promise<readonly Template[]>;
+  /** Undefined when there is no such template. */
+  update(name: string, change: Partial<Omit<Template, "name" | "createdAtMs">>): Promise<Template | undefined>;
+  delete(name: string): Promise<boolean>;
+}
+
+export interface WorkerRecord {
+  readonly id: string;
+  readonly hostname: string;
+  readonly status: string;
+  readonly providers: readonly string[];
+  readonly capabilities: readonly string[];
+  readonly capacity: Readonly<Record<string, unknown>>;
+  readonly lastHeartbeatMs: number;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+}
+
+export interface WorkerStore {
+  upsert(worker: Omit<WorkerRecord, "createdAtMs">): Promise<WorkerRecord>;
+  get(id: string): Promise<WorkerRecord | undefined>;
+  list(): Promise<readonly WorkerRecord[]>;
+  delete(id: string): Promise<boolean>;
+}
+
+/** What a caller did; written after the fact. */
+export interface OperationAudit {
+  readonly actor: string;
+  readonly action: string;
+  readonly sandboxId: string;
+  readonly resource: string;
+  readonly provider: string;
+  readonly status: "success" | "failure";
+  readonly detail: string;
+  readonly tenantId: string;
+  readonly createdAtMs: number;
+}
+
+export interface AuditStore {
+  /** One insert for many rows. */
+  record(rows: readonly OperationAudit[]): Promise<void>;
+  list(limit: number): Promise<readonly (OperationAudit & { readonly id: number })[]>;
+}
+
+/** Everything that outlives a process. One implementation over Kysely, two dialects. */
+export interface Store extends AsyncDisposable {
+  readonly dialect: "sqlite" | "postgres";
+  readonly sandboxes: SandboxStore;
+  readonly leases: LeaseStore;
+  readonly quotas: QuotaStore;
+  readonly templates: TemplateStore;
+  readonly workers: WorkerStore;
+  readonly audit: AuditStore;
+  /**
+   * Inserts the sandbox row in one transaction with the caps checked against living rows (0 = unlimited), so that
+   * concurrent spawns can't pass a cap together. Resolves to which cap refused it, or undefined when inserted.
+   */
+  admitAndInsert(
+    record: SandboxRecord,
+    caps: { readonly maxSandboxes: number; readonly maxOwnerSandboxes: number },
+  ): Promise<"max_sandboxes" | "max_sandboxes_per_owner" | undefined>;
+  /** Round trip to the database; throws store_unavailable. */
+  ping(): Promise<void>;
+}
