@@ -92,6 +92,7 @@ export const execInSandbox = defineOperation({
   },
   errors: execErrors,
   stream: "ndjson",
+  untrusted: true,
   lenient: true,
   params: sandboxParams,
   body: ExecRequest,

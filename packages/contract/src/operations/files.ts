@@ -60,6 +60,7 @@ export const readFile = defineOperation({
   auditFields: { id: "public", path: "sensitive" },
   errors: [...fileErrors, "range_not_satisfiable", "precondition_failed"],
   stream: "bytes",
+  untrusted: true,
   query: pathQuery,
   answers: { 200: { "application/octet-stream": "bytes" }, 206: { "application/octet-stream": "bytes" }, 304: {} },
 });
@@ -75,6 +76,7 @@ export const headFile = defineOperation({
   auditFields: { id: "public", path: "sensitive" },
   errors: [...fileErrors, "range_not_satisfiable", "precondition_failed"],
   stream: "none",
+  untrusted: true,
   query: pathQuery,
   answers: { 200: {}, 206: {}, 304: {} },
 });
@@ -137,6 +139,7 @@ export const listFiles = defineOperation({
   auditFields: { id: "public", path: "sensitive" },
   errors: fileErrors,
   stream: "none",
+  untrusted: true,
   query: pathQuery,
   answers: { 200: json(z.array(FileInfo)) },
 });
@@ -182,6 +185,7 @@ export const statFile = defineOperation({
   auditFields: { id: "public", path: "sensitive" },
   errors: fileErrors,
   stream: "none",
+  untrusted: true,
   query: pathQuery,
   answers: { 200: json(FileInfo) },
 });
@@ -197,6 +201,7 @@ export const globFiles = defineOperation({
   auditFields: { id: "public", pattern: "sensitive" },
   errors: fileErrors,
   stream: "none",
+  untrusted: true,
   query: z.object({ pattern: path.optional() }),
   answers: { 200: json(z.array(z.string())) },
 });

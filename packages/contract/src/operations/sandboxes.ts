@@ -228,6 +228,7 @@ export const sandboxLogs = defineOperation({
   auditFields: { id: "public", lines: "public" },
   errors: ["sandbox_not_found", "sandbox_destroyed", "provider_unavailable", "guest_unreachable", "guest_protocol"],
   stream: "none",
+  untrusted: true,
   lenient: true,
   params: sandboxParams,
   query: z.object({ lines: z.int().min(1).catch(100).meta({ description: "100 where absent or not a number." }) }),
