@@ -1,0 +1,65 @@
+import type { SandboxRecord } from "../sandbox/sandbox.ts";
+import type { SandboxFilter, SandboxPosition } from "../store/store.ts";
+import { admit } from "./admit.ts";
+import type { Caller, Context } from "./context.ts";
+import { destroy } from "./destroy.ts";
+import { type ExecRequest, exec, execStream } from "./exec.ts";
+import { extend } from "./extend.ts";
+import { fileOperations } from "./files.ts";
+import { findSandbox, findServing } from "./find.ts";
+import { prune } from "./prune.ts";
+import { type SpawnRequest, spawn } from "./spawn.ts";
+import type { SpawnQueue } from "./spawn-queue.ts";
+import { applyTemplate, findTemplate } from "./templates.ts";
+
+/** Everything a caller can ask for, bound to what it needs. Doors (HTTP now) call these and nothing below them. */
+export function createUseCases({ context, queue }: { readonly context: Context; readonly queue: SpawnQueue }) {
+  const withTemplate = async (request: SpawnRequest, template: string | undefined): Promise<SpawnRequest> =>
+    template === undefined || template === ""
+      ? request
+      : applyTemplate(await findTemplate(context, template), request, context.spawnDefaults.image);
+
+  return {
+    admit: async (request: SpawnRequest, template: string | undefined) => {
+      const wanted = await withTemplate(request, template);
+      const ttlMs = wanted.ttlMs ?? context.limits.defaultTtlMs;
+      return await admit(context, { ownerId: wanted.ownerId, ttlMs, provider: wanted.provider ?? "" });
+    },
+    spawn: async (request: SpawnRequest, template: string | undefined, caller: Caller, signal: AbortSignal) =>
+      await spawn(context, queue, await withTemplate(request, template), caller, signal),
+    get: (id: string, caller: Caller): Promise<SandboxRecord> => findSandbox(context, id, caller),
+    list: (
+      filter: SandboxFilter,
+      caller: Caller,
+      page?: { readonly limit: number; readonly after?: SandboxPosition },
+    ): Promise<readonly SandboxRecord[]> =>
+      context.store.sandboxes.list(caller.tenantId === "" ? filter : { ...filter, tenantId: caller.tenantId }, page),
+    prune: async (caller: Caller, signal: AbortSignal): Promise<number> => {
+      const pruned = await prune(context, caller, signal);
+      queue.capacityChanged();
+      return pruned;
+    },
+    destroy: async (id: string, caller: Caller, signal: AbortSignal): Promise<void> => {
+      await destroy(context, id, caller, signal);
+      queue.capacityChanged();
+    },
+    extend: (id: string, ttlMs: number, caller: Caller) => extend(context, id, ttlMs, caller),
+    exec: (id: string, request: ExecRequest, caller: Caller, signal: AbortSignal) =>
+      exec(context, id, request, caller, signal),
+    execStream: (id: string, request: ExecRequest, caller: Caller, signal: AbortSignal) =>
+      execStream(context, id, request, caller, signal),
+    files: fileOperations(context),
+    logs: async (id: string, lines: number, caller: Caller, signal: AbortSignal): Promise<readonly string[]> => {
+      const { runtime } = await findServing(context, id, caller, signal);
+      return await runtime.consoleLog(lines);
+    },
+    stats: async (id: string, caller: Caller, signal: AbortSignal) => {
+      const { runtime } = await findServing(context, id, caller, signal);
+      return await runtime.usage(signal);
+    },
+    /** Quotas and caps changed: whoever waits tries again. */
+    capacityChanged: () => queue.capacityChanged(),
+  };
+}
+
+export type UseCases = ReturnType<typeof createUseCases>;
