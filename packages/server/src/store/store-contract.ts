@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
 import { createStore } from "./create-store.ts";
+import { leasesExcludeEachOther } from "./lease-contract.ts";
 import type { DatabaseLocation } from "./open-database.ts";
 import type { OperationAudit, Store, Template } from "./store.ts";
 import { inProcess } from "./store-process.ts";
@@ -350,6 +351,10 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
       expect(await take("b", 170)).toMatchObject({ holderId: "b", generation: 3 });
       expect(await store.leases.renew(second, 100, 171)).toBeUndefined();
       await expect(take("", 9_999)).rejects.toMatchObject({ reason: "internal" });
+    });
+
+    test("whatever several holders do in whatever order, no two hold a lease at once and no generation falls", async () => {
+      await leasesExcludeEachOther(store.leases);
     });
 
     test("a quota is saved, replaced with its first time kept, listed in order and deleted", async () => {

@@ -1,15 +1,20 @@
+import { Secret } from "../lib/secret.ts";
 import { createStore } from "./create-store.ts";
-import { openDatabase } from "./open-database.ts";
-import type { ProcessOutcome, ProcessTask } from "./store-process.ts";
+import { type DatabaseLocation, openDatabase } from "./open-database.ts";
+import type { PlainTask, ProcessOutcome } from "./store-process.ts";
 
-const task: ProcessTask = JSON.parse(process.argv[2] ?? "");
-await using store = await createStore(task);
+const task: PlainTask = JSON.parse(process.argv[2] ?? "");
+const database: DatabaseLocation =
+  task.database.dsn === undefined
+    ? { driver: "sqlite", path: task.database.path ?? "" }
+    : { driver: "postgres", dsn: new Secret(task.database.dsn) };
+await using store = await createStore({ database, nowMs: task.nowMs });
 const outcomes = await Promise.all(
   (task.admit?.records ?? []).map((record) =>
     store.admitAndInsert(record, task.admit?.caps ?? { maxSandboxes: 0, maxOwnerSandboxes: 0 }),
   ),
 );
-const { queries } = openDatabase(task.database);
+const { queries } = openDatabase(database);
 const rows = await queries.selectFrom("schema_migrations").select("version").orderBy("version").execute();
 await queries.destroy();
 const outcome: ProcessOutcome = {

@@ -21,9 +21,21 @@ export interface ProcessOutcome {
   readonly admitted: number;
 }
 
+/** As it crosses to the process: there the connection string is plain text. */
+export type PlainTask = Omit<ProcessTask, "database"> & {
+  readonly database: { readonly path?: string; readonly dsn?: string };
+};
+
+const plain = ({ database, ...task }: ProcessTask): PlainTask => ({
+  ...task,
+  database: database.driver === "sqlite" ? { path: database.path } : { dsn: database.dsn.reveal() },
+});
+
 /** For tests: opens the store in a process of its own, does the task, ends. */
 export const inProcess = async (task: ProcessTask): Promise<ProcessOutcome> => {
   const program = fileURLToPath(new URL("./store-process-main.ts", import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, [program, JSON.stringify(task)], { timeout: 30_000 });
+  const { stdout } = await promisify(execFile)(process.execPath, [program, JSON.stringify(plain(task))], {
+    timeout: 30_000,
+  });
   return JSON.parse(stdout);
 };

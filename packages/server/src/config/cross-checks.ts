@@ -1,0 +1,134 @@
+import { isIPv4, isIPv6 } from "node:net";
+import { formatDuration } from "../lib/duration.ts";
+import type { Problem } from "./problem.ts";
+import type { RawConfig } from "./schema.ts";
+
+/** Whether only this machine can reach an address. */
+export const isLoopback = (host: string): boolean => {
+  const name = host.replace(/^\[(.*)\]$/, "$1").toLowerCase();
+  if (isIPv4(name)) return name.startsWith("127.");
+  if (isIPv6(name)) return new URL(`http://[${name}]`).hostname === "[::1]";
+  return name === "localhost";
+};
+
+/** What opens the API to a caller: keys, or an issuer of tokens. Workers' credentials open only workers' routes. */
+export const hasCredential = ({ auth }: Pick<RawConfig, "auth">): boolean =>
+  auth.apiKey !== undefined ||
+  auth.adminApiKey !== undefined ||
+  auth.oidcEnabled ||
+  auth.oidcIssuer !== "" ||
+  auth.oidcJwksUrl !== "" ||
+  auth.oidcPublicKey !== "";
+
+const originProblem = (origin: string): string | undefined => {
+  const key = "server.cors_allowed_origins";
+  if (origin === "*") return undefined;
+  const url = URL.parse(origin);
+  if (url === null || !/^[a-z][a-z0-9+.-]*:\/\/[^/]/i.test(origin)) {
+    return `${key} contains invalid origin ${JSON.stringify(origin)}`;
+  }
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    return `${key} origin ${JSON.stringify(origin)} must use http or https`;
+  }
+  if (url.username !== "" || url.password !== "") return `${key} contains invalid origin with credentials`;
+  if (!/^[^:]+:\/\/[^/?#]+$/.test(origin)) {
+    return `${key} origin ${JSON.stringify(origin)} must not include path, query, or fragment`;
+  }
+  return undefined;
+};
+
+const access = (config: RawConfig): Problem[] => {
+  const problems: Problem[] = [];
+  const credential = hasCredential(config);
+  const { enabled, oidcEnabled, oidcJwksUrl, oidcPublicKey } = config.auth;
+  if (enabled === false && credential) {
+    problems.push({
+      path: "auth.enabled",
+      message: "auth.enabled is false beside a configured credential",
+      hint: "Remove auth.enabled, which lets the credential count, or remove the credential.",
+    });
+  }
+  if (enabled === true && !credential) {
+    problems.push({
+      path: "auth.enabled",
+      message: "auth.enabled is true and no credential is configured, so nobody could get in",
+      hint: "Set auth.api_key, for example by STACYVM_AUTH_API_KEY.",
+    });
+  }
+  if (oidcEnabled && oidcJwksUrl === "" && oidcPublicKey === "") {
+    problems.push({
+      path: "auth.oidc_enabled",
+      message: "auth.oidc_enabled needs auth.oidc_jwks_url or auth.oidc_public_key",
+      hint: "Set one of them.",
+    });
+  }
+  const { host, insecure } = config.server;
+  if (!isLoopback(host) && !credential && !insecure) {
+    problems.push({
+      path: "server.host",
+      message: `server.host ${JSON.stringify(host)} can be reached from other machines, and no credential is configured`,
+      hint: "Set auth.api_key (STACYVM_AUTH_API_KEY), or listen on 127.0.0.1, or accept the danger with --insecure.",
+    });
+  }
+  return problems;
+};
+
+const order = (
+  path: string,
+  value: number,
+  limitPath: string,
+  limit: number,
+  hint: string,
+  strict = false,
+): Problem[] => {
+  if (strict ? value < limit : value <= limit) return [];
+  const relation = strict ? "be less than" : "not be above";
+  const message = `${path} (${formatDuration(value)}) must ${relation} ${limitPath} (${formatDuration(limit)})`;
+  return [{ path, message, hint }];
+};
+
+/** What is wrong between keys that are each right alone. */
+export const crossCheck = (config: RawConfig): readonly Problem[] => {
+  const { defaults, leases, database } = config;
+  const problems = access(config);
+  for (const origin of config.server.corsAllowedOrigins) {
+    const message = originProblem(origin);
+    const hint = "Write it like https://app.example.com or http://localhost:3000.";
+    if (message !== undefined) problems.push({ path: "server.cors_allowed_origins", message, hint });
+  }
+  if (database.driver === "postgres" && database.dsn === undefined) {
+    const hint = "Set STACYVM_DATABASE_DSN=postgres://user:password@host/name, or database.dsn_file.";
+    problems.push({ path: "database.dsn", message: "database.dsn is required for postgres", hint });
+  }
+  if (database.driver === "sqlite" && database.path === "") {
+    const hint = "Name a file, or leave the key out.";
+    problems.push({ path: "database.path", message: "database.path is required for sqlite", hint });
+  }
+  if (defaults.maxTtlMs > 0) {
+    problems.push(
+      ...order("defaults.ttl", defaults.ttlMs, "defaults.max_ttl", defaults.maxTtlMs, "Raise one or lower the other."),
+    );
+  }
+  if (defaults.maxExecTimeoutMs > 0) {
+    problems.push(
+      ...order(
+        "defaults.default_exec_timeout",
+        defaults.defaultExecTimeoutMs,
+        "defaults.max_exec_timeout",
+        defaults.maxExecTimeoutMs,
+        "Raise one or lower the other.",
+      ),
+    );
+  }
+  problems.push(
+    ...order(
+      "leases.renew_interval",
+      leases.renewIntervalMs,
+      "leases.ttl",
+      leases.ttlMs,
+      "A third of the ttl leaves room for two missed renewals.",
+      true,
+    ),
+  );
+  return problems;
+};

@@ -1,0 +1,363 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { inspect } from "node:util";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { stringify } from "yaml";
+import { type LoadOptions, loadConfig } from "./load.ts";
+import { ConfigError, type Problem } from "./problem.ts";
+import { fileKey, keys } from "./schema.ts";
+
+/** Loads with nothing of this machine's: the files and variables given are all there are. */
+const load = (
+  files: Readonly<Record<string, string>> = {},
+  env: Readonly<Record<string, string>> = {},
+  options: LoadOptions = {},
+) =>
+  loadConfig({
+    env,
+    cwd: "/srv",
+    home: "/home/me",
+    uid: 1000,
+    readFile: (path) => {
+      const text = Object.hasOwn(files, path) ? files[path] : undefined;
+      if (text === undefined) throw Object.assign(new Error("no such file"), { code: "ENOENT" });
+      return text;
+    },
+    ...options,
+  });
+
+const problems = (...args: Parameters<typeof load>): readonly Problem[] => {
+  try {
+    load(...args);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+};
+
+const yaml = (text: string) => ({ "/srv/stacyvm.yaml": text });
+const messages = (...args: Parameters<typeof load>) => problems(...args).map((problem) => problem.message);
+
+test("with nothing set, everything has its default and listens to this machine only", () => {
+  const { config, sources } = load();
+  expect(config).toMatchObject({
+    server: { host: "127.0.0.1", port: 7423, insecure: false, corsAllowedOrigins: [] },
+    dataDir: "/home/me/.local/share/stacyvm",
+    images: { storeDir: "/home/me/.local/share/stacyvm/images", aliases: {} },
+    providers: { default: "auto", oci: { enabled: true }, mock: { enabled: false }, docker: { enabled: false } },
+    defaults: { ttlMs: 1_800_000, maxTtlMs: 86_400_000, image: "alpine:latest", memoryMb: 1024, vcpus: 1 },
+    auth: { enabled: false, apiKey: undefined },
+    database: { driver: "sqlite", path: "/srv/stacyvm.db" },
+  });
+  expect(load({}, {}, { uid: 0 }).config.dataDir).toBe("/var/lib/stacyvm");
+  expect(new Set(Object.values(sources))).toEqual(new Set(["default"]));
+});
+
+test("no two keys share a name or a variable", () => {
+  const names = keys.flatMap((key) => [key.path, ...(key.setting.fromFile ? [fileKey(key).path] : [])]);
+  const variables = keys.flatMap((key) => [key.env, ...(key.setting.fromFile ? [fileKey(key).env] : [])]);
+  expect(new Set(names).size).toBe(names.length);
+  expect(new Set(variables).size).toBe(variables.length);
+});
+
+test("the command line counts above the environment, that above the file, that above the default", () => {
+  const files = yaml("server: {port: 1}\ndefaults: {ttl: 1m}");
+  const env = { STACYVM_SERVER_PORT: "2", STACYVM_UNHEARD_OF: "x", STACYVM_DEFAULTS_TTL: "" };
+  const { config, sources } = load(files, env);
+  expect(config.server.port).toBe(2);
+  expect(config.defaults.ttlMs).toBe(60_000);
+  expect(sources["server.port"]).toBe("STACYVM_SERVER_PORT");
+  expect(sources["defaults.ttl"]).toBe("/srv/stacyvm.yaml");
+  expect(load(files, env, { overrides: { "server.port": "3" } }).config.server.port).toBe(3);
+});
+
+test("the first file found is the only one; a named file is the only one, and must exist", () => {
+  const home = { "/home/me/.stacyvm/config.yaml": "server: {port: 5}" };
+  expect(load(home).config.server.port).toBe(5);
+  expect(load({ ...home, ...yaml("defaults: {vcpus: 2}") }).config.server.port).toBe(7423);
+  const named = { argvConfigPath: "x.yaml" };
+  expect(load({ ...home, "/srv/x.yaml": "server: {port: 6}" }, {}, named).config.server.port).toBe(6);
+  expect(problems(home, {}, named)).toEqual([
+    { path: "/srv/x.yaml", message: "/srv/x.yaml can't be read: ENOENT", hint: "Check the path given to --config." },
+  ]);
+});
+
+test("an unreadable file is a problem, not a missing one", () => {
+  const readFile = () => {
+    throw Object.assign(new Error("no"), { code: "EACCES" });
+  };
+  expect(messages({}, {}, { readFile })).toEqual(["/srv/stacyvm.yaml can't be read: EACCES"]);
+});
+
+test("every key can be set by its variable and by a file, and both read the same", () => {
+  const samples: Record<string, string> = {
+    boolean: "true",
+    integer: "20",
+    number: "1.5",
+    duration: "20s",
+    size: "2m",
+    list: "a,b",
+    map: "a=b,c=d",
+    path: "/x/y",
+    "list of secrets": "a,b",
+    "map of secrets": "a=b",
+  };
+  for (const { path, env, setting, properties } of keys) {
+    let value = samples[setting.type] ?? (setting.type.split(" \\| ").at(-1) as string);
+    if (path === "server.cors_allowed_origins") value = "http://a.example,https://b.example:8";
+    const credential = { STACYVM_AUTH_API_KEY: "k", STACYVM_DATABASE_DSN: "d", STACYVM_AUTH_OIDC_JWKS_URL: "u" };
+    const around = { ...credential, STACYVM_LEASES_TTL: "1m", STACYVM_DEFAULTS_TTL: "10s" };
+    const dig = (config: unknown): unknown => properties.reduce((node, name) => (node as never)[name], config);
+    const plain = (loaded: unknown) =>
+      inspect(dig(loaded), { depth: 9 }) + JSON.stringify(dig(loaded), (_, item) => item?.reveal?.() ?? item);
+    const byVariable = load({}, { ...around, [env]: value });
+    const nested = path.split(".").reduceRight<unknown>((inner, name) => ({ [name]: inner }), value);
+    const { [env]: _, ...rest } = { ...around } as Record<string, string>;
+    const byFile = load(yaml(stringify(nested)), rest);
+    expect(plain(byFile.config), path).toBe(plain(byVariable.config));
+    expect(byVariable.sources[path], path).toBe(env);
+    expect(byFile.sources[path], path).toBe("/srv/stacyvm.yaml");
+  }
+});
+
+test("key case makes no difference, the case of names inside a map does", () => {
+  const { config } = load(yaml("Server: {PORT: 9}\nauth: {api_key: k, worker_tokens: {Worker-A: t}}"));
+  expect(config.server.port).toBe(9);
+  expect(config.auth.workerTokens["Worker-A"]?.reveal()).toBe("t");
+  expect(messages(yaml("server: {port: 1, PORT: 2}"))).toEqual(["server.port is given twice"]);
+});
+
+test("maps come as JSON or as pairs, lists as lists or with commas", () => {
+  const aliases = (value: string) => load({}, { STACYVM_IMAGES_ALIASES: value }).config.images.aliases;
+  expect(aliases("alpine=base, b = c=d")).toEqual({ alpine: "base", b: "c=d" });
+  expect(aliases('{"alpine":"base","__proto__":"x"}')).toEqual(JSON.parse('{"alpine":"base","__proto__":"x"}'));
+  expect(messages({}, { STACYVM_IMAGES_ALIASES: "alpine" })).toEqual(["images.aliases must be a map of texts"]);
+  expect(messages({}, { STACYVM_IMAGES_ALIASES: "{" })).toEqual(["images.aliases must be a map of texts"]);
+  const { config } = load(yaml("providers: {oci: {runtime_args: [--a, --b]}, docker: {dropped_caps: 'A, B,'}}"));
+  expect(config.providers.oci.runtimeArgs).toEqual(["--a", "--b"]);
+  expect(config.providers.docker.droppedCaps).toEqual(["A", "B"]);
+});
+
+test("an unknown key is refused with the nearest known name", () => {
+  const found = problems(yaml("servr: {port: 1}\nserver: {prot: 1}\ndefaults: {max_ttls: 1h}\nzzzzzz: 1"));
+  expect(found.map(({ message, hint }) => `${message}. ${hint}`)).toEqual([
+    "servr is not a known key. Did you mean server?",
+    "server.prot is not a known key. Did you mean server.port?",
+    "defaults.max_ttls is not a known key. Did you mean defaults.max_ttl?",
+    "zzzzzz is not a known key. See docs/generated/config.md for the keys there are.",
+  ]);
+});
+
+test("everything that is wrong is listed at once", () => {
+  const text = "defaults: {ttl: soon, max_ttl: -1s, max_sandboxes: -1}\nserver: {port: 70000}\nnope: 1\nauth: 3";
+  const found = messages(yaml(text), { STACYVM_POOL_OVERFLOW: "drop" });
+  expect(found.toSorted()).toEqual([
+    "auth must be a map of settings",
+    "defaults.max_sandboxes cannot be negative",
+    "defaults.max_ttl cannot be negative",
+    'defaults.ttl must be a valid duration: time: invalid duration "soon"',
+    "nope is not a known key",
+    "pool.overflow must be reject or queue",
+    "server.port must be between 0 and 65535",
+  ]);
+});
+
+test.each([
+  ["STACYVM_DEFAULTS_SPAWN_OVERFLOW", "x", "defaults.spawn_overflow must be reject or queue"],
+  ["STACYVM_RATE_LIMIT_KEY_BY", "x", "rate_limit.key_by must be owner, api_key, or ip"],
+  ["STACYVM_DATABASE_DRIVER", "oracle", 'unsupported database.driver "oracle"'],
+  ["STACYVM_DATABASE_DRIVER", "postgresql", "database.dsn is required for postgres"],
+  ["STACYVM_SERVER_PORT", "1.5", "server.port must be a whole number"],
+  ["STACYVM_SERVER_PORT", "99999999999999999999", "server.port must be between 0 and 65535"],
+  ["STACYVM_SERVER_INSECURE", "maybe", "server.insecure must be true or false"],
+  ["STACYVM_PROVIDERS_DOCKER_CPUS", "-1", "providers.docker.cpus must be a number, zero or more"],
+  ["STACYVM_PROVIDERS_DOCKER_MEMORY", "big", 'providers.docker.memory must be a valid size: invalid size "big"'],
+  ["STACYVM_DEFAULTS_TTL", "0s", "defaults.ttl must be at least 1s"],
+  ["STACYVM_DEFAULTS_TTL", "48h", "defaults.ttl (48h0m0s) must not be above defaults.max_ttl (24h0m0s)"],
+  ["STACYVM_DEFAULTS_MAX_TTL", "2000000h", "defaults.max_ttl must be at most 876000h0m0s"],
+  [
+    "STACYVM_DEFAULTS_DEFAULT_EXEC_TIMEOUT",
+    "1h",
+    "defaults.default_exec_timeout (1h0m0s) must not be above defaults.max_exec_timeout (10m0s)",
+  ],
+  ["STACYVM_LEASES_RENEW_INTERVAL", "30s", "leases.renew_interval (30s) must be less than leases.ttl (30s)"],
+  ["STACYVM_AUTH_ENABLED", "true", "auth.enabled is true and no credential is configured, so nobody could get in"],
+  ["STACYVM_AUTH_OIDC_ENABLED", "true", "auth.oidc_enabled needs auth.oidc_jwks_url or auth.oidc_public_key"],
+  ["STACYVM_SERVER_CORS_ALLOWED_ORIGINS", "app", 'server.cors_allowed_origins contains invalid origin "app"'],
+  [
+    "STACYVM_SERVER_CORS_ALLOWED_ORIGINS",
+    "ftp://a.example",
+    'server.cors_allowed_origins origin "ftp://a.example" must use http or https',
+  ],
+  [
+    "STACYVM_SERVER_CORS_ALLOWED_ORIGINS",
+    "https://a.example/",
+    'server.cors_allowed_origins origin "https://a.example/" must not include path, query, or fragment',
+  ],
+  ["STACYVM_AUTH_API_KEY_FILE", "gone", "auth.api_key_file can't be read: ENOENT"],
+  ["STACYVM_AUTH_API_KEY_FILE", "empty", "auth.api_key_file is empty"],
+])("%s=%s is refused", (variable, value, message) => {
+  expect(messages({ "/srv/empty": " \n" }, { [variable]: value })).toEqual([message]);
+});
+
+test("0 lifts a maximum, and gives the queue its defaults", () => {
+  const { config } = load(yaml("defaults: {ttl: 48h, max_ttl: 0s, max_spawn_queue: 0, spawn_queue_timeout: 0s}"));
+  expect(config.defaults).toMatchObject({ maxTtlMs: 0, maxSpawnQueue: 100, spawnQueueTimeoutMs: 30_000 });
+});
+
+test("a secret may be in a file, beside nothing else, and never shows itself", () => {
+  const files = { "/run/secrets/key": "hunter2\n", "/srv/pw": "postgres://u:hunter2@h/d" };
+  const { config } = load(files, { STACYVM_AUTH_API_KEY_FILE: "/run/secrets/key", STACYVM_DATABASE_DSN_FILE: "pw" });
+  expect(config.auth.apiKey?.reveal()).toBe("hunter2");
+  expect(config.database.dsn?.reveal()).toBe("postgres://u:hunter2@h/d");
+  expect(`${inspect(config, { depth: 20 })}${JSON.stringify(config)}`).not.toContain("hunter2");
+  const both = { STACYVM_AUTH_API_KEY: "hunter2", STACYVM_AUTH_API_KEY_FILE: "/run/secrets/key" };
+  expect(messages(files, both)).toEqual(["auth.api_key and auth.api_key_file cannot both be set"]);
+  expect(
+    messages({ ...files, ...yaml("auth: {api_key: a}") }, { STACYVM_AUTH_API_KEY_FILE: "/run/secrets/key" }),
+  ).toEqual(["auth.api_key and auth.api_key_file cannot both be set"]);
+});
+
+test("no problem quotes a secret or a line of the file", () => {
+  const texts = [
+    "auth: {api_key: [hunter2]}",
+    "auth:\n api_key: hunter2\n  hunter2: [",
+    "hunter2: hunter2: hunter2",
+    "hunter2",
+  ];
+  for (const text of texts) {
+    const found = problems(yaml(text));
+    expect(found.length).toBeGreaterThan(0);
+    expect(
+      JSON.stringify(found.map((problem) => problem.message.replace("hunter2 is not a known key", ""))),
+    ).not.toContain("hunter2");
+  }
+});
+
+test("authentication is on as soon as a credential is configured, and can't be off beside one", () => {
+  for (const variable of ["API_KEY", "ADMIN_API_KEY", "OIDC_JWKS_URL", "OIDC_PUBLIC_KEY", "OIDC_ISSUER"]) {
+    const env = { [`STACYVM_AUTH_${variable}`]: "x" };
+    expect(load({}, env).config.auth.enabled).toBe(true);
+    expect(messages({}, { ...env, STACYVM_AUTH_ENABLED: "false" })).toEqual([
+      "auth.enabled is false beside a configured credential",
+    ]);
+  }
+  expect(load({}, { STACYVM_AUTH_WORKER_TOKEN: "x" }).config.auth.enabled).toBe(false);
+});
+
+test("an address that others can reach needs a credential, or the operator's word", () => {
+  for (const host of ["0.0.0.0", "::", "192.168.1.1", "example.com", "127.0.0.1.example.com", "::ffff:127.0.0.1"]) {
+    const [problem] = problems({}, { STACYVM_SERVER_HOST: host });
+    expect(problem).toMatchObject({ path: "server.host", hint: expect.stringContaining("--insecure") });
+    expect(load({}, { STACYVM_SERVER_HOST: host, STACYVM_AUTH_API_KEY: "k" }).config.server.host).toBe(host);
+    expect(load({}, { STACYVM_SERVER_HOST: host, STACYVM_SERVER_INSECURE: "1" }).config.server.insecure).toBe(true);
+  }
+  for (const host of ["127.0.0.1", "127.8.8.8", "localhost", "LOCALHOST", "::1", "[::1]", "0:0:0:0:0:0:0:1"]) {
+    expect(messages({}, { STACYVM_SERVER_HOST: host })).toEqual([]);
+  }
+});
+
+test("the configurations that others rely on load", () => {
+  load(
+    {},
+    {
+      STACYVM_SERVER_PORT: "17423",
+      STACYVM_PROVIDERS_DEFAULT: "mock",
+      STACYVM_PROVIDERS_MOCK_ENABLED: "true",
+      STACYVM_PROVIDERS_DOCKER_ENABLED: "false",
+      STACYVM_PROVIDERS_FIRECRACKER_ENABLED: "false",
+      STACYVM_AUTH_API_KEY: "ci-smoke-key",
+      STACYVM_DATABASE_PATH: "/tmp/x.db",
+    },
+  );
+  load(
+    yaml(`server: {host: "127.0.0.1", port: 17423}
+providers: {default: mock, mock: {enabled: true}, docker: {enabled: false}, firecracker: {enabled: false}}
+auth: {api_key: a, admin_api_key: b, worker_token: c, admin_fallback_enabled: false}
+logging: {level: warn, format: json}
+database: {driver: postgres, dsn: "postgres://x"}
+worker: {rpc_tls: {enabled: true, ca_file: a, client_cert_file: b, client_key_file: c}}`),
+  );
+  load(
+    yaml(`worker: {id: worker-a, control_plane_url: "http://127.0.0.1:17423", listen_addr: "127.0.0.1:17430",
+  heartbeat_interval: 1s, rpc_tls: {enabled: true, server_cert_file: a, server_key_file: b, client_ca_file: c}}
+auth: {worker_token: x}`),
+  );
+  load(
+    yaml(`auth: {oidc_enabled: true, oidc_issuer: "https://x", oidc_audience: stacyvm, oidc_jwks_url: "https://x/jwks.json",
+       oidc_admin_groups: [a], oidc_operator_groups: [b]}`),
+  );
+});
+
+test("whatever a file holds, the outcome is a configuration or a list of problems", () => {
+  const names = keys.flatMap((key) => key.path.split("."));
+  const value = fc.letrec((tie) => ({
+    node: fc.oneof(
+      { maxDepth: 4 },
+      fc.constantFrom(null, true, "", "5s", "-1", "soon", "a=b", "{", 0, -1, 1.5, Number.NaN, 1e300),
+      fc.string({ unit: "binary", maxLength: 8 }),
+      fc.array(tie("node"), { maxLength: 3 }),
+      fc.dictionary(fc.oneof(fc.constantFrom(...names, "__proto__", "constructor"), fc.string()), tie("node"), {
+        maxKeys: 6,
+      }),
+    ),
+  })).node;
+  const text = fc.oneof(
+    value.map((item) => stringify(item)),
+    fc.string({ unit: "binary" }),
+    fc
+      .array(
+        fc.constantFrom(
+          "server",
+          ":",
+          " ",
+          "\n",
+          "-",
+          "{",
+          "}",
+          "[",
+          "&a",
+          "*a",
+          "!!",
+          "?",
+          "|",
+          "'",
+          "port",
+          "1",
+          "#",
+          "---",
+          "\t",
+          "<<",
+        ),
+      )
+      .map((parts) => parts.join("")),
+  );
+  fc.assert(
+    fc.property(text, (content) => {
+      // Anything but a ConfigError is thrown on.
+      for (const problem of problems(yaml(content))) expect(problem.message).toContain(problem.path);
+    }),
+    { numRuns: 500 },
+  );
+  for (const hostile of [
+    "[".repeat(100_000),
+    "a: ".repeat(5_000),
+    `a: &a [x]\n${"b: [*a,*a]\n".repeat(9)}`,
+    "x".repeat(2_000_000),
+  ]) {
+    expect(problems(yaml(hostile)).length).toBeGreaterThan(0);
+  }
+});
+
+test("with nothing injected it reads the real files", () => {
+  const cwd = mkdtempSync(join(tmpdir(), "stacyvm-config-"));
+  try {
+    writeFileSync(join(cwd, "stacyvm.yaml"), "server: {port: 4321}");
+    expect(loadConfig({ cwd, home: cwd, env: {} }).config.server.port).toBe(4321);
+  } finally {
+    rmSync(cwd, { recursive: true });
+  }
+});

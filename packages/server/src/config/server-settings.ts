@@ -1,0 +1,61 @@
+import { choice, duration, flag, integer, list, map, path, size, text } from "./kinds.ts";
+
+const mib = 1024 * 1024;
+
+export const server = {
+  host: text("127.0.0.1", "Address to listen on. Any but a loopback address needs credentials."),
+  port: integer(7423, "Port to listen on; 0 takes any free one.", { most: 65_535 }),
+  mode: choice("development", ["development", "production"], "What the server is run for; no difference yet."),
+  publicUrl: text("", "The address under which clients reach the server, where it differs from host and port."),
+  previewDomain: text("localhost", "Domain under which previews of sandboxes' ports are served."),
+  corsAllowedOrigins: list([], "Origins of web pages that may call the API; each http or https, without a path."),
+  insecure: flag(
+    false,
+    "Permits a reachable address without credentials. Anybody who reaches it owns the host's sandboxes.",
+  ),
+} as const;
+
+export const limits = {
+  maxBodyBytes: size(mib, "Largest request body, where the operation names no other."),
+  maxFileBodyBytes: size(64 * mib, "Largest file content inside a JSON request; raw uploads have no such bound."),
+  maxHeadersBytes: size(16 * 1024, "Largest set of request headers."),
+  maxUrlBytes: size(8 * 1024, "Longest request target."),
+  maxJsonDepth: integer(32, "Deepest nesting of a JSON request.", { least: 1, most: 1_000 }),
+  maxConnections: integer(4_096, "Open client connections.", { least: 1 }),
+  maxWebsocketMessageBytes: size(mib, "Largest WebSocket message from a client."),
+  maxExecOutputBytes: size(16 * mib, "Output kept of one exec where the request names no bound; the rest is drained."),
+  maxPageSize: integer(500, "Most rows of one page of a list.", { least: 1, most: 10_000 }),
+  headerTimeoutMs: duration(10_000, "Time for a client to send its headers.", { leastMs: 100 }),
+  bodyTimeoutMs: duration(60_000, "Time a client may pause within a body.", { leastMs: 100 }),
+  keepAliveTimeoutMs: duration(75_000, "Time an idle connection stays open.", { leastMs: 100 }),
+  shutdownTimeoutMs: duration(20_000, "Time that running requests have to end at a shutdown."),
+} as const;
+
+export const dataDir = path(
+  "",
+  "Directory of everything kept on this host.",
+  "/var/lib/stacyvm as root, ~/.local/share/stacyvm otherwise",
+);
+
+export const images = {
+  aliases: map("Requested image names that stand for a local image."),
+  storeDir: path("", "Directory of unpacked images.", "<data_dir>/images"),
+} as const;
+
+export const leases = {
+  ttlMs: duration(30_000, "How long a server owns a sandbox without renewing.", { leastMs: 1_000 }),
+  renewIntervalMs: duration(10_000, "How often a server renews what it owns.", { leastMs: 100 }),
+} as const;
+
+export const reaper = {
+  intervalMs: duration(5_000, "How often expired and unowned sandboxes are looked for.", { leastMs: 100 }),
+} as const;
+
+export const logging = {
+  level: choice(
+    "info",
+    ["trace", "debug", "info", "warn", "error", "fatal", "panic", "disabled"],
+    "Least severe level that is written.",
+  ),
+  format: choice("json", ["json", "pretty"], "One JSON object a line, or text for people."),
+} as const;
