@@ -13,8 +13,7 @@ import (
 // afterwards; only a program that do started, and what that one started, still holds the mounts.
 func inPrivateMounts(do func() error) error {
 	result := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread must not be used again
+	go onMortalThread(func() {
 		result <- func() error {
 			if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 				return fail(codeUnavailable, "unshare the mount namespace: %v", err)
@@ -24,8 +23,25 @@ func inPrivateMounts(do func() error) error {
 			}
 			return do()
 		}()
-	}()
+	})
 	return <-result
+}
+
+// onMortalThread runs do on a thread that ends with the goroutine. The program's first thread never does: Go parks it,
+// and its namespaces would live on.
+func onMortalThread(do func()) {
+	runtime.LockOSThread()
+	if unix.Gettid() != unix.Getpid() {
+		do() // the thread stays locked, so it is not used again
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		onMortalThread(do)
+	}()
+	<-done
+	runtime.UnlockOSThread()
 }
 
 // mountRoot assembles the sandbox's root in the present mount namespace and opens its console file, which lies on the

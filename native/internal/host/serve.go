@@ -51,7 +51,10 @@ type sandboxArgs struct {
 var verbs = map[string]verb{
 	"spawn": typed(func(h *Host, ctx context.Context, a SpawnRequest) (any, error) { return h.Spawn(ctx, a) }),
 	"destroy": typed(func(h *Host, ctx context.Context, a sandboxArgs) (any, error) {
-		return nothing{}, h.Destroy(context.WithoutCancel(ctx), a.SandboxID)
+		// Not withdrawn with its request: half a destroy helps nobody.
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
+		defer cancel()
+		return nothing{}, h.Destroy(bounded, a.SandboxID)
 	}),
 	"list":    typed(func(h *Host, ctx context.Context, _ nothing) (any, error) { return h.List(ctx) }),
 	"inspect": typed(func(h *Host, ctx context.Context, a sandboxArgs) (any, error) { return h.Inspect(ctx, a.SandboxID) }),

@@ -33,8 +33,8 @@ type SpawnAnswer struct {
 	StepsUs    map[string]int64 `json:"steps_us"` // time of each step
 }
 
-// undoTimeout bounds the removal of a half-made sandbox.
-const undoTimeout = 20 * time.Second
+// removeTimeout bounds the removal of a sandbox, whole or half-made.
+const removeTimeout = 20 * time.Second
 
 // Spawn makes a sandbox or leaves nothing.
 func (h *Host) Spawn(ctx context.Context, request SpawnRequest) (*SpawnAnswer, error) {
@@ -60,7 +60,7 @@ func (h *Host) Spawn(ctx context.Context, request SpawnRequest) (*SpawnAnswer, e
 	if err == nil {
 		return answer, nil
 	}
-	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer cancel()
 	undoErr := h.remove(undo, request.SandboxID)
 	if ctx.Err() != nil && undoErr == nil {
