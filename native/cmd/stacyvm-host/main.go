@@ -23,6 +23,9 @@ const systemPath = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 func main() {
 	_ = os.Setenv("PATH", systemPath)
+	if len(os.Args) > 1 && os.Args[1] == host.MockInit {
+		host.RunMockInit(os.Args[2:])
+	}
 	if err := run(os.Args[1:], os.Stdin, os.Stdout); err != nil {
 		var failure *host.Failure
 		if !errors.As(err, &failure) {

@@ -67,6 +67,10 @@ func (h *Host) recordRuntime(id string, layer *disk, console *os.File) (*runtime
 	if err != nil {
 		return nil, err
 	}
+	return recordProcess(h.root.in(id, "runtime.json"), pid, layer, console)
+}
+
+func recordProcess(path string, pid int, layer *disk, console *os.File) (*runtimeRecord, error) {
 	ticks, zombie, err := startTicks(pid)
 	if err != nil || zombie {
 		return nil, fail(codeFailed, "the agent ended at once")
@@ -80,7 +84,7 @@ func (h *Host) recordRuntime(id string, layer *disk, console *os.File) (*runtime
 		return nil, err
 	}
 	record.ConsoleDev, record.ConsoleNode = st.Dev, st.Ino
-	return record, writeRecord(h.root.in(id, "runtime.json"), record)
+	return record, writeRecord(path, record)
 }
 
 // deleteFromRuntime makes the runtime forget a sandbox whose processes have ended.

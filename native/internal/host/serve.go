@@ -47,6 +47,11 @@ type sandboxArgs struct {
 	SandboxID string `json:"sandbox_id"`
 }
 
+type consoleArgs struct {
+	SandboxID string `json:"sandbox_id"`
+	MaxBytes  int64  `json:"max_bytes"`
+}
+
 // verbs is everything that this program does.
 var verbs = map[string]verb{
 	"spawn": typed(func(h *Host, ctx context.Context, a SpawnRequest) (any, error) { return h.Spawn(ctx, a) }),
@@ -56,8 +61,13 @@ var verbs = map[string]verb{
 		defer cancel()
 		return nothing{}, h.Destroy(bounded, a.SandboxID)
 	}),
-	"list":    typed(func(h *Host, ctx context.Context, _ nothing) (any, error) { return h.List(ctx) }),
-	"inspect": typed(func(h *Host, ctx context.Context, a sandboxArgs) (any, error) { return h.Inspect(ctx, a.SandboxID) }),
+	"list":       typed(func(h *Host, ctx context.Context, _ nothing) (any, error) { return h.List(ctx) }),
+	"inspect":    typed(func(h *Host, ctx context.Context, a sandboxArgs) (any, error) { return h.Inspect(ctx, a.SandboxID) }),
+	"spawn-mock": typed(func(h *Host, ctx context.Context, a MockRequest) (any, error) { return h.SpawnMock(ctx, a) }),
+	"probe":      typed(func(h *Host, ctx context.Context, _ nothing) (any, error) { return h.Probe(ctx) }),
+	"console": typed(func(h *Host, _ context.Context, a consoleArgs) (any, error) {
+		return h.Console(a.SandboxID, a.MaxBytes)
+	}),
 	"usage": typed(func(h *Host, ctx context.Context, a sandboxArgs) (any, error) {
 		if err := checkSandboxID(a.SandboxID); err != nil {
 			return nil, err

@@ -54,22 +54,23 @@ func (h *Host) Spawn(ctx context.Context, request SpawnRequest) (*SpawnAnswer, e
 	defer lock.Close()
 	defer h.disks.refill(request.DiskMB)
 	answer, err := h.assemble(ctx, request, lock)
-	if err == nil {
-		err = ctx.Err()
-	}
-	if err == nil {
-		return answer, nil
+	return answer, h.undoUnless(ctx, request.SandboxID, err)
+}
+
+// undoUnless removes what was made when the spawn failed or was withdrawn, and returns why.
+func (h *Host) undoUnless(ctx context.Context, id string, err error) error {
+	if err == nil && ctx.Err() == nil {
+		return nil
 	}
 	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer cancel()
-	undoErr := h.remove(undo, request.SandboxID)
-	if ctx.Err() != nil && undoErr == nil {
-		return nil, fail(codeCancelled, "spawn of %s was withdrawn", request.SandboxID)
+	if undoErr := h.remove(undo, id); undoErr != nil {
+		return fail(codeFailed, "%v; and undoing it: %v", err, undoErr)
 	}
-	if undoErr != nil {
-		return nil, fail(codeFailed, "%v; and undoing it: %v", err, undoErr)
+	if ctx.Err() != nil {
+		return fail(codeCancelled, "spawn of %s was withdrawn", id)
 	}
-	return nil, err
+	return err
 }
 
 // claimDirectory makes the sandbox's directory, which from here on marks everything else as ours, and locks it.

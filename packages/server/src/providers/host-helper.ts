@@ -23,8 +23,6 @@ export interface HostVerbs {
       server_id: string;
       generation: number;
       disk_mb: number;
-      memory_mb: number;
-      pids_max: number;
     };
     answer: HostSpawned;
   };
