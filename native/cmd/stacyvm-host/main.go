@@ -9,8 +9,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"stacyvm/native/internal/host"
 )
@@ -25,6 +28,11 @@ func main() {
 	_ = os.Setenv("PATH", systemPath)
 	if len(os.Args) > 1 && os.Args[1] == host.MockInit {
 		host.RunMockInit(os.Args[2:])
+	}
+	// Whatever the caller left open stays with this program and reaches no sandbox.
+	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		fmt.Fprintln(os.Stderr, "close_range:", err)
+		os.Exit(1)
 	}
 	if err := run(os.Args[1:], os.Stdin, os.Stdout); err != nil {
 		var failure *host.Failure
