@@ -73,7 +73,9 @@ export interface SnapshotOptions {
 /** Looks at the whole host: only a test that has the host to itself may compare exactly; others wait for equality. */
 export const hostSnapshot = async (options: SnapshotOptions = {}): Promise<HostSnapshot> => {
   const lines = async (path: string): Promise<string[]> => (await readFile(path, "utf8")).trim().split("\n");
-  const sockets = (await lines("/proc/net/unix")).map((line) => line.split(/\s+/)[7] ?? "").filter((name) => name !== "");
+  const sockets = (await lines("/proc/net/unix"))
+    .map((line) => line.split(/\s+/)[7] ?? "")
+    .filter((name) => name !== "");
   return {
     ...(await processes()),
     mounts: new Set(await lines("/proc/self/mounts")),

@@ -112,7 +112,12 @@ export const describeProvider = (options: ProviderContractOptions): void => {
     each("gives argv to the program byte for byte, never to a shell", async ({ guest }) => {
       const argv = ["/bin/printf", "%s|", "$(id)", "a b", "-n", "'\"\\", "line\nbreak", "*", "", "é🙂"];
       const result = await guest.run({ argv, maxOutputBytes }, signal());
-      expect(text(result.stdout)).toBe(argv.slice(2).map((arg) => `${arg}|`).join(""));
+      expect(text(result.stdout)).toBe(
+        argv
+          .slice(2)
+          .map((arg) => `${arg}|`)
+          .join(""),
+      );
       expect(result.exitCode).toBe(0);
     });
 

@@ -1,6 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
-import { copyFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { connectGuest } from "../guest/agent/connect-guest.ts";
@@ -8,8 +7,8 @@ import type { ImageRoot } from "../images/image-store.ts";
 import { type HostHelper, hostHelper } from "./host-helper.ts";
 import { mockProvider } from "./mock/mock.ts";
 import { ociProvider } from "./oci/oci.ts";
-import { describeProvider, type ProviderUnderTest } from "./provider-contract.ts";
 import type { Provider } from "./provider.ts";
+import { describeProvider, type ProviderUnderTest } from "./provider-contract.ts";
 
 const native = resolve(import.meta.dirname, "../../../../native");
 
@@ -24,7 +23,8 @@ const build = (program: string, directory: string): string => {
 
 /** The smallest root file system with a shell. */
 const busyboxImage = async (rootfsPath: string): Promise<ImageRoot> => {
-  for (const name of ["bin", "proc", "sys", "dev", "tmp", "etc"]) await mkdir(join(rootfsPath, name), { recursive: true });
+  for (const name of ["bin", "proc", "sys", "dev", "tmp", "etc"])
+    await mkdir(join(rootfsPath, name), { recursive: true });
   await chmod(join(rootfsPath, "tmp"), 0o1777);
   const busybox = join(rootfsPath, "bin/busybox");
   await copyFile("/bin/busybox", busybox);
@@ -32,6 +32,14 @@ const busyboxImage = async (rootfsPath: string): Promise<ImageRoot> => {
   for (const name of applets) if (name !== "busybox") await symlink("busybox", join(rootfsPath, "bin", name));
   await writeFile(join(rootfsPath, "etc/passwd"), "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/workspace:/bin/sh\n");
   return { digest: `sha256:${"0".repeat(64)}`, rootfsPath, env: {} };
+};
+
+/** kill -9 of every program that was started from this path with the verb `serve`. */
+const killServing = async (programPath: string): Promise<void> => {
+  for (const pid of await readdir("/proc")) {
+    const argv = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    if (argv.startsWith(`${programPath}\0serve\0`)) process.kill(Number(pid), "SIGKILL");
+  }
 };
 
 const make =
@@ -44,10 +52,8 @@ const make =
     const agentPath = build("stacyvm-agent", programs);
     const image = needsImage ? await busyboxImage(join(dataRoot, "images/busybox")) : undefined;
     let helper: HostHelper;
-    let instances = 0;
     const open = () => {
       helper = hostHelper({ programPath, dataRoot, agentPath });
-      instances++;
       return provider(helper);
     };
     return {
@@ -55,7 +61,7 @@ const make =
       image,
       open,
       async crash() {
-        await helper[Symbol.asyncDispose]();
+        await killServing(programPath);
       },
       async close() {
         await helper[Symbol.asyncDispose]();

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"stacyvm/native/internal/account"
+	"stacyvm/native/internal/bound"
+	"stacyvm/native/internal/process"
+	door "stacyvm/native/internal/serve"
+	"stacyvm/native/internal/tree"
+)
+
+// version is set by the linker.
+var version = "development"
+
+const (
+	// idleGCPercent keeps the heap small; the agent's live data is a few hundred kilobytes.
+	idleGCPercent = 50
+	maxProcs      = 4
+)
+
+type options struct {
+	listenFD   int
+	listenUnix string
+	cgroupFD   int
+	workdir    string
+	user       string
+	limits     bound.Limits
+}
+
+func parse(args []string) (options, error) {
+	o := options{limits: bound.Default()}
+	set := flag.NewFlagSet("serve", flag.ContinueOnError)
+	set.IntVar(&o.listenFD, "listen-fd", -1, "inherited listening unix socket")
+	set.StringVar(&o.listenUnix, "listen-unix", "", "path of a unix socket to make")
+	set.IntVar(&o.cgroupFD, "cgroup-fd", -1, "inherited directory descriptor of the sandbox's own cgroup")
+	set.StringVar(&o.workdir, "workdir", "/workspace", "default working directory")
+	set.StringVar(&o.user, "user", "", "default user; root, or the agent's own where that is not root")
+	o.limits.Flags(set)
+	if err := set.Parse(args); err != nil {
+		return o, err
+	}
+	if set.NArg() > 0 || (o.listenFD < 0) == (o.listenUnix == "") {
+		return o, errors.New("give exactly one of --listen-fd and --listen-unix, and no arguments")
+	}
+	return o, nil
+}
+
+func serve(args []string) error {
+	harden()
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	listener, err := listen(o)
+	if err != nil {
+		return err
+	}
+	accounts := &account.Database{}
+	if o.user == "" || os.Geteuid() != 0 {
+		o.user = strconv.Itoa(os.Geteuid())
+		if os.Geteuid() == 0 {
+			o.user = "root"
+		}
+	}
+	prepare(o, accounts)
+	table := process.NewTable(process.Options{
+		Limits: o.limits, Forest: forest(o.cgroupFD), Accounts: accounts, DefaultUser: o.user, DefaultCwd: o.workdir,
+	})
+	server := door.New(door.Options{Limits: o.limits, Table: table, Accounts: accounts, Version: version})
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGTERM, syscall.SIGINT)
+	// Caught, not ignored: children would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGHUP)
+	go func() {
+		<-asked
+		server.Stop()
+	}()
+	return server.Serve(listener)
+}
+
+// harden closes what the sandbox's processes could otherwise reach, before anything else is done.
+func harden() {
+	_ = unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
+	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	unix.Umask(0o022)
+	_ = unix.Chdir("/")
+	debug.SetGCPercent(idleGCPercent)
+	runtime.GOMAXPROCS(min(runtime.NumCPU(), maxProcs))
+}
+
+func listen(o options) (net.Listener, error) {
+	if o.listenUnix != "" {
+		return net.Listen("unix", o.listenUnix)
+	}
+	unix.CloseOnExec(o.listenFD)
+	file := os.NewFile(uintptr(o.listenFD), "listener")
+	if file == nil {
+		return nil, fmt.Errorf("--listen-fd %d is not open", o.listenFD)
+	}
+	defer func() { _ = file.Close() }()
+	listener, err := net.FileListener(file)
+	if err != nil {
+		return nil, fmt.Errorf("--listen-fd %d: %w", o.listenFD, err)
+	}
+	return listener, nil
+}
+
+func forest(cgroupFD int) tree.Forest {
+	if cgroupFD < 0 {
+		return tree.Walks()
+	}
+	unix.CloseOnExec(cgroupFD)
+	f, err := tree.Cgroups(cgroupFD)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "stacyvm-agent: trees are killed by best effort:", err)
+		_ = unix.Close(cgroupFD)
+		return tree.Walks()
+	}
+	return f
+}
+
+// prepare makes the directories that programs expect. A root file system that allows neither is no reason to fail.
+func prepare(o options, accounts *account.Database) {
+	if unix.Mkdir(o.workdir, 0o755) == nil {
+		if who, err := accounts.Resolve(o.user); err == nil {
+			_ = unix.Lchown(o.workdir, int(who.User.UID), int(who.User.GID))
+		}
+	}
+	if unix.Mkdir("/tmp", 0o777) == nil {
+		_ = unix.Chmod("/tmp", 0o1777)
+	}
+}

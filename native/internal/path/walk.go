@@ -1,0 +1,224 @@
+// Package path finds files without ever following a link that the kernel makes up, such as /proc/self/fd/3 or
+// /proc/1/root: through those, an open descriptor of the agent would be a door out of the sandbox.
+package path
+
+import (
+	"errors"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"stacyvm/native/internal/fault"
+)
+
+// maxLinks bounds the symlinks followed by one lookup, as the kernel does.
+const maxLinks = 40
+
+// maxWork bounds the components of a path, those of symlinks included.
+const maxWork = 16 << 10
+
+// procRootInode is the inode of /proc itself, the only directory of procfs whose links are ordinary.
+const procRootInode = 1
+
+// Place is a name in an open directory. Name is "." for the root itself. The name may not exist.
+type Place struct {
+	Dir  *os.File
+	Name string
+	// Full is the canonical absolute path.
+	Full string
+}
+
+// Close frees the directory.
+func (p *Place) Close() { _ = p.Dir.Close() }
+
+// Fd is the directory's descriptor.
+func (p *Place) Fd() int { return int(p.Dir.Fd()) }
+
+// Find walks an absolute path to its last component. With follow a symlink there is followed too. Components before
+// the last must exist.
+func Find(name string, follow bool) (*Place, error) {
+	if err := Check(name); err != nil {
+		return nil, err
+	}
+	w := &walker{wanted: name}
+	place, err := w.walk(name, follow)
+	if err != nil {
+		w.close()
+		return nil, fault.At(name, err)
+	}
+	return place, nil
+}
+
+// Check refuses what can't be a path.
+func Check(name string) error {
+	switch {
+	case !strings.HasPrefix(name, "/"):
+		return fault.New(fault.Invalid, "path must be absolute: %q", name)
+	case strings.IndexByte(name, 0) >= 0:
+		return fault.New(fault.Invalid, "path must not contain NUL")
+	case len(name) > 4095:
+		return fault.Exceeds("path-bytes", 4095)
+	}
+	return nil
+}
+
+type walker struct {
+	wanted string
+	stack  []level
+	links  int
+	work   int
+}
+
+type level struct {
+	fd   int
+	name string
+}
+
+func (w *walker) close() {
+	for _, l := range w.stack {
+		_ = unix.Close(l.fd)
+	}
+	w.stack = nil
+}
+
+func (w *walker) walk(name string, follow bool) (*Place, error) {
+	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	w.stack = []level{{fd: root}}
+	pending := components(name)
+	for len(pending) > 0 {
+		if w.work++; w.work > maxWork || len(pending) > maxWork {
+			return nil, unix.ENAMETOOLONG
+		}
+		part := pending[0]
+		pending = pending[1:]
+		if part == ".." {
+			w.up()
+			continue
+		}
+		last := len(pending) == 0
+		target, fd, err := w.step(part, last && !follow)
+		if last && (errors.Is(err, unix.ENOENT) || err == nil && target == "" && fd < 0) {
+			return w.place(part), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if target != "" {
+			if strings.HasPrefix(target, "/") {
+				for len(w.stack) > 1 {
+					w.up()
+				}
+			}
+			pending = append(components(target), pending...)
+			continue
+		}
+		if last {
+			_ = unix.Close(fd)
+			return w.place(part), nil
+		}
+		w.stack = append(w.stack, level{fd: fd, name: part})
+	}
+	// The path ends in a directory on the stack: name it from its parent.
+	if len(w.stack) == 1 {
+		return w.place("."), nil
+	}
+	top := w.stack[len(w.stack)-1]
+	w.up()
+	return w.place(top.name), nil
+}
+
+// step opens one component. A symlink gives its target instead, unless it is wanted itself (fd -1, no target).
+func (w *walker) step(part string, keepLink bool) (target string, fd int, err error) {
+	dir := w.stack[len(w.stack)-1].fd
+	fd, err = unix.Openat(dir, part, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", -1, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		_ = unix.Close(fd)
+		return "", -1, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
+		return "", fd, nil
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if keepLink {
+		return "", -1, nil
+	}
+	if w.links++; w.links > maxLinks {
+		return "", -1, unix.ELOOP
+	}
+	if madeUp(fd, dir) {
+		return "", -1, fault.New(fault.Denied, "%s: goes through a kernel link, which is never followed", w.wanted)
+	}
+	target, err = Readlink(dir, part)
+	if err == nil && target == "" {
+		err = unix.ENOENT
+	}
+	return target, -1, err
+}
+
+func madeUp(link, dir int) bool {
+	var fs unix.Statfs_t
+	if unix.Fstatfs(link, &fs) != nil {
+		return true
+	}
+	if fs.Type != unix.PROC_SUPER_MAGIC {
+		return false
+	}
+	var st unix.Stat_t
+	return unix.Fstat(dir, &st) != nil || st.Ino != procRootInode
+}
+
+func (w *walker) up() {
+	if n := len(w.stack); n > 1 {
+		_ = unix.Close(w.stack[n-1].fd)
+		w.stack = w.stack[:n-1]
+	}
+}
+
+func (w *walker) place(name string) *Place {
+	var full strings.Builder
+	top := len(w.stack) - 1
+	for i, l := range w.stack {
+		if i > 0 {
+			full.WriteByte('/')
+			full.WriteString(l.name)
+		}
+		if i < top {
+			_ = unix.Close(l.fd)
+		}
+	}
+	dir := os.NewFile(uintptr(w.stack[top].fd), "directory")
+	w.stack = nil
+	if name == "." {
+		return &Place{Dir: dir, Name: name, Full: "/"}
+	}
+	return &Place{Dir: dir, Name: name, Full: full.String() + "/" + name}
+}
+
+func components(name string) []string {
+	parts := strings.Split(name, "/")
+	kept := parts[:0]
+	for _, part := range parts {
+		if part != "" && part != "." {
+			kept = append(kept, part)
+		}
+	}
+	return kept
+}
+
+// Readlink reads a symlink's text.
+func Readlink(dir int, name string) (string, error) {
+	buf := make([]byte, 4096)
+	n, err := unix.Readlinkat(dir, name, buf)
+	if err != nil {
+		return "", err
+	}
+	return string(buf[:n]), nil
+}

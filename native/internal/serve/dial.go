@@ -1,0 +1,201 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"connectrpc.com/connect"
+	"golang.org/x/sys/unix"
+
+	guestv1 "stacyvm/native/gen/stacyvm/guest/v1"
+	"stacyvm/native/internal/fault"
+	"stacyvm/native/internal/path"
+)
+
+// dialTimeout bounds how long a connection inside may take to stand.
+const dialTimeout = 10 * time.Second
+
+// halfCloser is what TCP and unix connections share.
+type halfCloser interface {
+	net.Conn
+	CloseWrite() error
+}
+
+// connectTo connects to a port of the loopback or to a unix socket; free must be called at the end.
+func (s *Server) connectTo(ctx context.Context, port uint32, unixPath string) (conn halfCloser, free func(), err error) {
+	select {
+	case s.dials <- struct{}{}:
+	default:
+		return nil, nil, fault.Exceeds("dials", s.limits.Dials)
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if unixPath != "" {
+		conn, err = dialUnix(ctx, unixPath)
+	} else {
+		conn, err = dialPort(ctx, port)
+	}
+	if err != nil {
+		<-s.dials
+		return nil, nil, err
+	}
+	return conn, func() { _ = conn.Close(); <-s.dials }, nil
+}
+
+func dialPort(ctx context.Context, port uint32) (halfCloser, error) {
+	if port < 1 || port > 65535 {
+		return nil, fault.New(fault.Invalid, "port must be from 1 to 65535")
+	}
+	var dialer net.Dialer
+	var last error
+	for _, host := range []string{"127.0.0.1", "::1"} {
+		conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
+		if err == nil {
+			return conn.(*net.TCPConn), nil
+		}
+		if last == nil {
+			last = err
+		}
+	}
+	return nil, &fault.Error{Kind: fault.Unavailable, Message: fmt.Sprintf("port %d: nothing listens", port), Cause: last}
+}
+
+// dialUnix finds the socket by the agent's own walk: connect(2) by path would follow kernel links.
+func dialUnix(ctx context.Context, name string) (halfCloser, error) {
+	place, err := path.Find(name, true)
+	if err != nil {
+		return nil, err
+	}
+	defer place.Close()
+	fd, err := unix.Openat(place.Fd(), place.Name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fault.At(name, err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		return nil, fault.New(fault.Invalid, "%s: is not a socket", name)
+	}
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "unix", "/proc/self/fd/"+strconv.Itoa(fd))
+	if err != nil {
+		return nil, &fault.Error{Kind: fault.Unavailable, Message: name + ": nothing listens", Cause: err}
+	}
+	return conn.(*net.UnixConn), nil
+}
+
+func (g *guest) Dial(ctx context.Context, stream *connect.BidiStream[guestv1.DialRequest, guestv1.DialResponse]) error {
+	first, err := stream.Receive()
+	if err != nil {
+		return err
+	}
+	target := first.GetTarget()
+	if target == nil {
+		return connectError(fault.New(fault.Invalid, "the first message must name the target"))
+	}
+	conn, free, err := g.connectTo(ctx, target.GetPort(), target.GetUnixPath())
+	if err != nil {
+		return connectError(err)
+	}
+	defer free()
+	if err := stream.Send(&guestv1.DialResponse{}); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	go func() {
+		for {
+			message, err := stream.Receive()
+			if err != nil {
+				if errors.Is(err, io.EOF) {
+					_ = conn.CloseWrite()
+				} else {
+					_ = conn.Close()
+				}
+				return
+			}
+			if _, err := conn.Write(message.GetData()); err != nil {
+				return
+			}
+		}
+	}()
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := conn.Read(buf)
+		if n > 0 {
+			if err := stream.Send(&guestv1.DialResponse{Data: buf[:n]}); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return connectError(fault.New(fault.Unavailable, "the connection broke: %s", err))
+		}
+	}
+}
+
+// dialUpgrade answers GET /dial?port=N or ?unix=/path with 101, then carries raw bytes both ways.
+func (s *Server) dialUpgrade(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor != 1 || r.Header.Get("Upgrade") != "stacyvm-dial" {
+		w.Header().Set("Upgrade", "stacyvm-dial")
+		writeError(w, http.StatusUpgradeRequired, "needs HTTP/1.1 with Upgrade: stacyvm-dial")
+		return
+	}
+	port, err := strconv.ParseUint(r.URL.Query().Get("port"), 10, 16)
+	name := r.URL.Query().Get("unix")
+	if err != nil && name == "" {
+		httpError(w, fault.New(fault.Invalid, "port (1 to 65535) or unix must be given"))
+		return
+	}
+	conn, free, err := s.connectTo(r.Context(), uint32(port), name)
+	if err != nil {
+		httpError(w, err)
+		return
+	}
+	defer free()
+	host, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer func() { _ = host.Close() }()
+	_ = host.SetDeadline(time.Time{})
+	const answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: stacyvm-dial\r\n\r\n"
+	if _, err := io.WriteString(host, answer); err != nil {
+		return
+	}
+	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
+	if _, err := conn.Write(early); err != nil {
+		return
+	}
+	join(conn, host)
+}
+
+// join copies both ways and passes each end's half-close on. A broken direction breaks the other.
+func join(conn halfCloser, host net.Conn) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		carry(conn, host)
+	}()
+	if half, ok := host.(halfCloser); ok {
+		carry(half, conn)
+	}
+	<-ended
+}
+
+func carry(to halfCloser, from net.Conn) {
+	if _, err := io.Copy(to, from); err != nil {
+		_ = to.Close()
+		_ = from.Close()
+		return
+	}
+	_ = to.CloseWrite()
+}
