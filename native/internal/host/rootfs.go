@@ -1,0 +1,84 @@
+package host
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// inPrivateMounts runs do on a thread with a mount namespace of its own. The thread, and with it the namespace, ends
+// afterwards; only a program that do started, and what that one started, still holds the mounts.
+func inPrivateMounts(do func() error) error {
+	result := make(chan error, 1)
+	go onMortalThread(func() {
+		result <- func() error {
+			if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+				return fail(codeUnavailable, "unshare the mount namespace: %v", err)
+			}
+			if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+				return fmt.Errorf("make mounts private: %w", err)
+			}
+			return do()
+		}()
+	})
+	return <-result
+}
+
+// onMortalThread runs do on a thread that ends with the goroutine. The program's first thread never does: Go parks it,
+// and its namespaces would live on.
+func onMortalThread(do func()) {
+	runtime.LockOSThread()
+	if unix.Gettid() != unix.Getpid() {
+		do() // the thread stays locked, so it is not used again
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		onMortalThread(do)
+	}()
+	<-done
+	runtime.UnlockOSThread()
+}
+
+// mountRoot assembles the sandbox's root in the present mount namespace and opens its console file, which lies on the
+// sandbox's own disk but outside its root: bounded, and gone when the disk goes.
+func (h *Host) mountRoot(image string, layer *disk, users, base int) (*os.File, error) {
+	lower, err := idmappedClone(image, users)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(lower)
+	if err := attach(lower, h.root.mountLower()); err != nil {
+		return nil, fmt.Errorf("attach image: %w", err)
+	}
+	if err := attach(layer.mount, h.root.mountDisk()); err != nil {
+		return nil, fmt.Errorf("attach disk: %w", err)
+	}
+	upper := filepath.Join(h.root.mountDisk(), "upper")
+	if err := copyRootMode(h.root.mountLower(), upper, base); err != nil {
+		return nil, err
+	}
+	// volatile: a sandbox's files need not survive a crash of the machine, so sync is free.
+	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,volatile", h.root.mountLower(), upper,
+		filepath.Join(h.root.mountDisk(), "work"))
+	if err := unix.Mount("overlay", h.root.mountRoot(), "overlay", unix.MS_NODEV|unix.MS_NOATIME, options); err != nil {
+		return nil, fmt.Errorf("mount overlay: %w", err)
+	}
+	return os.OpenFile(filepath.Join(h.root.mountDisk(), "console"), os.O_RDWR|os.O_APPEND|unix.O_NOFOLLOW, 0)
+}
+
+// copyRootMode gives the writable layer's root to the sandbox's root user. Its mode is the image's, but always passable.
+func copyRootMode(lower, upper string, base int) error {
+	var st unix.Stat_t
+	if err := unix.Stat(lower, &st); err != nil {
+		return err
+	}
+	if err := os.Chown(upper, base, base); err != nil {
+		return err
+	}
+	return unix.Chmod(upper, st.Mode&0o7777|0o555)
+}

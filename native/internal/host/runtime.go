@@ -1,0 +1,105 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// runtimeCommand builds a call of the OCI runtime. It ends with this program; it gets nothing of our environment.
+func (h *Host) runtimeCommand(ctx context.Context, id string, args ...string) *exec.Cmd {
+	all := append([]string{}, h.options.RuntimeArgs...)
+	all = append(all, "--root", h.root.runtimeState(), "--log", h.root.in(id, "runtime.log"), "--log-format", "json")
+	command := exec.CommandContext(ctx, h.options.RuntimePath, append(all, args...)...)
+	command.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return command
+}
+
+// runRuntime starts the sandbox. Descriptors 3 and 4 reach the agent; 5 is the lock, held by the runtime's own
+// processes only, so that after a crash of ours the lock is free when the last of them has ended.
+// Its place for a network: between the runtime's create and start, when there is one to make.
+func (h *Host) runRuntime(ctx context.Context, id string, console, listener, group, lock *os.File) error {
+	preserved := []*os.File{listener}
+	if group != nil {
+		preserved = append(preserved, group)
+	}
+	command := h.runtimeCommand(ctx, id, "run", "--detach", "--preserve-fds", strconv.Itoa(len(preserved)),
+		"--bundle", h.root.sandbox(id), "--pid-file", h.root.in(id, "pid"), id)
+	command.Stdout, command.Stderr = console, console
+	command.ExtraFiles = append(preserved, lock)
+	if err := command.Run(); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fail(codeFailed, "%s run: %v%s", h.options.RuntimePath, err, h.runtimeLog(id))
+	}
+	return nil
+}
+
+// runtimeLog returns the runtime's last words.
+func (h *Host) runtimeLog(id string) string {
+	data, _ := os.ReadFile(h.root.in(id, "runtime.log"))
+	lines := bytes.Split(bytes.TrimSpace(data), []byte("\n"))
+	var entry struct {
+		Message string `json:"msg"`
+	}
+	if json.Unmarshal(lines[len(lines)-1], &entry) != nil || entry.Message == "" {
+		return ""
+	}
+	return ": " + entry.Message
+}
+
+func (h *Host) recordRuntime(id string, layer *disk, console *os.File) (*runtimeRecord, error) {
+	data, err := os.ReadFile(h.root.in(id, "pid"))
+	if err != nil {
+		return nil, err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil {
+		return nil, err
+	}
+	return recordProcess(h.root.in(id, "runtime.json"), pid, layer, console)
+}
+
+func recordProcess(path string, pid int, layer *disk, console *os.File) (*runtimeRecord, error) {
+	ticks, zombie, err := startTicks(pid)
+	if err != nil || zombie {
+		return nil, fail(codeFailed, "the agent ended at once")
+	}
+	record := &runtimeRecord{Pid: pid, StartTicks: ticks, BootID: bootID()}
+	if layer != nil {
+		record.LoopDevice, record.DiskInode = layer.loop, layer.inode
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(console.Fd()), &st); err != nil {
+		return nil, err
+	}
+	record.ConsoleDev, record.ConsoleNode = st.Dev, st.Ino
+	return record, writeRecord(path, record)
+}
+
+// deleteFromRuntime makes the runtime forget a sandbox whose processes have ended.
+func (h *Host) deleteFromRuntime(ctx context.Context, id string) error {
+	if _, err := os.Lstat(h.root.runtimeOf(id)); os.IsNotExist(err) {
+		return nil
+	}
+	command := h.runtimeCommand(ctx, id, "delete", id)
+	output, err := command.CombinedOutput()
+	if err != nil && ctx.Err() == nil {
+		// A state directory that the runtime itself cannot read, from a crash within its start.
+		if removeErr := os.RemoveAll(h.root.runtimeOf(id)); removeErr != nil {
+			return fmt.Errorf("%s delete: %w: %s; %w", h.options.RuntimePath, err, bytes.TrimSpace(output), removeErr)
+		}
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,193 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// SpawnRequest asks for one sandbox under the OCI runtime.
+type SpawnRequest struct {
+	SandboxID  string `json:"sandbox_id"`
+	ServerID   string `json:"server_id"`
+	Generation int64  `json:"generation"`
+	RootfsPath string `json:"rootfs_path"`
+	DiskMB     int    `json:"disk_mb"`
+	AgentUID   int    `json:"agent_uid"` // inside: 0 or 1000
+	// Config is an OCI runtime configuration without root, hooks, id mappings and cgroup path.
+	Config json.RawMessage `json:"config"`
+}
+
+// SpawnAnswer says where the agent listens. It may not have begun to accept yet; a connection waits for it.
+type SpawnAnswer struct {
+	SocketPath string           `json:"socket_path"`
+	Pid        int              `json:"pid"`
+	StartTicks uint64           `json:"start_ticks"`
+	UIDBase    int              `json:"uid_base"`
+	StepsUs    map[string]int64 `json:"steps_us"` // time of each step
+}
+
+// removeTimeout bounds the removal of a sandbox, whole or half-made.
+const removeTimeout = 20 * time.Second
+
+// Spawn makes a sandbox or leaves nothing.
+func (h *Host) Spawn(ctx context.Context, request SpawnRequest) (*SpawnAnswer, error) {
+	if err := checkSandboxID(request.SandboxID); err != nil {
+		return nil, err
+	}
+	if err := h.checkTree(request.RootfsPath); err != nil {
+		return nil, err
+	}
+	lock, err := h.claimDirectory(ownerRecord{
+		Provider: "oci", ServerID: request.ServerID, SandboxID: request.SandboxID, Generation: request.Generation,
+		CreatedAtMs: time.Now().UnixMilli(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	defer h.disks.refill(request.DiskMB)
+	answer, err := h.assemble(ctx, request, lock)
+	return answer, h.undoUnless(ctx, request.SandboxID, err)
+}
+
+// undoUnless removes what was made when the spawn failed or was withdrawn, and returns why.
+func (h *Host) undoUnless(ctx context.Context, id string, err error) error {
+	if err == nil && ctx.Err() == nil {
+		return nil
+	}
+	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
+	defer cancel()
+	if undoErr := h.remove(undo, id); undoErr != nil {
+		return fail(codeFailed, "%v; and undoing it: %v", err, undoErr)
+	}
+	if ctx.Err() != nil {
+		return fail(codeCancelled, "spawn of %s was withdrawn", id)
+	}
+	return err
+}
+
+// claimDirectory makes the sandbox's directory, which from here on marks everything else as ours, and locks it.
+func (h *Host) claimDirectory(owner ownerRecord) (*os.File, error) {
+	if err := os.Mkdir(h.root.sandbox(owner.SandboxID), 0o700); errors.Is(err, fs.ErrExist) {
+		return nil, fail(codeConflict, "sandbox %s exists", owner.SandboxID)
+	} else if err != nil {
+		return nil, err
+	}
+	lock, err := lockSandbox(h.root, owner.SandboxID)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeRecord(h.root.in(owner.SandboxID, "owner.json"), owner); err != nil {
+		lock.Close()
+		return nil, err
+	}
+	h.failpoint.reached(stepSpawnDirectory)
+	return lock, nil
+}
+
+func (h *Host) assemble(ctx context.Context, request SpawnRequest, lock *os.File) (*SpawnAnswer, error) {
+	id := request.SandboxID
+	clock := newStepClock()
+	slot, err := claimSlot(h.root, id)
+	if err != nil {
+		return nil, err
+	}
+	base := slotBase(slot)
+	h.failpoint.reached(stepSpawnSlot)
+	spec, err := completeSpec(withAgent(request.Config, h.options.AgentPath), h.root.mountRoot(), cgroupPath(id), base)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(h.root.in(id, "config.json"), spec, 0o600); err != nil {
+		return nil, err
+	}
+	clock.mark("prepare")
+	layer, err := h.disks.take(ctx, request.DiskMB)
+	if err != nil {
+		return nil, err
+	}
+	defer layer.close()
+	clock.mark("disk")
+	users, err := openUserNamespace(base)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(users)
+	clock.mark("users")
+	group, err := h.cgroups.delegate(id, base+request.AgentUID, base+request.AgentUID)
+	if err != nil {
+		return nil, err
+	}
+	if group != nil {
+		defer group.Close()
+	}
+	h.failpoint.reached(stepSpawnCgroup)
+	listener, err := listen(h.root.socket(id))
+	if err != nil {
+		return nil, err
+	}
+	defer listener.Close()
+	h.failpoint.reached(stepSpawnListener)
+	clock.mark("cgroup")
+
+	var console *os.File
+	err = inPrivateMounts(func() error {
+		opened, err := h.mountRoot(request.RootfsPath, layer, users, base)
+		if err != nil {
+			return err
+		}
+		console = opened
+		h.failpoint.reached(stepSpawnMounts)
+		clock.mark("mounts")
+		err = h.runRuntime(ctx, id, console, listener, group, lock)
+		clock.mark("runtime")
+		return err
+	})
+	if console != nil {
+		defer console.Close()
+	}
+	if err != nil {
+		return nil, withConsole(err, console)
+	}
+	h.failpoint.reached(stepSpawnRuntime)
+	record, err := h.recordRuntime(id, layer, console)
+	if err != nil {
+		return nil, withConsole(err, console)
+	}
+	h.failpoint.reached(stepSpawnRecord)
+	return &SpawnAnswer{
+		SocketPath: h.root.socket(id), Pid: record.Pid, StartTicks: record.StartTicks, UIDBase: base, StepsUs: clock.steps,
+	}, nil
+}
+
+func withConsole(err error, console *os.File) error {
+	if console == nil {
+		return err
+	}
+	text := make([]byte, 2048)
+	n, _ := console.ReadAt(text, 0)
+	if n == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; its console: %q", err, text[:n])
+}
+
+type stepClock struct {
+	last  time.Time
+	steps map[string]int64
+}
+
+func newStepClock() *stepClock { return &stepClock{last: time.Now(), steps: map[string]int64{}} }
+
+func (c *stepClock) mark(step string) {
+	now := time.Now()
+	c.steps[step] = now.Sub(c.last).Microseconds()
+	c.last = now
+}

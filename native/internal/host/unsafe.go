@@ -1,0 +1,5 @@
+package host
+
+import "unsafe"
+
+func ptr(buffer *[8]byte) unsafe.Pointer { return unsafe.Pointer(buffer) }

@@ -1,0 +1,112 @@
+import { connect } from "node:net";
+import { StacyError } from "@stacyvm/contract";
+import type { ConnectGuest } from "../guest/guest.ts";
+import type { HostHelper, HostOwned, HostVerbs } from "./host-helper.ts";
+import type { OwnedRuntime, Runtime, RuntimeRef } from "./provider.ts";
+
+export interface HostRuntimesOptions {
+  /** As the owner record names it: only these runtimes are seen. */
+  readonly providerName: string;
+  readonly helper: HostHelper;
+  readonly connectGuest: ConnectGuest;
+  /** How long a new agent may take until it answers. */
+  readonly readyTimeoutMs: number;
+}
+
+const refVersion = 1;
+const maxConsoleBytes = 256 * 1024;
+
+/** What the providers that stacyvm-host serves have in common: all but how a sandbox begins. */
+export const hostRuntimes = (options: HostRuntimesOptions) => {
+  const { helper } = options;
+
+  const refOf = (owned: { pid: number; start_ticks: number }): RuntimeRef => ({
+    version: refVersion,
+    data: { pid: owned.pid, startTicks: owned.start_ticks },
+  });
+
+  const destroy = async (sandboxId: string, signal: AbortSignal): Promise<void> => {
+    await helper.call("destroy", { sandbox_id: sandboxId }, signal);
+  };
+
+  const runtime = (sandboxId: string, ref: RuntimeRef, socketPath: string): Runtime => {
+    const guest = options.connectGuest({ dial: () => connect(socketPath), label: sandboxId });
+    let last: { readonly atMs: number; readonly cpuUs: number } | undefined;
+    return {
+      sandboxId,
+      ref,
+      guest,
+      async consoleLog(lines) {
+        const never = new AbortController().signal;
+        const { text } = await helper.call("console", { sandbox_id: sandboxId, max_bytes: maxConsoleBytes }, never);
+        const all = text.split("\n");
+        if (all.at(-1) === "") all.pop();
+        return lines > 0 ? all.slice(-lines) : [];
+      },
+      async usage(signal) {
+        const now = await helper.call("usage", { sandbox_id: sandboxId }, signal);
+        const atMs = performance.now();
+        const elapsedUs = last ? (atMs - last.atMs) * 1000 : 0;
+        const cpuPct = last && elapsedUs > 0 ? (100 * Math.max(0, now.cpu_us - last.cpuUs)) / elapsedUs : 0;
+        last = { atMs, cpuUs: now.cpu_us };
+        return { cpuPct, memoryBytes: now.memory_bytes, memoryLimitBytes: now.memory_limit_bytes };
+      },
+      async destroy(signal) {
+        await guest[Symbol.asyncDispose]();
+        await destroy(sandboxId, signal);
+      },
+    };
+  };
+
+  const mine = (owned: HostOwned): boolean =>
+    // An empty name is a sandbox whose maker died before it could sign: whoever looks first may clean it away.
+    owned.provider === options.providerName || owned.provider === "";
+
+  return {
+    async spawn<V extends "spawn" | "spawn-mock">(
+      verb: V,
+      args: HostVerbs[V]["args"],
+      signal: AbortSignal,
+    ): Promise<Runtime> {
+      const spawned = await helper.call(verb, args, signal);
+      const made = runtime(args.sandbox_id, refOf(spawned), spawned.socket_path);
+      try {
+        await made.guest.ready(AbortSignal.any([signal, AbortSignal.timeout(options.readyTimeoutMs)]));
+        return made;
+      } catch (error) {
+        const log = await made.consoleLog(20).catch(() => []);
+        await made.destroy(new AbortController().signal);
+        signal.throwIfAborted();
+        const words = log.length > 0 ? `; its console: ${log.join("\n")}` : "";
+        throw new StacyError("spawn_failed", `the agent of ${args.sandbox_id} does not answer${words}`, {
+          cause: error,
+        });
+      }
+    },
+
+    async attach(sandboxId: string, ref: RuntimeRef, signal: AbortSignal): Promise<Runtime | undefined> {
+      try {
+        const owned = await helper.call("inspect", { sandbox_id: sandboxId }, signal);
+        const same = owned.pid === ref.data.pid && owned.start_ticks === ref.data.startTicks;
+        if (ref.version !== refVersion || !owned.alive || !same || !mine(owned)) return undefined;
+        return runtime(sandboxId, ref, owned.socket_path);
+      } catch (error) {
+        if (error instanceof StacyError && error.reason === "sandbox_not_found") return undefined;
+        throw error;
+      }
+    },
+
+    async list(signal: AbortSignal): Promise<readonly OwnedRuntime[]> {
+      const all = await helper.call("list", {}, signal);
+      return all.filter(mine).map((owned) => ({
+        sandboxId: owned.sandbox_id,
+        ref: refOf(owned),
+        generation: owned.generation,
+        alive: owned.alive,
+        createdAtMs: owned.created_at_ms,
+      }));
+    },
+
+    reap: destroy,
+  };
+};

@@ -1,0 +1,131 @@
+import type { SandboxSpec, SecurityProfile } from "../provider.ts";
+import { seccompProfile } from "./seccomp.ts";
+
+/** Just what package managers, su and servers on low ports need. */
+export const defaultCapabilities = [
+  "CAP_CHOWN",
+  "CAP_DAC_OVERRIDE",
+  "CAP_FOWNER",
+  "CAP_FSETID",
+  "CAP_KILL",
+  "CAP_NET_BIND_SERVICE",
+  "CAP_SETGID",
+  "CAP_SETUID",
+] as const;
+
+/** The agent's user inside. */
+export const agentUid = (security: SecurityProfile): number => (security === "restricted" ? 1000 : 0);
+
+const agentPath = "/dev/.stacyvm-agent";
+/** The host program puts the agent's path here. */
+const agentSource = "@agent";
+
+const maskedPaths = [
+  "/proc/acpi",
+  "/proc/asound",
+  "/proc/interrupts",
+  "/proc/kcore",
+  "/proc/keys",
+  "/proc/latency_stats",
+  "/proc/sched_debug",
+  "/proc/scsi",
+  "/proc/timer_list",
+  "/proc/timer_stats",
+  "/sys/devices/virtual/powercap",
+  "/sys/firmware",
+  "/sys/fs/cgroup",
+  "/sys/kernel",
+];
+const readonlyPaths = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+const shmBytes = 64 * 1024 * 1024;
+const cpuPeriodUs = 100_000;
+
+const mounts = [
+  { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
+  {
+    destination: "/dev",
+    type: "tmpfs",
+    source: "tmpfs",
+    options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
+  },
+  {
+    destination: "/dev/pts",
+    type: "devpts",
+    source: "devpts",
+    options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+  },
+  {
+    destination: "/dev/shm",
+    type: "tmpfs",
+    source: "shm",
+    options: ["nosuid", "noexec", "nodev", "mode=1777", `size=${shmBytes}`],
+  },
+  { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
+  { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
+  { destination: agentPath, type: "bind", source: agentSource, options: ["bind", "ro", "nosuid", "nodev"] },
+] as const;
+
+export interface RuntimeSpecOptions {
+  readonly sandbox: SandboxSpec;
+  readonly architecture: "x64" | "arm64";
+  /** The host's own limit; it cannot be raised. */
+  readonly openFilesMax: number;
+  /** The host has version 2 of cgroups, so descriptor 4 is the sandbox's directory. */
+  readonly hasCgroupDirectory: boolean;
+}
+
+/**
+ * The OCI runtime configuration of a sandbox. The host program adds what only it knows: the root, the user id mappings
+ * and the cgroup's path.
+ */
+export const runtimeSpec = (options: RuntimeSpecOptions) => {
+  const { sandbox } = options;
+  const uid = agentUid(sandbox.security);
+  const capabilities = sandbox.security === "restricted" ? [] : defaultCapabilities;
+  const memoryBytes = sandbox.memoryMb * 1024 * 1024;
+  return {
+    ociVersion: "1.0.2",
+    hostname: sandbox.id,
+    process: {
+      terminal: false,
+      user: { uid, gid: uid },
+      args: [
+        agentPath,
+        "serve",
+        "--listen-fd",
+        "3",
+        ...(options.hasCgroupDirectory ? ["--cgroup-fd", "4"] : []),
+        "--workdir",
+        "/workspace",
+      ],
+      env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+      cwd: "/",
+      capabilities: {
+        bounding: capabilities,
+        effective: capabilities,
+        permitted: capabilities,
+        inheritable: [],
+        ambient: [],
+      },
+      rlimits: [
+        { type: "RLIMIT_NOFILE", soft: options.openFilesMax, hard: options.openFilesMax },
+        { type: "RLIMIT_CORE", soft: 0, hard: 0 },
+      ],
+      noNewPrivileges: true,
+    },
+    mounts,
+    linux: {
+      namespaces: ["user", "pid", "mount", "ipc", "uts", "cgroup", "network"].map((type) => ({ type })),
+      resources: {
+        devices: [{ allow: false, access: "rwm" }],
+        memory: { limit: memoryBytes, swap: memoryBytes },
+        cpu: { quota: Math.max(1000, Math.round(sandbox.vcpus * cpuPeriodUs)), period: cpuPeriodUs },
+        pids: { limit: sandbox.pidsMax },
+      },
+      seccomp: seccompProfile(options.architecture),
+      maskedPaths,
+      readonlyPaths,
+    },
+  };
+};
