@@ -1,0 +1,16 @@
+import type { Operation } from "../operation.ts";
+import { execOperations } from "./exec.ts";
+import { fileOperations } from "./files.ts";
+import { sandboxOperations } from "./sandboxes.ts";
+
+/** Every operation that the server offers. A row without a handler keeps the server from starting. */
+export const operations = [...sandboxOperations, ...execOperations, ...fileOperations] as const;
+
+type Row = (typeof operations)[number];
+export type OperationId = Row["id"];
+
+/** Row types by id, so that a handler's types follow from its row. */
+export type OperationById = { readonly [R in Row as R["id"]]: R };
+
+/** The same table without the literal types, for code that treats all rows alike. */
+export const operationTable: readonly Operation[] = operations;

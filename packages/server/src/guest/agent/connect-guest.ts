@@ -1,0 +1,154 @@
+import http from "node:http";
+import { Code, createClient } from "@connectrpc/connect";
+import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { StacyError } from "@stacyvm/contract";
+import type { ConnectGuest, Dial, Guest } from "../guest.ts";
+import { Filesystem } from "../wire/filesystem/filesystem_pb.js";
+import { Guest as GuestService } from "../wire/stacyvm/guest/v1/guest_pb.js";
+import { fileEntry, safeNumber } from "./entries.ts";
+import { agentMessageMaxBytes } from "./envelope.ts";
+import { collectExec, streamExec } from "./exec.ts";
+import { execEvent, wireExecRequest } from "./exec-events.ts";
+import { type FailureReading, guestFailure } from "./failures.ts";
+import { readFile, writeFile } from "./files.ts";
+
+/** Most entries of one listing or glob that are passed on. */
+const entriesMax = 100_000;
+/** Deadline of a call that moves no bulk, milliseconds: an agent that is stopped must not hold callers. */
+const callTimeoutMs = 30_000;
+/** A multiplexed connection without calls is closed after this, milliseconds; the next call makes another. */
+const idleConnectionTimeoutMs = 60_000;
+/** Plain connections kept open per sandbox for the next bulk call. */
+const keptConnectionsMax = 2;
+
+/** The address in a request means nothing: every stream goes through the sandbox's door. */
+const agentUrl = "http://agent";
+
+const processReading: FailureReading = { [Code.NotFound]: "process_not_found" };
+
+/** The guest behind an agent: one multiplexed connection for calls, plain ones for bulk bytes. */
+export const connectGuest: ConnectGuest = ({ dial, label }) => {
+  const connections = plainConnections(dial);
+  const session = new Http2SessionManager(agentUrl, { idleConnectionTimeoutMs }, { createConnection: () => dial() });
+  const transport = createConnectTransport({
+    baseUrl: agentUrl,
+    httpVersion: "2",
+    useBinaryFormat: true,
+    readMaxBytes: agentMessageMaxBytes,
+    acceptCompression: [],
+    sessionManager: session,
+  });
+  const guest = createClient(GuestService, transport);
+  const filesystem = createClient(Filesystem, transport);
+
+  /** One bounded call, its failure read for the caller. */
+  const call = async <T>(
+    signal: AbortSignal,
+    start: (options: { signal: AbortSignal; timeoutMs: number }) => Promise<T>,
+    reading?: FailureReading,
+  ): Promise<T> => {
+    try {
+      return await start({ signal, timeoutMs: callTimeoutMs });
+    } catch (error) {
+      throw guestFailure(error, signal, reading);
+    }
+  };
+
+  return {
+    exec: (request, signal) => streamExec(connections, request, signal),
+    run: async (request, signal) => {
+      const events = (async function* () {
+        for await (const wire of guest.exec(wireExecRequest(request), { signal })) {
+          const event = execEvent(wire);
+          if (event !== undefined) yield event;
+        }
+      })();
+      try {
+        return await collectExec(events, request.maxOutputBytes);
+      } catch (error) {
+        throw guestFailure(error, signal, { [Code.NotFound]: "invalid_input" });
+      }
+    },
+    writeStdin: async (processId, data, signal) => {
+      await call(signal, (options) => guest.writeStdin({ processId, data }, options), processReading);
+    },
+    closeStdin: async (processId, signal) => {
+      await call(signal, (options) => guest.closeStdin({ processId }, options), processReading);
+    },
+    resizePty: async (processId, size, signal) => {
+      await call(signal, (options) => guest.resizePty({ processId, size }, options), processReading);
+    },
+    signalProcess: async (processId, signalNumber, tree, signal) => {
+      await call(
+        signal,
+        (options) => guest.signalProcess({ processId, signal: signalNumber, tree }, options),
+        processReading,
+      );
+    },
+
+    readFile: (path, options, signal) => readFile(connections, path, options, signal),
+    writeFile: (path, content, options, signal) => writeFile(connections, path, content, options.mode, signal),
+    stat: async (path, signal) =>
+      fileEntry((await call(signal, (options) => filesystem.stat({ path }, options))).entry),
+    list: async (path, signal) => {
+      const reading: FailureReading = { [Code.InvalidArgument]: "not_a_directory" };
+      const { entries } = await call(signal, (options) => filesystem.listDir({ path, depth: 1 }, options), reading);
+      return bounded(entries).map(fileEntry);
+    },
+    remove: async (path, { recursive }, signal) => {
+      const reading: FailureReading = { [Code.FailedPrecondition]: "directory_needs_recursive" };
+      await call(signal, (options) => guest.remove({ path, recursive }, options), reading);
+    },
+    move: async (source, destination, signal) => {
+      await call(signal, (options) => guest.move({ source, destination }, options));
+    },
+    chmod: async (path, mode, signal) => {
+      await call(signal, (options) => guest.chmod({ path, mode }, options));
+    },
+    glob: async (pattern, signal) => {
+      const { paths, truncated } = await call(signal, (options) => guest.glob({ pattern, limit: entriesMax }, options));
+      if (truncated) throw new StacyError("sandbox_limit", `the pattern matches more than ${entriesMax} paths`);
+      return bounded(paths);
+    },
+
+    usage: async (signal) => {
+      const usage = await call(signal, (options) => guest.usage({}, options));
+      return {
+        cpuUs: safeNumber(usage.cpuUs),
+        memoryBytes: safeNumber(usage.memoryBytes),
+        memoryLimitBytes: safeNumber(usage.memoryLimitBytes),
+        processes: usage.processes,
+        diskUsedBytes: safeNumber(usage.diskUsedBytes),
+        diskTotalBytes: safeNumber(usage.diskTotalBytes),
+      };
+    },
+    ready: async (signal) => {
+      await call(signal, (options) => guest.info({}, options));
+    },
+    [Symbol.asyncDispose]: async () => {
+      session.abort(new StacyError("guest_unreachable", "the sandbox is gone"));
+      connections.destroy();
+    },
+    get [Symbol.toStringTag]() {
+      return `Guest(${label})`;
+    },
+  } satisfies Guest & { readonly [Symbol.toStringTag]: string };
+};
+
+function bounded<T>(values: readonly T[]): readonly T[] {
+  if (values.length > entriesMax) {
+    throw new StacyError("guest_protocol", `the sandbox's agent listed ${values.length} entries`);
+  }
+  return values;
+}
+
+function plainConnections(dial: Dial): http.Agent {
+  const agent = new http.Agent({
+    keepAlive: true,
+    maxFreeSockets: keptConnectionsMax,
+    timeout: idleConnectionTimeoutMs,
+  });
+  // Every plain connection is a fresh stream through the sandbox's door; the address in the request means nothing.
+  Object.assign(agent, { createConnection: () => dial() });
+  return agent;
+}

@@ -1,0 +1,40 @@
+import { randomUUID } from "node:crypto";
+import type { AddressInfo } from "node:net";
+import type { Operation } from "@stacyvm/contract";
+import type { FastifyInstance } from "fastify";
+import pino from "pino";
+import { type AppOptions, createApp } from "./app.ts";
+import { createAuthenticator } from "./identity.ts";
+
+/** Collects what the server logs, one object a line. */
+export const collectLog = () => {
+  const lines: Record<string, unknown>[] = [];
+  const log = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+  return { lines, log };
+};
+
+export type TestAppOptions = Partial<AppOptions> & {
+  readonly operations: readonly Operation[];
+  readonly handlers: object;
+  readonly apiKey?: string;
+  readonly adminKey?: string;
+  readonly adminFallback?: boolean;
+};
+
+/** An application on a loopback rule set, with answers checked against their rows. */
+export const testApp = ({ apiKey = "", adminKey = "", adminFallback = false, ...options }: TestAppOptions) =>
+  createApp({
+    authenticator: createAuthenticator({ apiKey, adminKey, adminFallback }),
+    hosts: { loopback: true, names: [], authorities: [] },
+    corsAllowedOrigins: [],
+    log: collectLog().log,
+    newRequestId: randomUUID,
+    validateResponses: true,
+    ...options,
+  });
+
+/** Listens on a free loopback port. */
+export const listen = async (app: FastifyInstance): Promise<number> => {
+  await app.listen({ host: "127.0.0.1", port: 0 });
+  return (app.server.address() as AddressInfo).port;
+};

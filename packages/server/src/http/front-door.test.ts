@@ -1,0 +1,150 @@
+import { defineOperation, json } from "@stacyvm/contract";
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { type TestAppOptions, testApp } from "./app.testing.ts";
+
+const row = { method: "GET", summary: "Test", auditClass: "none", errors: [], stream: "none", lenient: true } as const;
+const answers = { 200: json(z.strictObject({ role: z.string(), tenant: z.string(), owner: z.string() })) };
+const operations = [
+  defineOperation({ ...row, id: "t.list", path: "/api/v1/sandboxes", permission: "sandbox:read", answers }),
+  defineOperation({ ...row, id: "t.health", path: "/api/v1/health", permission: "public", answers }),
+  defineOperation({ ...row, id: "t.admin", path: "/api/v1/admin/diagnostics", permission: "system:read", answers }),
+] as const;
+
+type Asked = { identity: { role: string; tenantId: string; ownerHeader: string } };
+const tell = async ({ identity }: Asked) => ({
+  status: 200,
+  body: { role: identity.role, tenant: identity.tenantId, owner: identity.ownerHeader },
+});
+const handlers = { "t.list": tell, "t.health": tell, "t.admin": tell };
+
+const api = "k".repeat(40);
+const admin = "a".repeat(40);
+const both = { apiKey: api, adminKey: admin };
+
+const ask = async (options: Partial<TestAppOptions>, url: string, headers: Record<string, string> = {}) =>
+  testApp({ operations, handlers, ...options }).inject({ url, headers });
+
+test.each([
+  [{}, {}, 200],
+  [{ apiKey: api }, { "x-api-key": api }, 200],
+  [{ apiKey: api }, {}, 401],
+  [{ apiKey: api }, { "x-api-key": "wrong" }, 401],
+  [{ apiKey: api }, { "x-admin-api-key": api }, 200],
+  [both, { "x-api-key": admin }, 200],
+  [both, { "x-admin-api-key": admin }, 200],
+  [both, { "x-admin-api-key": "wrong", "x-api-key": api }, 200],
+  [{ adminKey: admin }, {}, 401],
+])("with %j a normal route and headers %j give %i", async (options, headers, status) => {
+  const answer = await ask(options, "/api/v1/sandboxes", headers);
+  expect(answer.statusCode).toBe(status);
+  if (status === 401)
+    expect(answer.json()).toMatchObject({ code: "UNAUTHORIZED", message: "invalid or missing API key" });
+});
+
+test.each([
+  [{}, {}, 200],
+  [{ apiKey: api, adminFallback: true }, { "x-api-key": api }, 200],
+  [{ apiKey: api }, { "x-api-key": api }, 403],
+  [both, { "x-api-key": api }, 403],
+  [both, { "x-admin-api-key": admin }, 200],
+  [both, { "x-api-key": admin }, 200],
+  [both, {}, 401],
+  [{ adminKey: admin }, {}, 401],
+  [{ ...both, adminFallback: true }, { "x-api-key": api }, 403],
+])("with %j the admin area and headers %j give %i", async (options, headers, status) => {
+  for (const url of ["/api/v1/admin/diagnostics", "/api/v1/admin/unknown"]) {
+    const answer = await ask(options, url, headers);
+    expect(answer.statusCode).toBe(status === 200 && url.endsWith("unknown") ? 404 : status);
+  }
+});
+
+test("health is open while keys are configured, and an unknown path under the API is not", async () => {
+  expect((await ask(both, "/api/v1/health")).statusCode).toBe(200);
+  expect((await ask(both, "/api/v1/unknown")).statusCode).toBe(401);
+  expect((await ask(both, "/unknown")).statusCode).toBe(404);
+});
+
+test("a tenant counts only with a key, trimmed; the owner header passes as it is", async () => {
+  const headers = { "x-tenant-id": " acme ", "x-user-id": "alice@example.com" };
+  expect((await ask({}, "/api/v1/sandboxes", headers)).json()).toEqual({
+    role: "anonymous",
+    tenant: "",
+    owner: "alice@example.com",
+  });
+  expect((await ask({ apiKey: api }, "/api/v1/sandboxes", { ...headers, "x-api-key": api })).json()).toEqual({
+    role: "api",
+    tenant: "acme",
+    owner: "alice@example.com",
+  });
+});
+
+test.each([
+  ["localhost", 200],
+  ["LOCALHOST:80", 200],
+  ["app.localhost", 200],
+  ["127.0.0.1", 200],
+  ["[::1]", 200],
+  ["localhost:1234", 421],
+  ["evil.example", 421],
+  ["localhost.evil.example", 421],
+  ["evillocalhost", 421],
+  ["127.0.0.1.nip.io", 421],
+  ["localhost.", 421],
+  ["user@localhost", 421],
+  ["2130706433", 421],
+  [".localhost", 421],
+])("on a loopback listener the Host %s gives %i", async (host, status) => {
+  expect((await ask({}, "/api/v1/sandboxes", { host })).statusCode).toBe(status);
+});
+
+test("a configured public address and preview domain are known hosts", async () => {
+  const hosts = { loopback: true, names: ["box.test", "*.box.test"], authorities: ["stacy.example:8443"] };
+  for (const host of ["box.test", "3000-sb-1.box.test", "stacy.example:8443"]) {
+    expect((await ask({ hosts }, "/api/v1/sandboxes", { host })).statusCode).toBe(200);
+  }
+  expect((await ask({ hosts }, "/api/v1/sandboxes", { host: "stacy.example" })).statusCode).toBe(421);
+});
+
+test.each([
+  [{ origin: "http://evil.example" }, 403],
+  [{ origin: "null" }, 403],
+  [{ origin: "http://localhost:3000" }, 403],
+  [{ "sec-fetch-site": "cross-site" }, 403],
+  [{ "sec-fetch-site": "same-site" }, 403],
+  [{ "sec-fetch-site": "same-origin" }, 200],
+  [{ "sec-fetch-site": "none" }, 200],
+  [{ origin: "http://localhost" }, 200],
+])("without authentication a page that sends %j gets %i", async (headers, status) => {
+  for (const corsAllowedOrigins of [[], ["*"], ["http://evil.example", "null"]]) {
+    const answer = await ask({ corsAllowedOrigins }, "/api/v1/sandboxes", { host: "localhost", ...headers });
+    expect(answer.statusCode).toBe(status);
+  }
+});
+
+test("CORS allows every origin by default, and only the listed ones where some are", async () => {
+  const origin = "https://app.example";
+  const open = await ask({ apiKey: api }, "/api/v1/sandboxes", { origin, "x-api-key": api });
+  expect(open.headers["access-control-allow-origin"]).toBe("*");
+  const listed = { apiKey: api, corsAllowedOrigins: [origin] };
+  const allowed = await ask(listed, "/api/v1/sandboxes", { origin, "x-api-key": api });
+  expect(allowed.headers).toMatchObject({ "access-control-allow-origin": origin, vary: "Origin" });
+  const other = await ask(listed, "/api/v1/sandboxes", { origin: "https://other.example", "x-api-key": api });
+  expect(other.statusCode).toBe(200);
+  expect(other.headers["access-control-allow-origin"]).toBeUndefined();
+});
+
+test("a preflight needs no key; one of an unlisted origin is refused", async () => {
+  const app = testApp({ operations, handlers, apiKey: api, corsAllowedOrigins: ["https://app.example"] });
+  const url = "/api/v1/sandboxes";
+  const yes = await app.inject({ method: "OPTIONS", url, headers: { origin: "https://app.example" } });
+  expect([yes.statusCode, yes.body]).toEqual([200, ""]);
+  const no = await app.inject({ method: "OPTIONS", url, headers: { origin: "https://other.example" } });
+  expect([no.statusCode, no.body]).toEqual([403, "CORS origin is not allowed\n"]);
+});
+
+test("a 401 carries the CORS headers, so that a page can read it", async () => {
+  const answer = await ask({ apiKey: api }, "/api/v1/sandboxes", { origin: "https://app.example" });
+  expect(answer.statusCode).toBe(401);
+  expect(answer.headers["access-control-allow-origin"]).toBe("*");
+});

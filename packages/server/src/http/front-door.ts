@@ -1,0 +1,95 @@
+import { type Permission, StacyError } from "@stacyvm/contract";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { headersMax } from "./bounds.ts";
+import type { Cors } from "./cors.ts";
+import { type HostRules, isForeignFetch, isForeignOrigin, isKnownHost } from "./hosts.ts";
+import { type Authenticator, type Identity, mayPerform } from "./identity.ts";
+
+export interface FrontDoorOptions {
+  readonly authenticator: Authenticator;
+  readonly hosts: HostRules;
+  readonly cors: Cors;
+}
+
+export interface Visit {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  /** Of the row that the path leads to; undefined where no route is. */
+  readonly permission: Permission | undefined;
+}
+
+const isUnder = (path: string, prefix: string): boolean =>
+  path === prefix || path.startsWith(`${prefix}/`) || path.startsWith(`${prefix}?`);
+
+const checkHeaders = (request: FastifyRequest): void => {
+  const { rawHeaders } = request.raw;
+  if (rawHeaders.length > headersMax * 2) {
+    throw new StacyError("headers_too_large", `a request may have ${headersMax} headers`);
+  }
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) if (rawHeaders[at]?.toLowerCase() === "host") hosts += 1;
+  if (hosts > 1) throw new StacyError("misdirected_host", "the request names more than one host");
+};
+
+/**
+ * Decides whether a request comes in, in this order: headers, Host, CORS and preflight, Origin, credential, admin
+ * area, permission. Throws a catalogued error, or answers a preflight and returns undefined.
+ */
+export const createFrontDoor = ({ authenticator, hosts, cors }: FrontDoorOptions) => {
+  const checkAddress = (request: FastifyRequest): void => {
+    checkHeaders(request);
+    if (!request.raw.url?.startsWith("/") || !isKnownHost(request.headers.host, request.raw.socket.localPort, hosts)) {
+      throw new StacyError("misdirected_host", "this server doesn't answer for the host that the request names");
+    }
+  };
+
+  const checkOrigin = (request: FastifyRequest): void => {
+    const { headers } = request;
+    const foreign =
+      isForeignOrigin(headers.origin, headers.host, hosts) ||
+      (!authenticator.configured && isForeignFetch(headers["sec-fetch-site"]));
+    if (foreign && (!authenticator.configured || headers.upgrade !== undefined)) {
+      throw new StacyError("foreign_origin", "a page of another origin may not use this server");
+    }
+  };
+
+  const checkRole = (identity: Identity, permission: Permission | undefined): void => {
+    if (!authenticator.configured || permission === undefined) return;
+    if (!mayPerform(identity.role, permission)) {
+      throw new StacyError("permission_denied", "required authorization scope missing");
+    }
+  };
+
+  const checkAdminArea = (request: FastifyRequest, identity: Identity): Identity => {
+    const verdict = authenticator.admin(request.headers);
+    if (verdict === "key") throw new StacyError("admin_key_required", "admin API key required");
+    if (verdict === "scope") throw new StacyError("permission_denied", "required authorization scope missing");
+    return authenticator.configured ? { ...identity, role: "admin" } : identity;
+  };
+
+  return {
+    enter({ request, reply, permission }: Visit): Identity | undefined {
+      checkAddress(request);
+      const url = request.raw.url ?? "";
+      const isApi = isUnder(url, "/api/v1");
+      const originAllowed = !isApi || cors.apply(request, reply);
+      checkOrigin(request);
+      if (isApi && request.method === "OPTIONS") {
+        reply.code(originAllowed ? 200 : 403);
+        if (originAllowed) reply.send();
+        else reply.type("text/plain; charset=utf-8").send("CORS origin is not allowed\n");
+        return undefined;
+      }
+      const identity = authenticator.identify(request.headers);
+      if (permission === "public" || !isApi) return identity;
+      if (authenticator.configured && identity.role === "anonymous") {
+        throw new StacyError("unauthenticated", "invalid or missing API key");
+      }
+      if (isUnder(url, "/api/v1/admin")) return checkAdminArea(request, identity);
+      checkRole(identity, permission);
+      return identity;
+    },
+  };
+};
+
+export type FrontDoor = ReturnType<typeof createFrontDoor>;

@@ -1,0 +1,13 @@
+import { randomBytes, randomUUID } from "node:crypto";
+
+/** Where identifiers come from; injected so that tests own it. */
+export interface Ids {
+  /** `sb-` and 16 hex digits. */
+  sandbox(): string;
+  request(): string;
+}
+
+export const randomIds: Ids = {
+  sandbox: () => `sb-${randomBytes(8).toString("hex")}`,
+  request: () => randomUUID(),
+};

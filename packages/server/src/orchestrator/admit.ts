@@ -1,0 +1,70 @@
+import { StacyError } from "@stacyvm/contract";
+import { effectiveLimits } from "../sandbox/limits.ts";
+import { livingStates } from "../sandbox/states.ts";
+import type { Context } from "./context.ts";
+
+export type DenialReason = "max_ttl" | "max_sandboxes" | "max_sandboxes_per_owner";
+
+/** What would happen to a spawn now. A decision, not a reservation. */
+export interface Admission {
+  readonly allowed: boolean;
+  readonly queueable: boolean;
+  readonly reason: DenialReason | undefined;
+  readonly activeSandboxes: number;
+  readonly maxSandboxes: number;
+  readonly activeOwnerSandboxes: number;
+  readonly maxOwnerSandboxes: number;
+  readonly maxTtlMs: number;
+}
+
+export async function ownerLimits(context: Context, ownerId: string) {
+  const quota = ownerId === "" ? undefined : await context.store.quotas.get(ownerId);
+  const limits = effectiveLimits(context.limits, quota);
+  return { ...limits, maxOwnerSandboxes: ownerId === "" ? 0 : limits.maxOwnerSandboxes };
+}
+
+/** Throws provider_not_found for a provider that isn't configured. */
+export async function admit(
+  context: Context,
+  request: { readonly ownerId: string; readonly ttlMs: number; readonly provider: string },
+): Promise<Admission> {
+  requireProvider(context, request.provider);
+  const limits = await ownerLimits(context, request.ownerId);
+  const { maxSandboxes } = context.limits;
+  const none = { activeSandboxes: 0, activeOwnerSandboxes: 0, maxSandboxes, ...limits };
+  if (limits.maxTtlMs > 0 && request.ttlMs > limits.maxTtlMs) {
+    return { ...none, allowed: false, queueable: false, reason: "max_ttl" };
+  }
+  const activeSandboxes = await context.store.sandboxes.count({ states: livingStates });
+  const activeOwnerSandboxes =
+    request.ownerId === ""
+      ? 0
+      : await context.store.sandboxes.count({ states: livingStates, ownerId: request.ownerId });
+  const reason: DenialReason | undefined =
+    maxSandboxes > 0 && activeSandboxes >= maxSandboxes
+      ? "max_sandboxes"
+      : limits.maxOwnerSandboxes > 0 && activeOwnerSandboxes >= limits.maxOwnerSandboxes
+        ? "max_sandboxes_per_owner"
+        : undefined;
+  return {
+    ...none,
+    activeSandboxes,
+    activeOwnerSandboxes,
+    allowed: reason === undefined,
+    queueable: reason !== undefined && context.spawnDefaults.overflow === "queue",
+    reason,
+  };
+}
+
+export function requireProvider(context: Context, name: string) {
+  const provider = context.providers.get(name === "" ? context.providers.defaultName : name);
+  if (provider === undefined) {
+    throw new StacyError("provider_not_found", `getting provider: provider not found: ${name}`, {
+      remediation: `Name one of: ${context.providers
+        .list()
+        .map((each) => each.name)
+        .join(", ")}`,
+    });
+  }
+  return provider;
+}

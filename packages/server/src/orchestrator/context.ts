@@ -1,0 +1,80 @@
+import type { ImageStore } from "../images/image-store.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Failpoint } from "../lib/failpoint.ts";
+import type { Ids } from "../lib/id.ts";
+import type { Provider, SecurityProfile } from "../providers/provider.ts";
+import type { Limits } from "../sandbox/limits.ts";
+import type { OperationAudit, Store } from "../store/store.ts";
+import type { LiveRuntimes } from "./live-runtimes.ts";
+
+/** The providers this server was configured with. */
+export interface ProviderDirectory {
+  list(): readonly Provider[];
+  get(name: string): Provider | undefined;
+  /** The name that an absent `provider` stands for. */
+  readonly defaultName: string;
+}
+
+export interface SpawnDefaults {
+  readonly image: string;
+  readonly memoryMb: number;
+  readonly vcpus: number;
+  readonly diskMb: number;
+  readonly pidsMax: number;
+  readonly security: SecurityProfile;
+  /** What to do at a cap: refuse, or wait. */
+  readonly overflow: "reject" | "queue";
+}
+
+export interface DomainEvent {
+  readonly type: string;
+  readonly sandboxId?: string;
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+/** One finished operation, for the counters. */
+export interface Observation {
+  readonly operation: string;
+  readonly provider: string;
+  readonly latencyMs: number;
+  readonly error: string | undefined;
+}
+
+export interface Log {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** What every use case is given. */
+export interface Context {
+  readonly store: Store;
+  readonly providers: ProviderDirectory;
+  readonly images: ImageStore;
+  readonly live: LiveRuntimes;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly limits: Limits;
+  readonly spawnDefaults: SpawnDefaults;
+  /** Who this server is as a holder of leases; the same after a restart. */
+  readonly holderId: string;
+  readonly leaseTtlMs: number;
+  /** Name of this server as a worker on the wire. */
+  readonly workerId: string;
+  readonly publish: (event: DomainEvent) => void;
+  readonly observe: (observation: Observation) => void;
+  /** Queues a row; written in batches. */
+  readonly audit: (row: OperationAudit) => void;
+  readonly failpoint: Failpoint;
+  readonly log: Log;
+}
+
+/** Who asks. */
+export interface Caller {
+  /** For the audit. */
+  readonly actor: string;
+  /** Empty: not bound to a tenant. */
+  readonly tenantId: string;
+}
+
+export const systemCaller: Caller = { actor: "system", tenantId: "" };

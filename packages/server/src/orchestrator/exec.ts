@@ -1,0 +1,152 @@
+import { StacyError } from "@stacyvm/contract";
+import type { ExecEvent, ExecResult, ExecRequest as GuestExecRequest } from "../guest/guest.ts";
+import { execArgv, parseExecMode } from "../sandbox/exec-mode.ts";
+import { guestPath, workspacePath } from "../sandbox/guest-path.ts";
+import { execTimeoutMs } from "../sandbox/limits.ts";
+import type { SandboxRecord } from "../sandbox/sandbox.ts";
+import { ownerLimits } from "./admit.ts";
+import type { Caller, Context } from "./context.ts";
+import { findServing } from "./find.ts";
+import { type Facts, measured } from "./measure.ts";
+
+/** Output that a buffered exec holds unless the caller asks for less or more, bytes. */
+export const defaultMaxOutputBytes = 16 * 1024 * 1024;
+/** The most a buffered exec may be asked to hold, bytes. */
+export const maxOutputBytesMax = 64 * 1024 * 1024;
+/** Uid that `restricted` sandboxes run as. */
+const restrictedUid = "1000";
+/** What is added to an exec's own deadline before an agent that says nothing is given up, milliseconds. */
+const silenceMs = 5_000;
+
+export interface ExecRequest {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly mode?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly workdir?: string;
+  readonly user?: string;
+  readonly stdin?: string;
+  readonly stdinOpen?: boolean;
+  /** Absent or 0: the default, else the maximum. */
+  readonly timeoutMs?: number;
+  readonly maxOutputBytes?: number;
+  readonly pty?: { readonly cols: number; readonly rows: number };
+}
+
+/** Runs a command to its end. Throws exec_timeout with the partial output as details. */
+export async function exec(
+  context: Context,
+  id: string,
+  request: ExecRequest,
+  caller: Caller,
+  signal: AbortSignal,
+): Promise<ExecResult> {
+  return await measured(context, described(id, request, caller, "exec"), async (facts) => {
+    const { record, runtime } = await findServing(context, id, caller, signal);
+    facts.record = record;
+    const maxOutputBytes = request.maxOutputBytes || defaultMaxOutputBytes;
+    const wanted = { ...(await guestRequest(context, record, request)), maxOutputBytes };
+    context.publish({ type: "exec.started", sandboxId: id });
+    const result = await runtime.guest.run(wanted, withSilence(wanted, signal));
+    if (result.timedOut) {
+      throw new StacyError("exec_timeout", `exec timeout: ${id}`, {
+        details: {
+          stdout: new TextDecoder().decode(result.stdout),
+          stderr: new TextDecoder().decode(result.stderr),
+          exit_code: result.exitCode,
+          truncated: result.truncated,
+        },
+      });
+    }
+    context.publish({ type: "exec.completed", sandboxId: id });
+    facts.detail = `exit=${result.exitCode} duration=${Math.round(result.durationMs)}ms mode=${request.mode ?? ""}`;
+    return result;
+  });
+}
+
+export interface StreamedExec {
+  readonly events: AsyncIterable<ExecEvent>;
+  readonly record: SandboxRecord;
+  readonly guest: import("../guest/guest.ts").Guest;
+}
+
+/**
+ * Starts a command and hands on its events, the first of which has arrived when this resolves: what fails before it
+ * throws here. A consumer that stops early ends the process tree.
+ */
+export async function execStream(
+  context: Context,
+  id: string,
+  request: ExecRequest,
+  caller: Caller,
+  signal: AbortSignal,
+): Promise<StreamedExec> {
+  const started = Promise.withResolvers<StreamedExec>();
+  const finished = Promise.withResolvers<void>();
+  void measured(context, described(id, request, caller, "exec_stream"), async (facts) => {
+    const { record, runtime } = await findServing(context, id, caller, signal);
+    facts.record = record;
+    const wanted = await guestRequest(context, record, request);
+    const source = runtime.guest.exec(wanted, withSilence(wanted, signal))[Symbol.asyncIterator]();
+    const first = await source.next();
+    started.resolve({ record, guest: runtime.guest, events: follow(first, source, facts, finished) });
+    await finished.promise;
+  }).catch((error: unknown) => started.reject(error));
+  return await started.promise;
+}
+
+async function* follow(
+  first: IteratorResult<ExecEvent>,
+  source: AsyncIterator<ExecEvent>,
+  facts: Facts,
+  finished: PromiseWithResolvers<void>,
+): AsyncGenerator<ExecEvent> {
+  try {
+    for (let next = first; next.done !== true; next = await source.next()) {
+      if (next.value.type === "exit") facts.detail = `exit=${next.value.exitCode}`;
+      yield next.value;
+    }
+    finished.resolve();
+  } catch (error) {
+    finished.reject(error);
+    throw error;
+  } finally {
+    facts.detail ??= "left by the client";
+    await source.return?.();
+    finished.resolve();
+  }
+}
+
+function described(id: string, request: ExecRequest, caller: Caller, operation: string) {
+  return { operation, action: "exec", sandboxId: id, resource: request.command, caller };
+}
+
+async function guestRequest(context: Context, record: SandboxRecord, request: ExecRequest): Promise<GuestExecRequest> {
+  const argv = execArgv(parseExecMode(request.mode), request.command, request.args);
+  const limits = await ownerLimits(context, record.ownerId);
+  const timeoutMs = execTimeoutMs(request.timeoutMs, context.limits.defaultExecTimeoutMs, limits.maxExecTimeoutMs);
+  if (request.maxOutputBytes !== undefined && request.maxOutputBytes > maxOutputBytesMax) {
+    throw new StacyError("invalid_input", `invalid input: max_output_bytes must be ${maxOutputBytesMax} or fewer`);
+  }
+  const { user } = request;
+  if (record.security === "restricted" && user !== undefined && user !== "" && user.split(":")[0] !== restrictedUid) {
+    throw new StacyError("invalid_input", "invalid input: user must be 1000 under the restricted security profile");
+  }
+  return {
+    argv,
+    cwd: request.workdir === undefined || request.workdir === "" ? workspacePath : guestPath(request.workdir),
+    timeoutMs,
+    ...(request.env === undefined ? {} : { env: request.env }),
+    ...(user === undefined || user === "" ? {} : { user }),
+    ...(request.stdin === undefined ? {} : { stdin: Buffer.from(request.stdin) }),
+    ...(request.stdinOpen === undefined ? {} : { stdinOpen: request.stdinOpen }),
+    ...(request.pty === undefined ? {} : { pty: request.pty }),
+  };
+}
+
+/** An agent that keeps silent past the deadline it was given is not waited for. */
+function withSilence(request: GuestExecRequest, signal: AbortSignal): AbortSignal {
+  if (!request.timeoutMs) return signal;
+  const silence = AbortSignal.timeout(request.timeoutMs + silenceMs);
+  return AbortSignal.any([signal, silence]);
+}

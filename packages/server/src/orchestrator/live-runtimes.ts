@@ -1,0 +1,55 @@
+import { StacyError } from "@stacyvm/contract";
+import { KeyMutex } from "../lib/key-mutex.ts";
+import type { Provider, Runtime, RuntimeRef } from "../providers/provider.ts";
+import type { SandboxRecord } from "../sandbox/sandbox.ts";
+
+/**
+ * The runtimes this process is connected to. A cache of handles and nothing else: whether a sandbox exists, and what
+ * state it is in, is the store's to say.
+ */
+export class LiveRuntimes {
+  readonly #runtimes = new Map<string, Runtime>();
+  readonly #attaching = new KeyMutex();
+  readonly #provider: (name: string) => Provider | undefined;
+
+  constructor(options: { readonly provider: (name: string) => Provider | undefined }) {
+    this.#provider = options.provider;
+  }
+
+  set(runtime: Runtime): void {
+    this.#runtimes.set(runtime.sandboxId, runtime);
+  }
+
+  peek(sandboxId: string): Runtime | undefined {
+    return this.#runtimes.get(sandboxId);
+  }
+
+  /** The record's runtime, attached to when this process isn't connected yet. Undefined: it is gone. */
+  async find(record: SandboxRecord, signal: AbortSignal): Promise<Runtime | undefined> {
+    const known = this.#runtimes.get(record.id);
+    if (known !== undefined) return known;
+    return await this.#attaching.run(record.id, async () => {
+      const meanwhile = this.#runtimes.get(record.id);
+      if (meanwhile !== undefined) return meanwhile;
+      const provider = this.#provider(record.provider);
+      if (provider === undefined) {
+        throw new StacyError("provider_unavailable", `provider unavailable: ${record.provider}`);
+      }
+      if (record.runtimeRef === "") return undefined;
+      const runtime = await provider.attach(record.id, JSON.parse(record.runtimeRef) as RuntimeRef, signal);
+      if (runtime !== undefined) this.#runtimes.set(record.id, runtime);
+      return runtime;
+    });
+  }
+
+  /** Lets go of the connection; the sandbox itself is not touched. */
+  async drop(sandboxId: string): Promise<void> {
+    const runtime = this.#runtimes.get(sandboxId);
+    this.#runtimes.delete(sandboxId);
+    await runtime?.guest[Symbol.asyncDispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#runtimes.keys()].map((id) => this.drop(id)));
+  }
+}

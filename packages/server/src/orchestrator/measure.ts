@@ -1,0 +1,72 @@
+import { StacyError } from "@stacyvm/contract";
+import type { SandboxRecord } from "../sandbox/sandbox.ts";
+import type { Caller, Context } from "./context.ts";
+
+/** Longest audit detail, characters. */
+const auditDetailMax = 2048;
+
+export interface Measured {
+  /** The name in metrics and events: `exec`, `file_write` … */
+  readonly operation: string;
+  /** The name in the audit: `exec`, `file.write` … */
+  readonly action: string;
+  readonly sandboxId: string;
+  readonly resource: string;
+  readonly caller: Caller;
+}
+
+/** Filled in by the work once it knows. */
+export interface Facts {
+  record?: SandboxRecord;
+  detail?: string;
+}
+
+const eventOf = (error: unknown, operation: string): string => {
+  if (!(error instanceof StacyError)) return operation === "exec" ? "exec.failed" : "operation.failed";
+  if (error.reason === "exec_timeout") return "exec.timeout";
+  if (error.entry.code === "RESOURCE_LIMIT") return "resource.limit";
+  if (error.entry.fault === "provider") return "provider.failed";
+  return operation === "exec" ? "exec.failed" : "operation.failed";
+};
+
+/** Runs one operation on a sandbox and leaves its traces: a count, an audit row, and an event when it fails. */
+export async function measured<T>(context: Context, what: Measured, work: (facts: Facts) => Promise<T>): Promise<T> {
+  const startedAt = performance.now();
+  const facts: Facts = {};
+  const finish = (error: unknown) => {
+    const provider = facts.record?.provider ?? "unknown";
+    const text = error instanceof Error ? error.message : error === undefined ? undefined : "failed";
+    context.observe({
+      operation: what.operation,
+      provider,
+      latencyMs: performance.now() - startedAt,
+      error: text,
+    });
+    context.audit({
+      actor: what.caller.actor,
+      action: what.action,
+      sandboxId: what.sandboxId,
+      resource: what.resource,
+      provider: facts.record?.provider ?? "",
+      status: error === undefined ? "success" : "failure",
+      detail: (text ?? facts.detail ?? "").slice(0, auditDetailMax),
+      tenantId: facts.record?.tenantId ?? what.caller.tenantId,
+      createdAtMs: context.clock.now(),
+    });
+    if (error !== undefined) {
+      context.publish({
+        type: eventOf(error, what.operation),
+        sandboxId: what.sandboxId,
+        data: { error: text, operation: what.operation, provider },
+      });
+    }
+  };
+  try {
+    const result = await work(facts);
+    finish(undefined);
+    return result;
+  } catch (error) {
+    finish(error);
+    throw error;
+  }
+}

@@ -1,0 +1,55 @@
+import { sql } from "kysely";
+import { admitAndInsert } from "./admission.ts";
+import { auditStore } from "./audit.ts";
+import { guarded } from "./failures.ts";
+import { leaseStore } from "./leases.ts";
+import { migrate } from "./migrate.ts";
+import { migrations } from "./migrations/all.ts";
+import { type DatabaseLocation, openDatabase } from "./open-database.ts";
+import { quotaStore } from "./quotas.ts";
+import { sandboxStore } from "./sandboxes.ts";
+import type { Store } from "./store.ts";
+import { templateStore } from "./templates.ts";
+import { workerStore } from "./workers.ts";
+
+/**
+ * Opens the database and brings its schema up to date; `nowMs` is written beside the migrations it applies. Throws
+ * store_unavailable when it does not answer, internal when a newer program has moved it on. Disposing closes it.
+ */
+export const createStore = async (options: {
+  readonly database: DatabaseLocation;
+  readonly nowMs: number;
+}): Promise<Store> => {
+  const database = openDatabase(options.database);
+  const whole = guarded(
+    {
+      admitAndInsert: admitAndInsert(database),
+      ping: async (): Promise<void> => {
+        await sql`select 1`.execute(database.queries);
+      },
+      migrate: () => migrate(database, migrations, options.nowMs),
+      close: () => database.queries.destroy(),
+    },
+    database,
+    "sandbox",
+  );
+  try {
+    await whole.migrate();
+  } catch (error) {
+    // What went wrong first is what the operator has to read.
+    await whole.close().catch(() => {});
+    throw error;
+  }
+  return {
+    dialect: database.dialect,
+    sandboxes: guarded(sandboxStore(database), database, "sandbox"),
+    leases: guarded(leaseStore(database), database, "lease"),
+    quotas: guarded(quotaStore(database), database, "quota"),
+    templates: guarded(templateStore(database), database, "template"),
+    workers: guarded(workerStore(database), database, "worker"),
+    audit: guarded(auditStore(database), database, "audit record"),
+    admitAndInsert: whole.admitAndInsert,
+    ping: whole.ping,
+    [Symbol.asyncDispose]: whole.close,
+  };
+};

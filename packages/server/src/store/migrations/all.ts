@@ -1,0 +1,5 @@
+import { firstTables } from "./0001-first-tables.ts";
+import type { Migration } from "./migration.ts";
+
+/** In order. A released one is never changed; the next change is the next file. */
+export const migrations: readonly Migration[] = [firstTables];

@@ -1,0 +1,85 @@
+import type { Insertable, Selectable, Updateable } from "kysely";
+import type { SandboxRecord, SandboxState } from "../sandbox/sandbox.ts";
+import { stringMapColumn } from "./json-column.ts";
+import type { SandboxesTable } from "./tables.ts";
+
+const metadata = stringMapColumn("sandboxes.metadata");
+
+export const toSandbox = (row: Selectable<SandboxesTable>): SandboxRecord => ({
+  id: row.id,
+  state: row.state as SandboxState,
+  stateReason: row.state_reason,
+  provider: row.provider,
+  image: row.image,
+  imageDigest: row.image_digest,
+  memoryMb: row.memory_mb,
+  vcpus: row.vcpus,
+  diskMb: row.disk_mb,
+  security: row.security,
+  ownerId: row.owner_id,
+  tenantId: row.tenant_id,
+  workerId: row.worker_id,
+  metadata: metadata.read(row.metadata),
+  runtimeRef: row.runtime_ref,
+  generation: row.generation,
+  createdAtMs: row.created_at,
+  expiresAtMs: row.expires_at,
+  updatedAtMs: row.updated_at,
+  stateDeadlineMs: row.state_deadline,
+});
+
+export const fromSandbox = (record: SandboxRecord): Insertable<SandboxesTable> => ({
+  id: record.id,
+  state: record.state,
+  state_reason: record.stateReason,
+  provider: record.provider,
+  image: record.image,
+  image_digest: record.imageDigest,
+  memory_mb: record.memoryMb,
+  vcpus: record.vcpus,
+  disk_mb: record.diskMb,
+  security: record.security,
+  owner_id: record.ownerId,
+  tenant_id: record.tenantId,
+  worker_id: record.workerId,
+  metadata: metadata.write(record.metadata),
+  runtime_ref: record.runtimeRef,
+  generation: record.generation,
+  created_at: record.createdAtMs,
+  expires_at: record.expiresAtMs,
+  updated_at: record.updatedAtMs,
+  state_deadline: record.stateDeadlineMs,
+});
+
+const columnOf: Readonly<Record<keyof Omit<SandboxRecord, "id" | "createdAtMs" | "metadata">, keyof SandboxesTable>> = {
+  state: "state",
+  stateReason: "state_reason",
+  provider: "provider",
+  image: "image",
+  imageDigest: "image_digest",
+  memoryMb: "memory_mb",
+  vcpus: "vcpus",
+  diskMb: "disk_mb",
+  security: "security",
+  ownerId: "owner_id",
+  tenantId: "tenant_id",
+  workerId: "worker_id",
+  runtimeRef: "runtime_ref",
+  generation: "generation",
+  expiresAtMs: "expires_at",
+  updatedAtMs: "updated_at",
+  stateDeadlineMs: "state_deadline",
+};
+
+/** Columns of the fields that the change names; fields given as undefined are left alone. */
+export const fromSandboxChange = (
+  change: Partial<Omit<SandboxRecord, "id" | "createdAtMs">>,
+): Updateable<SandboxesTable> => {
+  const columns: Record<string, unknown> = {};
+  for (const [field, column] of Object.entries(columnOf)) {
+    const value = change[field as keyof typeof columnOf];
+    if (value !== undefined) columns[column] = value;
+  }
+  if (change.metadata !== undefined) columns.metadata = metadata.write(change.metadata);
+  return columns as Updateable<SandboxesTable>;
+};

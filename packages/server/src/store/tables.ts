@@ -1,0 +1,109 @@
+import type { Generated, Kysely, Transaction } from "kysely";
+
+/** Column names are the tables' own; times are epoch milliseconds, booleans 0 or 1, JSON is text. */
+export interface SandboxesTable {
+  id: string;
+  state: string;
+  state_reason: string;
+  provider: string;
+  image: string;
+  image_digest: string;
+  memory_mb: number;
+  vcpus: number;
+  disk_mb: number;
+  security: string;
+  owner_id: string;
+  tenant_id: string;
+  worker_id: string;
+  metadata: string;
+  runtime_ref: string;
+  generation: number;
+  created_at: number;
+  expires_at: number;
+  updated_at: number;
+  /** 0 where the state is not transitional. */
+  state_deadline: number;
+}
+
+/** A released lease keeps its row, with no holder, so that its generation never falls. */
+export interface LeasesTable {
+  resource_id: string;
+  resource_type: string;
+  holder_id: string;
+  generation: number;
+  expires_at: number;
+  created_at: number;
+  updated_at: number;
+}
+
+export interface OwnerQuotasTable {
+  owner_id: string;
+  max_sandboxes: number;
+  max_ttl_ms: number;
+  max_exec_timeout_ms: number;
+  created_at: number;
+  updated_at: number;
+}
+
+export interface TemplatesTable {
+  name: string;
+  version: number;
+  image: string;
+  description: string;
+  setup: string;
+  allowed_hosts: string;
+  memory_mb: number;
+  cpu_cores: number;
+  ttl_seconds: number;
+  env: string;
+  secrets: string;
+  pool_size: number;
+  provider: string;
+  metadata: string;
+  created_at: number;
+  updated_at: number;
+}
+
+export interface WorkersTable {
+  id: string;
+  hostname: string;
+  status: string;
+  providers: string;
+  capabilities: string;
+  capacity: string;
+  last_heartbeat: number;
+  created_at: number;
+  updated_at: number;
+}
+
+export interface OperationAuditLogsTable {
+  id: Generated<number>;
+  actor: string;
+  action: string;
+  sandbox_id: string;
+  resource: string;
+  provider: string;
+  status: string;
+  detail: string;
+  tenant_id: string;
+  created_at: number;
+}
+
+export interface SchemaMigrationsTable {
+  version: number;
+  name: string;
+  applied_at: number;
+}
+
+export interface Tables {
+  sandboxes: SandboxesTable;
+  leases: LeasesTable;
+  owner_quotas: OwnerQuotasTable;
+  templates: TemplatesTable;
+  workers: WorkersTable;
+  operation_audit_logs: OperationAuditLogsTable;
+  schema_migrations: SchemaMigrationsTable;
+}
+
+/** Either a connection pool or one transaction of it. */
+export type Queries = Kysely<Tables> | Transaction<Tables>;
