@@ -12,7 +12,9 @@ import (
 type Kind int
 
 const (
-	Internal Kind = iota
+	// None is the kind of no error.
+	None Kind = iota
+	Internal
 	Invalid
 	NotFound
 	Exists
@@ -55,6 +57,9 @@ func At(path string, err error) error {
 
 // KindOf finds the reason of any error, system errors included.
 func KindOf(err error) Kind {
+	if err == nil {
+		return None
+	}
 	var known *Error
 	if errors.As(err, &known) {
 		return known.Kind

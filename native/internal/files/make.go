@@ -44,7 +44,7 @@ func (f *Files) makeParents(name string, owner *Owner) error {
 // ensure makes a directory with its parents, or accepts the one that is there.
 func (f *Files) ensure(name string, owner *Owner) error {
 	place, err := path.Find(name, true)
-	if fault.KindOf(err) == fault.NotFound && err != nil {
+	if fault.KindOf(err) == fault.NotFound {
 		if err := f.makeParents(name, owner); err != nil {
 			return err
 		}

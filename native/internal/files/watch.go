@@ -119,7 +119,7 @@ func (w *Watch) add(full string) error {
 		names, err := dir.Readdirnames(512)
 		for _, name := range names {
 			if isDirectory(int(dir.Fd()), name) {
-				if err := w.add(join(full, name)); fault.KindOf(err) == fault.Exhausted && err != nil {
+				if err := w.add(join(full, name)); fault.KindOf(err) == fault.Exhausted {
 					return err
 				}
 			}
@@ -214,7 +214,7 @@ func (w *Watch) enter(full string) error {
 	if !isDirectory(unix.AT_FDCWD, full) {
 		return nil
 	}
-	if err := w.add(full); fault.KindOf(err) == fault.Exhausted && err != nil {
+	if err := w.add(full); fault.KindOf(err) == fault.Exhausted {
 		return err
 	}
 	entries, err := w.files.List(full, w.files.Limits.ListDepth)

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -19,10 +20,16 @@ func (t *Table) ended(p *Process) {
 	t.finished = append(t.finished, p)
 	t.trim()
 	if t.quiet == nil {
-		t.quiet = time.AfterFunc(quietAfter, debug.FreeOSMemory)
+		t.quiet = time.AfterFunc(quietAfter, giveBack)
 	} else {
 		t.quiet.Reset(quietAfter)
 	}
+}
+
+// giveBack collects twice: pools let go of what they hold only at the second collection after its last use.
+func giveBack() {
+	runtime.GC()
+	debug.FreeOSMemory()
 }
 
 // Release forgets the output of an ended process that nobody will ask for again; its end stays listed.
