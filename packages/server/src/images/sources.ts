@@ -1,7 +1,8 @@
-import { open, readdir, stat } from "node:fs/promises";
+import { open, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { StacyError } from "@stacyvm/contract";
 import { imageBounds } from "./bounds.ts";
+import { decompressTo } from "./decompress.ts";
 import { runTool } from "./run-tool.ts";
 
 /** The tag under which an image stands in a layout that is only passed through. */
@@ -84,14 +85,12 @@ async function plainTar(source: string, target: string, signal: AbortSignal): Pr
   }
   const found = magic.find(([, bytes]) => bytes.every((byte, at) => head[at] === byte));
   if (found === undefined) return source;
-  const { decompressTo } = await import("./decompress.ts");
   await decompressTo(found[0], source, target, signal);
   return target;
 }
 
 /** Debian's suite of this host. */
 export async function hostSuite(): Promise<string> {
-  const { readFile } = await import("node:fs/promises");
   const release = await readFile(join("/etc", "os-release"), "utf8");
   const suite = /^VERSION_CODENAME="?([a-z]+)"?$/m.exec(release)?.[1];
   if (suite === undefined) {

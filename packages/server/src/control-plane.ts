@@ -1,0 +1,225 @@
+import { randomUUID } from "node:crypto";
+import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { operations } from "@stacyvm/contract";
+import type { FastifyBaseLogger } from "fastify";
+import { AuditBatch } from "./audit/audit-batch.ts";
+import type { Config } from "./config/schema.ts";
+import { connectGuest } from "./guest/agent/connect-guest.ts";
+import { createApp } from "./http/app.ts";
+import { execHandler } from "./http/handlers/exec.ts";
+import { execSocketHandler } from "./http/handlers/exec-socket.ts";
+import { fileHandlers } from "./http/handlers/files.ts";
+import { sandboxHandlers } from "./http/handlers/sandboxes.ts";
+import { createAuthenticator } from "./http/identity.ts";
+import { cleanImageStore, createImageStore } from "./images/create-image-store.ts";
+import { systemClock } from "./lib/clock.ts";
+import { every } from "./lib/every.ts";
+import { type Failpoint, noFailpoint } from "./lib/failpoint.ts";
+import { findProgram } from "./lib/find-program.ts";
+import { randomIds } from "./lib/id.ts";
+import type { Context, ProviderDirectory } from "./orchestrator/context.ts";
+import { LiveRuntimes } from "./orchestrator/live-runtimes.ts";
+import { reconcile } from "./orchestrator/reconcile.ts";
+import { SpawnQueue } from "./orchestrator/spawn-queue.ts";
+import { sweep } from "./orchestrator/sweep.ts";
+import { createUseCases } from "./orchestrator/use-cases.ts";
+import { hostHelper } from "./providers/host-helper.ts";
+import type { Provider } from "./providers/provider.ts";
+import { createProviders, strongestHealthy } from "./providers/registry.ts";
+import { createStore } from "./store/create-store.ts";
+
+export interface ControlPlaneOptions {
+  readonly config: Config;
+  readonly log: FastifyBaseLogger;
+  readonly version: string;
+  /** Directory of stacyvm-agent and stacyvm-host. */
+  readonly nativeDir?: string;
+  readonly failpoint?: Failpoint;
+  /** Checks every answer against its operation; for tests. */
+  readonly validateResponses?: boolean;
+}
+
+export interface ControlPlane extends AsyncDisposable {
+  /** For example http://127.0.0.1:7423. */
+  readonly url: string;
+  readonly defaultProvider: string;
+}
+
+/** Time for a provider to tell whether it works here, milliseconds. */
+const fingerprintTimeoutMs = 5_000;
+/** Name of this server as a worker. */
+const localWorkerId = "local";
+
+const builtNativeDir = fileURLToPath(new URL("../../../build", import.meta.url));
+
+/** Starts everything in order and listens; disposing drains, keeps the sandboxes, and ends in reverse. */
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { config, log } = options;
+  await using stack = new AsyncDisposableStack();
+  const nativeDir = options.nativeDir ?? builtNativeDir;
+
+  await mkdir(config.dataDir, { recursive: true, mode: 0o711 });
+  await chmod(config.dataDir, 0o711);
+  const serverId = await stableServerId(config.dataDir);
+  const store = stack.use(await createStore({ database: databaseOf(config), nowMs: systemClock.now() }));
+  const imagesDir = config.images.storeDir || join(config.dataDir, "images");
+  const images = await createImageStore({ storeDir: imagesDir, aliases: config.images.aliases, clock: systemClock });
+  await cleanImageStore(imagesDir);
+
+  const helper = stack.use(
+    hostHelper({
+      programPath: join(nativeDir, "stacyvm-host"),
+      agentPath: join(nativeDir, "stacyvm-agent"),
+      dataRoot: config.providers.oci.stateDir || join(config.dataDir, "oci"),
+      imagesRoot: imagesDir,
+      runtimePath: findProgram(config.providers.oci.runtime),
+      runtimeArgs: config.providers.oci.runtimeArgs,
+      onExit: (reason) => log.warn({ reason }, "host program ended and will be restarted"),
+    }),
+  );
+  const providers = createProviders({ config: config.providers, serverId, helper, connectGuest });
+  for (const provider of providers) stack.use(provider);
+  const directory = await providerDirectory(providers, config.providers.default, log);
+  const live = stack.use(new LiveRuntimes({ provider: directory.get }));
+  const audit = stack.use(
+    new AuditBatch({
+      store: store.audit,
+      onFailure: (error, lost) => log.error({ err: error, lost }, "audit could not be written"),
+    }),
+  );
+  const queue = new SpawnQueue({
+    max: config.defaults.maxSpawnQueue,
+    timeoutMs: config.defaults.spawnQueueTimeoutMs,
+  });
+  const context: Context = {
+    store,
+    providers: directory,
+    images,
+    live,
+    clock: systemClock,
+    ids: randomIds,
+    limits: {
+      defaultTtlMs: config.defaults.ttlMs,
+      maxTtlMs: config.defaults.maxTtlMs,
+      defaultExecTimeoutMs: config.defaults.defaultExecTimeoutMs,
+      maxExecTimeoutMs: config.defaults.maxExecTimeoutMs,
+      maxSandboxes: config.defaults.maxSandboxes,
+      maxSandboxesPerOwner: config.defaults.maxSandboxesPerOwner,
+    },
+    spawnDefaults: {
+      image: config.defaults.image,
+      memoryMb: config.defaults.memoryMb,
+      vcpus: config.defaults.vcpus,
+      diskMb: config.providers.oci.diskMb,
+      pidsMax: config.providers.oci.pidsLimit,
+      security: config.providers.oci.defaultSecurity,
+      overflow: config.defaults.spawnOverflow,
+    },
+    holderId: serverId,
+    leaseTtlMs: config.leases.ttlMs,
+    workerId: localWorkerId,
+    publish: () => {},
+    observe: () => {},
+    audit: audit.add,
+    failpoint: options.failpoint ?? noFailpoint,
+    log,
+  };
+  const useCases = createUseCases({ context, queue });
+  await reconcile(context, AbortSignal.timeout(60_000));
+
+  stack.use(
+    every({
+      intervalMs: config.leases.renewIntervalMs,
+      work: () => store.leases.renewAll(serverId, config.leases.ttlMs, systemClock.now()),
+      onFailure: (error) => log.error({ err: error }, "leases could not be renewed"),
+    }),
+  );
+  stack.use(
+    every({
+      intervalMs: config.reaper.intervalMs,
+      work: async (signal) => {
+        await sweep(context, signal);
+        queue.capacityChanged();
+      },
+      onFailure: (error) => log.error({ err: error }, "sweep failed"),
+    }),
+  );
+
+  let port = config.server.port;
+  const app = createApp({
+    operations,
+    handlers: {
+      ...sandboxHandlers({ useCases, previewDomain: () => previewDomain(config.server.previewDomain, port) }),
+      ...fileHandlers({ useCases }),
+      "sandboxes.exec": execHandler({ useCases }),
+      "sandboxes.execWebSocket": execSocketHandler({ useCases }),
+    },
+    authenticator: createAuthenticator({
+      apiKey: config.auth.apiKey?.reveal() ?? "",
+      adminKey: config.auth.adminApiKey?.reveal() ?? "",
+      adminFallback: config.auth.adminFallbackEnabled,
+    }),
+    hosts: {
+      loopback: isLoopback(config.server.host),
+      names: [config.server.previewDomain, `*.${config.server.previewDomain}`],
+      authorities: config.server.publicUrl === "" ? [] : [new URL(config.server.publicUrl).host],
+    },
+    corsAllowedOrigins: config.server.corsAllowedOrigins,
+    log,
+    newRequestId: randomIds.request,
+    validateResponses: options.validateResponses ?? false,
+  });
+  stack.defer(() => app.close());
+  await app.listen({ host: config.server.host, port });
+  port = (app.server.address() as AddressInfo).port;
+  const running = stack.move();
+  return {
+    url: `http://${config.server.host.includes(":") ? `[${config.server.host}]` : config.server.host}:${port}`,
+    defaultProvider: directory.defaultName,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+const databaseOf = (config: Config) =>
+  config.database.driver === "postgres" && config.database.dsn !== undefined
+    ? ({ driver: "postgres", dsn: config.database.dsn } as const)
+    : ({ driver: "sqlite", path: config.database.path } as const);
+
+/** Who this server is to leases: kept beside its data, so that after a crash it takes up what it held. */
+async function stableServerId(dataDir: string): Promise<string> {
+  const path = join(dataDir, "server-id");
+  try {
+    const id = (await readFile(path, "utf8")).trim();
+    if (/^[0-9a-f-]{36}$/.test(id)) return id;
+  } catch {
+    // First start here.
+  }
+  const id = randomUUID();
+  await writeFile(path, `${id}\n`, { mode: 0o600 });
+  return id;
+}
+
+async function providerDirectory(
+  providers: readonly Provider[],
+  wanted: string,
+  log: FastifyBaseLogger,
+): Promise<ProviderDirectory> {
+  const byName = new Map(providers.map((provider) => [provider.name, provider]));
+  const chosen =
+    wanted === "auto"
+      ? await strongestHealthy(providers, AbortSignal.timeout(fingerprintTimeoutMs))
+      : byName.get(wanted);
+  if (chosen === undefined) {
+    log.warn({ wanted, enabled: [...byName.keys()] }, "no default provider: every spawn has to name one");
+  }
+  return { list: () => providers, get: (name) => byName.get(name), defaultName: chosen?.name ?? "" };
+}
+
+const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || /^127\./.test(host);
+
+/** With the port where it isn't HTTP's own, so that clients build an address that works. */
+const previewDomain = (domain: string, port: number): string =>
+  domain === "" || port === 80 ? domain : `${domain}:${port}`;

@@ -1,0 +1,22 @@
+import pino from "pino";
+import { type LoadOptions, loadConfig } from "./config/load.ts";
+import { type ControlPlane, startControlPlane } from "./control-plane.ts";
+
+export const version = "v0.2.0";
+
+export interface ServeOptions extends LoadOptions {
+  /** Called once the server answers. */
+  readonly onReady?: (server: ControlPlane) => void;
+}
+
+/** Runs the control plane until SIGINT or SIGTERM; resolves when it has drained. Sandboxes live on. */
+export async function serve(options: ServeOptions = {}): Promise<void> {
+  const { config } = loadConfig(options);
+  const log = pino({ level: config.logging.level === "disabled" ? "silent" : config.logging.level });
+  const stop = Promise.withResolvers<string>();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.resolve(signal));
+  await using server = await startControlPlane({ config, log, version });
+  log.info({ url: server.url, default_provider: server.defaultProvider, version }, "serving");
+  options.onReady?.(server);
+  log.info({ signal: await stop.promise }, "shutting down");
+}
