@@ -60,6 +60,9 @@ func becomeMockAgent(args []string) error {
 	if err := raiseLoopback(); err != nil {
 		return fmt.Errorf("raise loopback: %w", err)
 	}
+	if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
+		return fmt.Errorf("forbid user namespaces: %w", err)
+	}
 	for capability := uintptr(0); capability <= unix.CAP_LAST_CAP; capability++ {
 		if !mockCapabilities[capability] {
 			_ = unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0) // EINVAL: unknown to this kernel

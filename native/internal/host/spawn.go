@@ -164,6 +164,10 @@ func (h *Host) assemble(ctx context.Context, request SpawnRequest, lock *os.File
 	if err != nil {
 		return nil, withConsole(err, console)
 	}
+	// In time: until the answer nobody knows the socket, so nothing but the agent has run.
+	if err := forbidUserNamespaces(record.Pid); err != nil {
+		return nil, err
+	}
 	h.failpoint.reached(stepSpawnRecord)
 	return &SpawnAnswer{
 		SocketPath: h.root.socket(id), Pid: record.Pid, StartTicks: record.StartTicks, UIDBase: base, StepsUs: clock.steps,

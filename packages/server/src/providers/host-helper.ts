@@ -1,6 +1,7 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
+import { setTimeout } from "node:timers/promises";
 import { type ErrorReason, StacyError } from "@stacyvm/contract";
 
 /** Everything that stacyvm-host does: arguments and answer of each verb. */
@@ -187,11 +188,10 @@ export const hostHelper = (options: HostHelperOptions): HostHelper => {
     return started;
   };
 
-  const connected = (): Running => {
+  const connected = async (signal: AbortSignal): Promise<Running> => {
+    const waitMs = notBefore - performance.now();
+    if (!running && waitMs > 0) await setTimeout(waitMs, undefined, { signal });
     if (closed) throw new StacyError("shutting_down", "the host program is closed");
-    if (!running && performance.now() < notBefore) {
-      throw new StacyError("provider_unavailable", "stacyvm-host died and is not yet restarted");
-    }
     running ??= start();
     return running;
   };
@@ -199,7 +199,7 @@ export const hostHelper = (options: HostHelperOptions): HostHelper => {
   return {
     async call(verb, args, signal) {
       signal.throwIfAborted();
-      const { child, waiting } = connected();
+      const { child, waiting } = await connected(signal);
       const id = ++lastId;
       const withdraw = (): void => {
         child.stdin.write(`${JSON.stringify({ id, cancel: true })}\n`);

@@ -30,9 +30,9 @@ const processes = async () => {
       namespaces.add(name);
       if (name !== (await readlink(`/proc/self/ns/${kind}`))) foreign = true;
     }
-    // A process in our own namespaces is somebody else's work, unless it is a runtime or one of our programs.
+    // A process in our own namespaces is somebody else's work, unless it is a runtime.
     const name = stat.slice(stat.indexOf("(") + 1, end);
-    if (foreign || /runc|crun|stacyvm/.test(name)) found.add(`${pid}@${startTicks} ${name}`);
+    if (foreign || /^(runc|crun)/.test(name)) found.add(`${pid}@${startTicks} ${name}`);
   }
   return { processes: found, namespaces };
 };

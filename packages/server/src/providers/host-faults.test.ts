@@ -1,0 +1,96 @@
+import { randomBytes } from "node:crypto";
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ImageRoot } from "../images/image-store.ts";
+import { type HostHelper, hostHelper } from "./host-helper.ts";
+import { type HostSnapshot, hostSnapshot, leftBehind } from "./host-snapshot.ts";
+import { runtimeSpec } from "./oci/runtime-spec.ts";
+import { busyboxImage, makeTestHost } from "./test-host.ts";
+
+const spawnSteps = ["directory", "slot", "mounts", "cgroup", "listener", "runtime", "record"].map((s) => `spawn.${s}`);
+const destroySteps = ["killed", "runtime", "cgroups", "slot", "files"].map((step) => `destroy.${step}`);
+const signal = () => AbortSignal.timeout(20_000);
+const asRoot = process.getuid?.() === 0;
+
+describe("a crash of the host program", () => {
+  let host: Awaited<ReturnType<typeof makeTestHost>>;
+  let image: ImageRoot;
+  let before: HostSnapshot;
+
+  const helper = (env: Record<string, string> = {}): HostHelper => hostHelper({ ...host, env });
+
+  const spawn = (on: HostHelper, verb: "spawn" | "spawn-mock", id: string) => {
+    const common = { sandbox_id: id, server_id: "test", generation: 3, disk_mb: 64 };
+    if (verb === "spawn-mock") return on.call(verb, common, signal());
+    const config = runtimeSpec({
+      sandbox: {
+        id,
+        image,
+        memoryMb: 128,
+        vcpus: 1,
+        diskMb: 64,
+        pidsMax: 64,
+        security: "default",
+        network: "none",
+        env: {},
+        generation: 3,
+      },
+      architecture: process.arch === "arm64" ? "arm64" : "x64",
+      openFilesMax: 1024,
+      hasCgroupDirectory: false,
+    });
+    return on.call(verb, { ...common, rootfs_path: image.rootfsPath, agent_uid: 0, config }, signal());
+  };
+
+  const crashAt = async (step: string, verb: "spawn" | "spawn-mock"): Promise<void> => {
+    const id = `sb-${randomBytes(8).toString("hex")}`;
+    const marker = join(host.dataRoot, `marker-${id}`);
+    if (step.startsWith("destroy.")) {
+      await using whole = helper();
+      await spawn(whole, verb, id);
+    }
+    {
+      await using doomed = helper({ STACYVM_FAILPOINT: step, STACYVM_FAILPOINT_FILE: marker });
+      const under = step.startsWith("spawn.")
+        ? spawn(doomed, verb, id)
+        : doomed.call("destroy", { sandbox_id: id }, signal());
+      await expect(under).rejects.toMatchObject({ reason: "provider_unavailable" });
+    }
+    expect(await readFile(marker, "utf8")).toBe(`${step}\n`);
+    await rm(marker);
+    await using next = helper();
+    const listed = (await next.call("list", {}, signal())).map((one) => one.sandbox_id);
+    expect(listed).toEqual([id]);
+    await next.call("destroy", { sandbox_id: id }, signal());
+    expect(await next.call("list", {}, signal())).toEqual([]);
+    await expect
+      .poll(async () => leftBehind(before, await hostSnapshot(host)), { timeout: 10_000, interval: 20 })
+      .toEqual([]);
+  };
+
+  beforeAll(async () => {
+    host = await makeTestHost();
+    image = await busyboxImage(join(host.dataRoot, "images/busybox"));
+    await using first = helper();
+    if (asRoot) await spawn(first, "spawn", "first");
+    await first.call("destroy", { sandbox_id: "first" }, signal());
+    before = await hostSnapshot(host);
+  }, 60_000);
+
+  afterAll(async () => {
+    await rm(host.dataRoot, { recursive: true });
+  });
+
+  it.runIf(asRoot).each([...spawnSteps, ...destroySteps])(
+    "after %s of oci leaves only what list shows and destroy removes",
+    async (step) => await crashAt(step, "spawn"),
+    30_000,
+  );
+
+  it.each([...spawnSteps.filter((step) => step !== "spawn.mounts"), ...destroySteps])(
+    "after %s of mock leaves only what list shows and destroy removes",
+    async (step) => await crashAt(step, "spawn-mock"),
+    30_000,
+  );
+});
