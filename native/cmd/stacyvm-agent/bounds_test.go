@@ -25,8 +25,12 @@ func exhausted(t *testing.T, what string, err error) {
 func TestEachExecBoundHoldsAndIsNamed(t *testing.T) {
 	a := start(t, "--max-processes", "2", "--max-argv-count", "3", "--max-argv-bytes", "40", "--max-env-count", "2",
 		"--max-env-bytes", "40", "--max-tag-bytes", "4", "--max-message-bytes", "4096")
-	argv := func(args ...string) *guestv1.ExecRequest { return &guestv1.ExecRequest{Argv: append([]string{"true"}, args...)} }
-	env := func(pairs map[string]string) *guestv1.ExecRequest { return &guestv1.ExecRequest{Argv: []string{"true"}, Env: pairs} }
+	argv := func(args ...string) *guestv1.ExecRequest {
+		return &guestv1.ExecRequest{Argv: append([]string{"true"}, args...)}
+	}
+	env := func(pairs map[string]string) *guestv1.ExecRequest {
+		return &guestv1.ExecRequest{Argv: []string{"true"}, Env: pairs}
+	}
 	for _, c := range []struct {
 		name     string
 		at, over *guestv1.ExecRequest

@@ -58,7 +58,7 @@ func parse(args []string) (options, error) {
 }
 
 func serve(args []string) error {
-	harden()
+	ownScore := harden()
 	o, err := parse(args)
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func serve(args []string) error {
 	}
 	prepare(o, accounts)
 	table := process.NewTable(process.Options{
-		Limits: o.limits, Forest: forest(o.cgroupFD), Accounts: accounts, DefaultUser: o.user, DefaultCwd: o.workdir,
+		Limits: o.limits, Forest: forest(o.cgroupFD, ownScore), Accounts: accounts, DefaultUser: o.user, DefaultCwd: o.workdir,
 	})
 	server := door.New(door.Options{Limits: o.limits, Table: table, Accounts: accounts, Version: version})
 	asked := make(chan os.Signal, 1)
@@ -90,14 +90,17 @@ func serve(args []string) error {
 	return server.Serve(listener)
 }
 
-// harden closes what the sandbox's processes could otherwise reach, before anything else is done.
-func harden() {
+// harden closes what the sandbox's processes could otherwise reach, before anything else is done. It returns the
+// descriptor of the agent's own OOM score, which can't be opened afterwards.
+func harden() (ownScore int) {
 	_ = unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
+	ownScore = tree.OwnScore()
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	unix.Umask(0o022)
 	_ = unix.Chdir("/")
 	debug.SetGCPercent(idleGCPercent)
 	runtime.GOMAXPROCS(min(runtime.NumCPU(), maxProcs))
+	return ownScore
 }
 
 func listen(o options) (net.Listener, error) {
@@ -117,16 +120,16 @@ func listen(o options) (net.Listener, error) {
 	return listener, nil
 }
 
-func forest(cgroupFD int) tree.Forest {
+func forest(cgroupFD, ownScore int) tree.Forest {
 	if cgroupFD < 0 {
-		return tree.Walks()
+		return tree.Walks(ownScore)
 	}
 	unix.CloseOnExec(cgroupFD)
 	f, err := tree.Cgroups(cgroupFD)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "stacyvm-agent: trees are killed by best effort:", err)
 		_ = unix.Close(cgroupFD)
-		return tree.Walks()
+		return tree.Walks(ownScore)
 	}
 	return f
 }

@@ -113,9 +113,6 @@ func (t *Table) launch(p *Process, l launch) (*notStarted, error) {
 		return refused(p.Spec.Argv[0], err)
 	}
 	p.PID, p.tree = pid, grown
-	if t.forest.Kind() == "cgroup" {
-		tree.MarkLeader(pid)
-	}
 	p.master = files.master
 	if files.master != nil {
 		p.pumps = []*pump{newPump(files.master, output.Pty, p.Ring, p.keep)}
@@ -149,7 +146,9 @@ func (t *Table) fork(p *Process, l launch, grown tree.Tree, attr *syscall.ProcAt
 	if err := unix.Fchdir(int(l.dir.Fd())); err != nil {
 		return 0, fault.At("cwd "+p.Cwd, err)
 	}
+	release := grown.Brace()
 	pid, err := syscall.ForkExec(l.program, p.Spec.Argv, attr)
+	release()
 	_ = unix.Chdir("/")
 	if err != nil {
 		return 0, err

@@ -94,7 +94,9 @@ type cgroup struct {
 	fd int
 }
 
-func (c *cgroup) Attach(int) {}
+func (c *cgroup) Brace() func() { return func() {} }
+
+func (c *cgroup) Attach(leader int) { mark(leader, lowestMark) }
 
 func (c *cgroup) Kill() {
 	c.with(func(fd int) {

@@ -7,6 +7,8 @@ import (
 
 // Tree is everything that descends from one leader.
 type Tree interface {
+	// Brace is called right before the fork, and what it returns right after; no other fork happens between.
+	Brace() (release func())
 	// Attach is called once the leader runs.
 	Attach(leader int)
 	// Kill ends every member, those that called setsid included.

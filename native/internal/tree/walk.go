@@ -3,6 +3,7 @@ package tree
 import (
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -21,13 +22,48 @@ const (
 const maxRounds = 20
 
 type walks struct {
+	ownScore int
+	original []byte
+
 	mu   sync.Mutex
 	used [highestMark - lowestMark + 1]bool
 	next int
 }
 
-// Walks is the forest for hosts without a cgroup to hand over.
-func Walks() Forest { return &walks{} }
+// OwnScore opens the agent's own OOM score adjustment; to be called while the agent is still dumpable, as the file
+// belongs to the host's root afterwards. -1 where it can't be opened.
+func OwnScore() int {
+	fd, err := unix.Open("/proc/self/oom_score_adj", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	return fd
+}
+
+// Walks is the forest for hosts without a cgroup to hand over. ownScore is what OwnScore gave.
+func Walks(ownScore int) Forest {
+	f := &walks{ownScore: -1}
+	buf := make([]byte, 16)
+	if ownScore >= 0 {
+		n, err := unix.Pread(ownScore, buf, 0)
+		if err == nil && mayReturn(ownScore, buf[:n]) {
+			f.ownScore, f.original = ownScore, buf[:n]
+		}
+	}
+	return f
+}
+
+// mayReturn tries with one step whether the agent may raise its score and go back.
+func mayReturn(fd int, original []byte) bool {
+	n, err := strconv.Atoi(strings.TrimSpace(string(original)))
+	if err != nil || n >= lowestMark {
+		return false
+	}
+	if _, err = unix.Pwrite(fd, strconv.AppendInt(nil, int64(n+1), 10), 0); err == nil {
+		_, err = unix.Pwrite(fd, original, 0)
+	}
+	return err == nil
+}
 
 func (f *walks) Kind() string { return "best-effort" }
 func (f *walks) Sweep()       {}
@@ -63,9 +99,17 @@ func (w *walk) Attach(leader int) {
 	mark(leader, lowestMark+w.slot)
 }
 
-// MarkLeader makes a process the kernel's preferred victim when memory runs out, ahead of the agent.
-func MarkLeader(pid int) { mark(pid, lowestMark) }
+// Brace lets the agent carry the mark while it forks: a child that forks at once has it already. Going back to the
+// original needs no privilege, as nothing privileged raised it.
+func (w *walk) Brace() func() {
+	if w.forest.ownScore < 0 {
+		return func() {}
+	}
+	_, _ = unix.Pwrite(w.forest.ownScore, strconv.AppendInt(nil, int64(lowestMark+w.slot), 10), 0)
+	return func() { _, _ = unix.Pwrite(w.forest.ownScore, w.forest.original, 0) }
+}
 
+// mark makes a process the kernel's preferred victim when memory runs out, ahead of the agent.
 func mark(pid, score int) {
 	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
