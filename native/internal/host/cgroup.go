@@ -127,7 +127,17 @@ func (c cgroups) delegate(id string, uid, gid int) (*os.File, error) {
 			return nil, fmt.Errorf("delegate cgroup: %w", err)
 		}
 	}
-	return os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	// A clone of the mount that begins at this directory: from it ".." leads nowhere.
+	clone, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("open cgroup: %w", err)
+	}
+	defer unix.Close(clone)
+	fd, err := unix.Openat(clone, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open cgroup: %w", err)
+	}
+	return os.NewFile(uintptr(fd), dir), nil
 }
 
 // kill ends every process of the sandbox at once, where the machine has version 2.

@@ -3,6 +3,7 @@ package host
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"syscall"
 
@@ -28,6 +29,8 @@ var mockCapabilities = map[uintptr]bool{0: true, 1: true, 3: true, 4: true, 5: t
 
 // RunMockInit sets up the namespaces that it was started in and becomes the agent. It returns only on failure.
 func RunMockInit(args []string) {
+	// Capabilities and NoNewPrivs belong to a thread; the agent gets those of the thread that execs it.
+	runtime.LockOSThread()
 	for fd := fdListener; fd <= fdLock; fd++ {
 		unix.CloseOnExec(fd)
 	}

@@ -46,7 +46,7 @@ func onMortalThread(do func()) {
 
 // mountRoot assembles the sandbox's root in the present mount namespace and opens its console file, which lies on the
 // sandbox's own disk but outside its root: bounded, and gone when the disk goes.
-func (h *Host) mountRoot(image string, layer *disk, users, base int) (*os.File, error) {
+func (h *Host) mountRoot(image string, layer *disk, users, base, agentUID int) (*os.File, error) {
 	lower, err := idmappedClone(image, users)
 	if err != nil {
 		return nil, err
@@ -60,6 +60,9 @@ func (h *Host) mountRoot(image string, layer *disk, users, base int) (*os.File, 
 	}
 	upper := filepath.Join(h.root.mountDisk(), "upper")
 	if err := copyRootMode(h.root.mountLower(), upper, base); err != nil {
+		return nil, err
+	}
+	if err := h.ensureDirectories(upper, base, agentUID); err != nil {
 		return nil, err
 	}
 	// volatile: a sandbox's files need not survive a crash of the machine, so sync is free.
@@ -81,4 +84,27 @@ func copyRootMode(lower, upper string, base int) error {
 		return err
 	}
 	return unix.Chmod(upper, st.Mode&0o7777|0o555)
+}
+
+// ensureDirectories makes what an agent without privileges could not: its working directory, and /tmp where the image
+// has none. They are made in the writable layer, before anything hostile has seen it.
+func (h *Host) ensureDirectories(upper string, base, agentUID int) error {
+	workspace := filepath.Join(upper, "workspace")
+	if err := os.Mkdir(workspace, 0o755); err != nil {
+		return err
+	}
+	if err := os.Chown(workspace, base+agentUID, base+agentUID); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(filepath.Join(h.root.mountLower(), "tmp")); err == nil {
+		return nil
+	}
+	temporary := filepath.Join(upper, "tmp")
+	if err := os.Mkdir(temporary, 0o755); err != nil {
+		return err
+	}
+	if err := os.Chown(temporary, base, base); err != nil {
+		return err
+	}
+	return unix.Chmod(temporary, 0o1777)
 }

@@ -41,6 +41,9 @@ func (h *Host) Spawn(ctx context.Context, request SpawnRequest) (*SpawnAnswer, e
 	if err := checkSandboxID(request.SandboxID); err != nil {
 		return nil, err
 	}
+	if request.AgentUID != 0 && request.AgentUID != 1000 {
+		return nil, fail(codeInvalid, "agent_uid %d: 0 or 1000", request.AgentUID)
+	}
 	if err := h.checkTree(request.RootfsPath); err != nil {
 		return nil, err
 	}
@@ -139,7 +142,7 @@ func (h *Host) assemble(ctx context.Context, request SpawnRequest, lock *os.File
 
 	var console *os.File
 	err = inPrivateMounts(func() error {
-		opened, err := h.mountRoot(request.RootfsPath, layer, users, base)
+		opened, err := h.mountRoot(request.RootfsPath, layer, users, base, request.AgentUID)
 		if err != nil {
 			return err
 		}

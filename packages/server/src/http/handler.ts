@@ -5,8 +5,19 @@ import type { WebSocket } from "ws";
 import type { z } from "zod";
 import type { Identity } from "./identity.ts";
 
-type Parsed<S> = S extends z.ZodType ? z.output<S> : Record<string, never>;
-type ParsedBody<B> = B extends z.ZodType ? z.output<B> : B extends "bytes" ? Readable : undefined;
+/** Rows declare these as optional; what a row has is what counts. */
+type Parsed<S> = [NonNullable<S>] extends [never]
+  ? Record<string, never>
+  : NonNullable<S> extends z.ZodType
+    ? z.output<NonNullable<S>>
+    : Record<string, never>;
+type ParsedBody<B> = [NonNullable<B>] extends [never]
+  ? undefined
+  : NonNullable<B> extends z.ZodType
+    ? z.output<NonNullable<B>>
+    : NonNullable<B> extends "bytes"
+      ? Readable
+      : undefined;
 
 /** What a handler gets: decoded, checked against the row, and who asks. */
 export interface OperationRequest<R extends Operation = Operation> {

@@ -105,6 +105,8 @@ export const describeProvider = (options: ProviderContractOptions): void => {
 
     afterAll(async () => {
       for (const runtime of runtimes.values()) await runtime.destroy(signal());
+      // What a failed test left.
+      for (const one of (await provider?.list(signal())) ?? []) await provider.reap(one.sandboxId, signal());
       await provider?.[Symbol.asyncDispose]();
       await under?.close();
     }, 60_000);
@@ -272,8 +274,8 @@ export const describeProvider = (options: ProviderContractOptions): void => {
     });
 
     each("gives commands no descriptor above 2", async ({ guest }) => {
-      // The listing itself holds one.
-      expect((await sh(guest, "ls /proc/$$/fd | tr '\\n' ' '")).out.trim().split(" ")).toEqual(["0", "1", "2"]);
+      // No pipe in the shell: it would hold an end of it.
+      expect((await sh(guest, "ls /proc/$$/fd; :")).out).toBe("0\n1\n2\n");
     });
 
     test("is found and attached to by a new instance after a crash of the old one", async () => {

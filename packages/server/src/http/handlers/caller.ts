@@ -1,0 +1,24 @@
+import { StacyError } from "@stacyvm/contract";
+import { parseDuration } from "../../lib/duration.ts";
+import type { Caller } from "../../orchestrator/context.ts";
+import { parseOwnerId } from "../../sandbox/owner.ts";
+import type { Identity } from "../identity.ts";
+
+/** Who the audit says it was. */
+export const callerOf = (identity: Identity): Caller => ({
+  actor: identity.ownerHeader !== "" ? identity.ownerHeader.slice(0, 128) : `${identity.role}:${identity.keyHeader}`,
+  tenantId: identity.tenantId,
+});
+
+/** X-User-ID, else the body's owner_id; empty where neither is given. Throws invalid_input. */
+export const ownerOf = (identity: Identity, bodyOwner: string | undefined): string =>
+  parseOwnerId(identity.ownerHeader !== "" ? identity.ownerHeader : (bodyOwner ?? ""));
+
+/** Milliseconds; the prefix stands before the reason in the message. Throws invalid_input. */
+export const durationOf = (text: string, prefix: string): number => {
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    throw new StacyError("invalid_input", `${prefix}: ${error instanceof Error ? error.message : "invalid"}`);
+  }
+};

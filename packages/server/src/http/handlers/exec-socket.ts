@@ -1,0 +1,194 @@
+import { constants } from "node:os";
+import { type ExecRequest as ExecBody, execInSandbox, type execOverWebSocket, StacyError } from "@stacyvm/contract";
+import type { WebSocket } from "ws";
+import { z } from "zod";
+import type { ExecEvent } from "../../guest/guest.ts";
+import type { StreamedExec } from "../../orchestrator/exec.ts";
+import type { UseCases } from "../../orchestrator/use-cases.ts";
+import { decodersFor } from "../decode.ts";
+import { toStacyError } from "../errors.ts";
+import type { Handler, OperationRequest } from "../handler.ts";
+import { outputDecoders } from "../streams/exec-lines.ts";
+import { callerOf } from "./caller.ts";
+import { execRequest } from "./exec.ts";
+
+/** Time a client has to send its first message, milliseconds. */
+const firstMessageTimeoutMs = 30_000;
+/** Input messages that wait for the sandbox; a client that sends faster is cut off. */
+const pendingInputMax = 256;
+
+const size = z.int().min(1).max(1000);
+const StartExtras = z.object({ cols: size.optional(), rows: size.optional(), pty: z.boolean().optional() });
+const ClientMessage = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("stdin"), data: z.string() }),
+  z.object({ type: z.literal("stdin_close") }),
+  z.object({ type: z.literal("resize"), cols: size, rows: size }),
+  z.object({ type: z.literal("signal"), signal: z.string() }),
+]);
+type ClientMessage = z.output<typeof ClientMessage>;
+
+const decodeStart = decodersFor(execInSandbox).body;
+
+interface Start {
+  /** The plain protocol: one request, chunks, done. */
+  readonly legacy: boolean;
+  readonly body: ExecBody;
+  readonly pty: { readonly cols: number; readonly rows: number } | undefined;
+}
+
+const parseStart = (data: Buffer): Start => {
+  const body = decodeStart(data) as ExecBody;
+  const raw: unknown = JSON.parse(data.toString("utf8"));
+  const type = typeof raw === "object" && raw !== null && "type" in raw ? raw.type : undefined;
+  if (type === undefined) return { legacy: true, body, pty: undefined };
+  if (type !== "start") throw new StacyError("invalid_input", "the first message must be of type start");
+  const extras = StartExtras.parse(raw);
+  const terminal = extras.pty === true || extras.cols !== undefined || extras.rows !== undefined;
+  return { legacy: false, body, pty: terminal ? { cols: extras.cols ?? 80, rows: extras.rows ?? 24 } : undefined };
+};
+
+/** Resolves when the message has left: a client that doesn't read slows the command, not the server's memory. */
+const send = (socket: WebSocket, message: object): Promise<void> =>
+  new Promise((resolve, reject) => {
+    socket.send(JSON.stringify(message), (error) => (error ? reject(error) : resolve()));
+  });
+
+const firstMessage = (socket: WebSocket): Promise<Buffer | undefined> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(undefined), firstMessageTimeoutMs);
+    socket.once("message", (data: Buffer, binary: boolean) => {
+      clearTimeout(timer);
+      // What follows waits here until its listener stands.
+      socket.pause();
+      resolve(binary ? undefined : data);
+    });
+    socket.once("close", () => {
+      clearTimeout(timer);
+      resolve(undefined);
+    });
+  });
+
+const failureText = (error: unknown): string => {
+  const failure = toStacyError(error);
+  return failure.entry.status >= 500 ? failure.entry.summary : failure.message;
+};
+
+/** Serves both protocols: a bare request, and `start` with input, terminal size and signals. */
+export const execSocketHandler =
+  ({ useCases }: { readonly useCases: UseCases }): Handler<typeof execOverWebSocket> =>
+  async (request, socket) => {
+    const data = await firstMessage(socket);
+    if (socket.readyState !== socket.OPEN) return;
+    let start: Start;
+    try {
+      if (data === undefined) throw new StacyError("invalid_input", "no first message");
+      start = parseStart(data);
+    } catch {
+      socket.close(1007, "invalid request");
+      return;
+    }
+    await converse(useCases, request, socket, start);
+  };
+
+const converse = async (
+  useCases: UseCases,
+  request: OperationRequest<typeof execOverWebSocket>,
+  socket: WebSocket,
+  start: Start,
+): Promise<void> => {
+  const { params, identity, signal } = request;
+  try {
+    const wanted = {
+      ...execRequest(start.body),
+      ...(start.legacy ? {} : { stdinOpen: true }),
+      ...(start.pty === undefined ? {} : { pty: start.pty }),
+    };
+    const streamed = await useCases.execStream(params.id, wanted, callerOf(identity), signal);
+    const input = start.legacy ? undefined : inputOf(streamed, socket, signal);
+    socket.resume();
+    const decoders = outputDecoders();
+    for await (const event of streamed.events) await forward(event, socket, start.legacy, decoders, input);
+    socket.close(1000);
+  } catch (error) {
+    if (socket.readyState !== socket.OPEN) return;
+    await send(socket, { ...(start.legacy ? {} : { type: "error" }), error: failureText(error) }).catch(() => {});
+    socket.close(1011, "exec failed");
+  }
+};
+
+const forward = async (
+  event: ExecEvent,
+  socket: WebSocket,
+  legacy: boolean,
+  decoders: ReturnType<typeof outputDecoders>,
+  input: ReturnType<typeof inputOf> | undefined,
+): Promise<void> => {
+  const chunk = (name: string, data: string) => send(socket, legacy ? { stream: name, data } : { type: name, data });
+  if (event.type === "start") {
+    input?.started(event.processId);
+  } else if (event.type === "output") {
+    const data = decoders.text(event.stream, event.data);
+    if (data !== "") await chunk(event.stream === "stderr" ? "stderr" : "stdout", data);
+  } else {
+    for (const [name, data] of decoders.rest()) if (data !== "") await chunk(name, data);
+    const exit = { exit_code: event.exitCode, timed_out: event.timedOut };
+    await send(socket, legacy ? { type: "done" } : { type: "exit", ...exit });
+  }
+};
+
+/** Takes the client's messages to the process, one after the other. */
+const inputOf = ({ guest }: StreamedExec, socket: WebSocket, signal: AbortSignal) => {
+  const ready = Promise.withResolvers<string>();
+  let tail: Promise<unknown> = ready.promise;
+  let pending = 0;
+  socket.on("message", (data: Buffer, binary: boolean) => {
+    const message = binary ? undefined : parseMessage(data);
+    if (message === undefined) {
+      socket.close(1007, "invalid message");
+      return;
+    }
+    pending += 1;
+    if (pending > pendingInputMax) {
+      socket.close(1008, "too much input at once");
+      return;
+    }
+    tail = tail
+      .then(() => ready.promise)
+      .then((processId) => act(guest, processId, message, signal))
+      // The process may have ended with input still on its way; its exit tells the client.
+      .catch(() => {})
+      .finally(() => {
+        pending -= 1;
+      });
+  });
+  return { started: (processId: string) => ready.resolve(processId) };
+};
+
+const parseMessage = (data: Buffer): ClientMessage | undefined => {
+  try {
+    return ClientMessage.parse(JSON.parse(data.toString("utf8")));
+  } catch {
+    return undefined;
+  }
+};
+
+const act = async (
+  guest: StreamedExec["guest"],
+  processId: string,
+  message: ClientMessage,
+  signal: AbortSignal,
+): Promise<void> => {
+  switch (message.type) {
+    case "stdin":
+      return await guest.writeStdin(processId, Buffer.from(message.data), signal);
+    case "stdin_close":
+      return await guest.closeStdin(processId, signal);
+    case "resize":
+      return await guest.resizePty(processId, message, signal);
+    case "signal": {
+      const number = constants.signals[message.signal as NodeJS.Signals];
+      if (number === undefined) return;
+      return await guest.signalProcess(processId, number, true, signal);
+    }
+  }
+};
