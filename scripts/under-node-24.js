@@ -11,7 +11,7 @@ const wantedMajor = 24;
  * @param {string} root folder that holds node_modules
  * @returns {string | undefined} undefined where neither will do
  */
-export const nodePath = (root) => {
+const nodePath = (root) => {
   const bundled = join(root, "node_modules", `node-linux-${process.arch}`, "bin", "node");
   if (existsSync(bundled)) return bundled;
   return Number(process.versions.node.split(".")[0]) >= wantedMajor ? process.execPath : undefined;

@@ -20,7 +20,7 @@ const serverRooms: Readonly<Record<string, Room>> = {
   "main.ts": { name: "main.ts", floor: roots + 1 },
   "control-plane.ts": { name: "control-plane.ts", floor: roots },
   "worker.ts": { name: "worker.ts", floor: roots },
-  "config/": { name: "config", floor: doors },
+  "config/": { name: "config", floor: rules },
   "http/": { name: "http", floor: doors, group: "doors" },
   "preview/": { name: "preview", floor: doors, group: "doors" },
   "orchestrator/": { name: "orchestrator", floor: work, group: "use cases" },
@@ -84,4 +84,4 @@ export const providerOf = (path: string): string | undefined => /^providers\/([^
 
 /** Tests, and what only tests load, may build anything. */
 export const isTest = (path: string): boolean =>
-  /\.(test|testing|bench)\.[cm]?[jt]sx?$|\.test-d\.ts$|-contract\.ts$|(^|\/)(test|testing)\//.test(path);
+  /\.(test|testing|bench)\.[cm]?[jt]sx?$|\.test-d\.ts$|-(contract|fixture)\.ts$|(^|\/)(test|testing)\//.test(path);

@@ -1,6 +1,6 @@
 import { parseSync } from "oxc-parser";
 
-export interface ImportFact {
+interface ImportFact {
   /** The text between the quotes; undefined when it is computed at run time. */
   readonly specifier: string | undefined;
   readonly line: number;
@@ -10,7 +10,7 @@ export interface ImportFact {
 
 export type Use = "environment" | "time" | "randomness" | "shell" | "shell-command";
 
-export interface UseFact {
+interface UseFact {
   readonly use: Use;
   readonly text: string;
   readonly line: number;

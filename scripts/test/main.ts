@@ -18,7 +18,10 @@ const parse = (): { long: boolean; only: readonly string[] } => {
 
 const runStage = async (stage: Stage, context: StageContext): Promise<Outcome> => {
   try {
-    return await stage.run(context);
+    const outcome = await stage.run(context);
+    const { passed, failed, skips } = outcome.counts;
+    if (passed + failed + skips.length > 0) return outcome;
+    return { counts: oneCheck(false), output: `${outcome.output}\nnothing ran\n` };
   } catch (error) {
     return { counts: oneCheck(false), output: `${error instanceof Error ? error.stack : error}\n` };
   }

@@ -112,6 +112,7 @@ export const stages: readonly Stage[] = [
   check("style", ["biome", "check", "--error-on-warnings", "."]),
   check("floors", ["node", "scripts/floors.ts"]),
   check("unused code", ["knip", "--strict"]),
+  check("unused scripts", ["knip"]),
   check("drift", ["node", "scripts/generate.js", "--check"]),
   check("openapi", ["redocly", "lint", "docs/generated/openapi.json"]),
   vitest("unit"),
