@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -50,6 +49,8 @@ export interface ControlPlane extends AsyncDisposable {
 
 /** Time for a provider to tell whether it works here, milliseconds. */
 const fingerprintTimeoutMs = 5_000;
+/** Writable layers kept formatted ahead of spawns. */
+const readyDisks = 4;
 /** Name of this server as a worker. */
 const localWorkerId = "local";
 
@@ -77,6 +78,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       imagesRoot: imagesDir,
       runtimePath: findProgram(config.providers.oci.runtime),
       runtimeArgs: config.providers.oci.runtimeArgs,
+      diskPool: readyDisks,
       onExit: (reason) => log.warn({ reason }, "host program ended and will be restarted"),
     }),
   );
@@ -197,7 +199,7 @@ async function stableServerId(dataDir: string): Promise<string> {
   } catch {
     // First start here.
   }
-  const id = randomUUID();
+  const id = randomIds.server();
   await writeFile(path, `${id}\n`, { mode: 0o600 });
   return id;
 }
@@ -213,7 +215,13 @@ async function providerDirectory(
       ? await strongestHealthy(providers, AbortSignal.timeout(fingerprintTimeoutMs))
       : byName.get(wanted);
   if (chosen === undefined) {
-    log.warn({ wanted, enabled: [...byName.keys()] }, "no default provider: every spawn has to name one");
+    const signal = AbortSignal.timeout(fingerprintTimeoutMs);
+    const missing = await Promise.all(
+      providers.map(
+        async ({ name, fingerprint }) => [name, (await fingerprint(signal).catch(String)) as unknown] as const,
+      ),
+    );
+    log.warn({ wanted, providers: Object.fromEntries(missing) }, "no default provider: every spawn has to name one");
   }
   return { list: () => providers, get: (name) => byName.get(name), defaultName: chosen?.name ?? "" };
 }
