@@ -72,7 +72,7 @@ const summary = (values: readonly number[]) => ({
   p95: Number(quantile(values, 0.95).toFixed(1)),
 });
 
-const helper = hostHelper({ ...host, runtimePath, diskPool: 4 });
+const helper = hostHelper({ ...host, runtimePath });
 const provider = ociProvider({ serverId: "bench", helper, connectGuest, runtimePath });
 const spawnToResult = async (): Promise<Runtime> => {
   const runtime = await provider.spawn(sandbox(), signal());

@@ -104,7 +104,6 @@ func TestArgumentsAreReadStrictly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer h.Close()
 	for _, c := range []struct{ verb, args string }{
 		{"destroy", `{"sandbox_id":"sb-1","more":1}`}, {"destroy", `{"sandbox_id":"../x"}`}, {"destroy", `{"sandbox_id":""}`},
 		{"destroy", `{"sandbox_id":"a"} {}`}, {"inspect", `{"sandbox_id":"A"}`}, {"usage", `{"sandbox_id":"a/b"}`},
@@ -123,7 +122,6 @@ func TestAnImageTreeLiesWhereImagesLie(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer h.Close()
 	tree := filepath.Join(root, "images", "a")
 	if err := os.MkdirAll(tree, 0o755); err != nil {
 		t.Fatal(err)
@@ -146,7 +144,6 @@ func TestServeAnswersEachRequestAndEndsWithItsInput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer h.Close()
 	var output strings.Builder
 	input := `{"id":1,"verb":"list"}` + "\n" + `{"id":2,"verb":"inspect","args":{"sandbox_id":"none"}}` + "\n"
 	if err := h.Serve(context.Background(), strings.NewReader(input), &output); err != nil {

@@ -22,8 +22,6 @@ export const providerConfigs = {
     runtime: absolutePath.default("/usr/sbin/runc"),
     /** Put before the runtime's own verb, for example `--platform=ptrace` of runsc. */
     runtime_args: z.array(z.string().min(1).max(256)).max(32).default([]),
-    /** Writable layers kept formatted and mounted ahead. */
-    disk_pool: z.int().min(0).max(64).default(4),
   }),
   mock: z.strictObject({ enabled: z.boolean().default(false) }),
 } as const;
