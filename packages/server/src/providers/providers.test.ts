@@ -6,7 +6,7 @@ import { mockProvider } from "./mock/mock.ts";
 import { ociProvider } from "./oci/oci.ts";
 import type { Provider } from "./provider.ts";
 import { describeProvider, type ProviderUnderTest } from "./provider-contract.ts";
-import { busyboxImage, killServing, makeTestHost } from "./test-host.ts";
+import { busyboxImage, killServing, makeTestHost } from "./host.testing.ts";
 
 const make =
   (provider: (helper: HostHelper) => Provider, needsImage: boolean) => async (): Promise<ProviderUnderTest> => {
