@@ -8,7 +8,10 @@ const liveness = <const S extends string>(status: S) =>
   z.strictObject({
     status: z.literal(status),
     uptime: durationAnswer,
-    version: z.string(),
+    version: z
+      .string()
+      .optional()
+      .meta({ description: "Only for callers with a credential, where any is configured." }),
     insecure: z.literal(true).optional().meta({ description: "Present when the server was started with --insecure." }),
   });
 
@@ -19,8 +22,10 @@ export const Readiness = z
   .strictObject({
     status: z.enum(["ready", "not_ready"]),
     uptime: durationAnswer,
-    version: z.string(),
-    providers: z.array(ProviderHealth),
+    version: z.string().optional(),
+    providers: z
+      .array(ProviderHealth)
+      .meta({ description: "Empty for callers without a credential, where any is configured." }),
     ready_providers: z.int(),
     total_providers: z.int(),
   })

@@ -29,7 +29,7 @@ export type Template = z.output<typeof Template>;
 
 const line = text(4096);
 
-/** Zero, empty and absent values mean the default at creation, and the present value at a change. */
+/** What is absent gets its default at creation, and keeps its value at a change. A zero size, time or version is absent. */
 export const TemplateRequest = z
   .object({
     name: text(128).optional(),
