@@ -1,5 +1,6 @@
 export * from "./errors.ts";
 export * from "./ids.ts";
+export * from "./openapi.ts";
 export * from "./operation.ts";
 export * from "./operations/exec.ts";
 export * from "./operations/files.ts";

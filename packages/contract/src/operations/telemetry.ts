@@ -12,7 +12,7 @@ export const Event = z
     timestamp,
     data: z.record(z.string(), z.unknown()).optional(),
   })
-  .meta({ id: "Event" });
+  .meta({ id: "ServerEvent" });
 export type Event = z.output<typeof Event>;
 
 export const OperationMetrics = z
