@@ -84,4 +84,6 @@ export const providerOf = (path: string): string | undefined => /^providers\/([^
 
 /** Tests, and what only tests load, may build anything. */
 export const isTest = (path: string): boolean =>
-  /\.(test|testing|bench)\.[cm]?[jt]sx?$|\.test-d\.ts$|-(contract|fixture)\.ts$|(^|\/)(test|testing)\//.test(path);
+  /\.(test|testing|bench)\.[cm]?[jt]sx?$|\.test-d\.ts$|-(contract|fixture)\.ts$|(^|\/)test-[^/]+\.ts$|(^|\/)(test|testing)\//.test(
+    path,
+  );

@@ -1,0 +1,60 @@
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pino from "pino";
+import { loadConfig } from "../../packages/server/src/config/load.ts";
+import { startControlPlane } from "../../packages/server/src/control-plane.ts";
+import { createImageStore } from "../../packages/server/src/images/create-image-store.ts";
+import { systemClock } from "../../packages/server/src/lib/clock.ts";
+
+export interface TestServer extends AsyncDisposable {
+  readonly url: string;
+  readonly dataDir: string;
+  readonly defaultProvider: string;
+}
+
+export interface TestServerOptions {
+  /** Keys of the configuration as in a file, for example `"auth.api_key"`; values as text. */
+  readonly config?: Readonly<Record<string, string>>;
+}
+
+/** The smallest root file system with a shell, as a tar. */
+const busyboxTar = (folder: string): string => {
+  const rootfs = mkdtempSync(join(folder, "rootfs-"));
+  for (const name of ["bin", "etc", "root", "tmp"]) mkdirSync(join(rootfs, name));
+  const busybox = join(rootfs, "bin", "busybox");
+  copyFileSync("/bin/busybox", busybox);
+  const applets = execFileSync(busybox, ["--list"], { encoding: "utf8" }).trim().split("\n");
+  for (const name of applets) if (name !== "busybox") symlinkSync("busybox", join(rootfs, "bin", name));
+  writeFileSync(join(rootfs, "etc", "passwd"), "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/workspace:/bin/sh\n");
+  const tar = join(folder, "busybox.tar");
+  execFileSync("tar", ["--create", "--file", tar, "--numeric-owner", "--directory", rootfs, "."]);
+  rmSync(rootfs, { recursive: true });
+  return tar;
+};
+
+/**
+ * A real control plane on a port of its own, with a data directory of its own that goes away with it, and one image,
+ * busybox, under the name alpine:latest. Every answer is checked against its operation.
+ */
+export const startServer = async (options: TestServerOptions = {}): Promise<TestServer> => {
+  await using stack = new AsyncDisposableStack();
+  const dataDir = await mkdtemp(join(tmpdir(), "stacyvm-e2e-"));
+  stack.defer(() => rm(dataDir, { recursive: true, force: true }));
+  await chmod(dataDir, 0o711);
+  const overrides = { data_dir: dataDir, "server.port": "0", ...options.config };
+  const { config } = loadConfig({ overrides, env: {}, cwd: dataDir, home: dataDir });
+  const images = await createImageStore({ storeDir: join(dataDir, "images"), aliases: {}, clock: systemClock });
+  await images.importFrom("alpine:latest", busyboxTar(dataDir), AbortSignal.timeout(60_000));
+  const log = pino({ level: "silent" });
+  const server = stack.use(await startControlPlane({ config, log, version: "v0.0.0-test", validateResponses: true }));
+  const running = stack.move();
+  return {
+    url: server.url,
+    dataDir,
+    defaultProvider: server.defaultProvider,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+};
