@@ -78,19 +78,11 @@ export const createTemplateHandlers = (options: TemplateHandlersOptions): Handle
     },
 
     "templates.spawn": async ({ params: { name }, body, identity, requestId, signal }) => {
-      const template = found(name, await store.templates.get(name));
-      const provider = body.provider || template.provider;
-      const sandbox = await options.spawn(
-        {
-          image: template.image,
-          memory_mb: template.memoryMb,
-          vcpus: template.cpuCores,
-          ttl: body.ttl || `${template.ttlSeconds}s`,
-          metadata: { ...template.metadata, template: name },
-          ...(provider === "" ? {} : { provider }),
-        },
-        { identity, requestId, signal },
-      );
+      const own = {
+        ...(body.provider === undefined ? {} : { provider: body.provider }),
+        ...(body.ttl === undefined ? {} : { ttl: body.ttl }),
+      };
+      const sandbox = await options.spawn({ ...own, template: name }, { identity, requestId, signal });
       return { status: 201, body: sandbox };
     },
   };
