@@ -14,7 +14,7 @@ import { execSocketHandler } from "./http/handlers/exec-socket.ts";
 import { fileHandlers } from "./http/handlers/files.ts";
 import { sandboxHandlers } from "./http/handlers/sandboxes.ts";
 import { createAuthenticator } from "./http/identity.ts";
-import { cleanImageStore, createImageStore } from "./images/create-image-store.ts";
+import { createImageStore } from "./images/create-image-store.ts";
 import { systemClock } from "./lib/clock.ts";
 import { every } from "./lib/every.ts";
 import { type Failpoint, noFailpoint } from "./lib/failpoint.ts";
@@ -67,7 +67,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const store = stack.use(await createStore({ database: databaseOf(config), nowMs: systemClock.now() }));
   const imagesDir = config.images.storeDir || join(config.dataDir, "images");
   const images = await createImageStore({ storeDir: imagesDir, aliases: config.images.aliases, clock: systemClock });
-  await cleanImageStore(imagesDir);
 
   const helper = stack.use(
     hostHelper({
