@@ -66,7 +66,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const serverId = await stableServerId(config.dataDir);
   const store = stack.use(await createStore({ database: databaseOf(config), nowMs: systemClock.now() }));
   const imagesDir = config.images.storeDir || join(config.dataDir, "images");
-  const images = await createImageStore({ storeDir: imagesDir, aliases: config.images.aliases, clock: systemClock });
+  const images = await createImageStore({
+    storeDir: imagesDir,
+    aliases: config.images.aliases,
+    clock: systemClock,
+    registries: { insecure: config.images.insecureRegistries, internal: config.images.internalRegistries },
+  });
 
   const helper = stack.use(
     hostHelper({
