@@ -10,7 +10,7 @@ import { connectGuest } from "./guest/agent/connect-guest.ts";
 import { createApp } from "./http/app.ts";
 import { allHandlers } from "./http/handlers/all.ts";
 import { createAuthenticator } from "./http/identity.ts";
-import { cleanImageStore, createImageStore } from "./images/create-image-store.ts";
+import { createImageStore } from "./images/create-image-store.ts";
 import { systemClock } from "./lib/clock.ts";
 import { every } from "./lib/every.ts";
 import { type Failpoint, noFailpoint } from "./lib/failpoint.ts";
@@ -70,8 +70,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const serverId = await stableServerId(config.dataDir);
   const store = stack.use(await createStore({ database: databaseOf(config), nowMs: systemClock.now() }));
   const imagesDir = config.images.storeDir || join(config.dataDir, "images");
-  const images = await createImageStore({ storeDir: imagesDir, aliases: config.images.aliases, clock: systemClock });
-  await cleanImageStore(imagesDir);
+  const images = await createImageStore({
+    storeDir: imagesDir,
+    aliases: config.images.aliases,
+    clock: systemClock,
+    registries: { insecure: config.images.insecureRegistries, internal: config.images.internalRegistries },
+  });
 
   const helper = stack.use(
     hostHelper({

@@ -40,6 +40,8 @@ export const dataDir = path(
 export const images = {
   aliases: map("Requested image names that stand for a local image."),
   storeDir: path("", "Directory of unpacked images.", "<data_dir>/images"),
+  insecureRegistries: list([], "Registries, as host or host:port, spoken to in plain HTTP or with any certificate."),
+  internalRegistries: list([], "Registries on loopback, private or link-local addresses that may be asked, over TLS."),
 } as const;
 
 export const leases = {

@@ -1,185 +1,193 @@
-import { readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
 import { StacyError } from "@stacyvm/contract";
 import type { Clock } from "../lib/clock.ts";
-import { imageBounds } from "./bounds.ts";
-import { imageIndex } from "./image-index.ts";
-import type { ImageRoot, ImageStore, OnProgress, StoredImage } from "./image-store.ts";
+import { type ImageTimeouts, imageBounds, imageTimeouts } from "./bounds.ts";
+import { buildBase } from "./build-base.ts";
+import { asImportFailure } from "./failures.ts";
+import type { ImageRoot, ImageStore, OnProgress, PullProgress, StoredImage } from "./image-store.ts";
+import { importImage } from "./import.ts";
+import type { LayeredImage } from "./layered-image.ts";
+import { acquireLock, indexLock, lockOfReference } from "./lock.ts";
+import { pullImage, type RegistryOptions } from "./pull.ts";
 import { normaliseReference, parseReference } from "./references.ts";
-import { runTool, ToolFailure } from "./run-tool.ts";
-import { hostSuite, layoutFromSource, layoutTag } from "./sources.ts";
-import { type Unpacked, unpackLayout, withTemporary } from "./unpack.ts";
+import { runTool } from "./run-tool.ts";
+import { type ImageRecord, openShelf, type Shelf } from "./shelf.ts";
+import { singleFlight } from "./single-flight.ts";
+import { unpackImage } from "./unpack.ts";
 
 export interface ImageStoreOptions {
+  /** Absolute; made if absent, closed to every other user of the host. */
   readonly storeDir: string;
-  /** Requested name to the name that stands for it. */
-  readonly aliases: Readonly<Record<string, string>>;
   readonly clock: Clock;
+  /** Requested reference -> the stored image that answers for it; such a name is never pulled. */
+  readonly aliases?: Readonly<Record<string, string>>;
+  readonly registries?: RegistryOptions;
+  readonly timeouts?: Partial<ImageTimeouts>;
+  readonly maxDownloadBytes?: number;
+  readonly maxUnpackedBytes?: number;
 }
 
-/** What every base has beside the essential packages. */
-const basePackages = ["ca-certificates", "procps"];
+/** Names under this are made here, so that nobody's registry account can put something else in their place. */
+export const localPrefix = "docker.io/stacyvm/";
 
-const importHint = "Bring it in with: stacyvm image import <name> <file>";
-
-/** Images of this host, unpacked once per content and shared read-only by every sandbox. */
+/** Images on this host's disk, pulled by skopeo, unpacked by umoci. One directory may be shared by several processes. */
 export async function createImageStore(options: ImageStoreOptions): Promise<ImageStore> {
-  const index = imageIndex(options.storeDir);
-  await index.prepare();
+  const shelf = await openShelf(options.storeDir);
+  const timeouts = { ...imageTimeouts, ...options.timeouts };
+  const maxUnpackedBytes = options.maxUnpackedBytes ?? imageBounds.unpackedBytes;
   const aliases = new Map(
-    Object.entries(options.aliases).map(([from, to]) => [normaliseReference(from), normaliseReference(to)]),
+    Object.entries(options.aliases ?? {}).map(([from, to]) => [normaliseReference(from), normaliseReference(to)]),
   );
-  const pulls = new Map<string, Promise<StoredImage>>();
+  const pulls = singleFlight<ImageRecord, PullProgress>();
 
-  const save = (reference: string, unpacked: Unpacked, source: StoredImage["source"]) =>
-    index.save({ reference, ...unpacked, env: { ...unpacked.env }, createdAtMs: options.clock.now(), source });
-
-  const fetch = (reference: string, signal: AbortSignal, onProgress: OnProgress | undefined): Promise<StoredImage> =>
-    withTemporary(index, async (dir) => {
-      onProgress?.({ phase: "resolve", message: reference });
-      const layout = join(dir, "layout");
-      const { registry, repository, tag, digest } = parseReference(reference);
-      const named = `${registry}/${repository}${digest === undefined ? `:${tag}` : `@${digest}`}`;
-      await runTool({
-        argv: [
-          "skopeo",
-          "copy",
-          "--insecure-policy",
-          ...plainHttp(registry),
-          `docker://${named}`,
-          `oci:${layout}:${layoutTag}`,
-        ],
-        timeoutMs: imageBounds.pullTimeoutMs,
-        signal,
-        onLine: (message) => onProgress?.({ phase: "download", message }),
-      }).catch((error: unknown) => {
-        signal.throwIfAborted();
-        throw pullFailure(reference, error);
-      });
-      onProgress?.({ phase: "unpack", message: reference });
-      const unpacked = await unpackLayout(index, layout, layoutTag, dir, signal);
-      const stored = await save(reference, unpacked, "pull");
-      onProgress?.({ phase: "done", message: stored.digest });
-      return stored;
+  /** Makes the tree of an image and then the reference that names it. */
+  async function shelve(
+    reference: string,
+    source: StoredImage["source"],
+    signal: AbortSignal,
+    onProgress: OnProgress | undefined,
+    open: (workDir: string) => Promise<LayeredImage>,
+  ): Promise<ImageRecord> {
+    await using temporary = await shelf.temporary();
+    const image = await open(temporary.path);
+    onProgress?.({ phase: "unpack", message: `unpacking ${image.layers.length} layers` });
+    const unpacked = await unpackImage({
+      image,
+      workDir: temporary.path,
+      signal,
+      timeoutMs: timeouts.unpackMs,
+      maxUnpackedBytes,
+      exists: async (hex) => shelf.hasTree(`sha256:${hex}`),
     });
-
-  /** One pull per image, however many ask; it goes on while anybody still waits. */
-  const pullOnce = (reference: string, signal: AbortSignal, onProgress?: OnProgress): Promise<StoredImage> => {
-    let pull = pulls.get(reference);
-    if (pull === undefined) {
-      pull = fetch(reference, AbortSignal.timeout(imageBounds.pullTimeoutMs), onProgress).finally(() =>
-        pulls.delete(reference),
-      );
-      pulls.set(reference, pull);
+    const digest = `sha256:${unpacked.hex}`;
+    if (!shelf.hasTree(digest)) {
+      // On the disk before it has its name: a power cut must not leave a tree that only looks whole.
+      await runTool({ argv: ["sync", "-f", temporary.path], signal, timeoutMs: timeouts.unpackMs });
     }
-    return abandonable(pull, signal);
-  };
+    const record: ImageRecord = {
+      reference,
+      digest,
+      sizeBytes: unpacked.sizeBytes,
+      createdAtMs: options.clock.now(),
+      source,
+      env: image.env,
+    };
+    await publish(shelf, record, temporary.path, signal, timeouts.lockMs);
+    onProgress?.({ phase: "done", message: `${reference} is ${digest}` });
+    return record;
+  }
 
-  const importFrom: ImageStore["importFrom"] = async (name, source, signal, onProgress) => {
-    const reference = normaliseReference(name);
-    return await withTemporary(index, async (dir) => {
-      onProgress?.({ phase: "unpack", message: source });
-      const layout = join(dir, "layout");
-      await layoutFromSource(source, layout, signal);
-      const unpacked = await unpackLayout(index, layout, layoutTag, dir, signal);
-      return await save(reference, unpacked, "import");
+  async function pullOnce(
+    reference: string,
+    signal: AbortSignal,
+    onProgress: OnProgress | undefined,
+    unlessStored: boolean,
+  ): Promise<ImageRecord> {
+    if (reference.startsWith(localPrefix)) {
+      throw new StacyError("image_not_found", `image: ${reference} is made on this host and is not stored yet`, {
+        remediation: `Make it with: stacyvm image build-base ${reference}`,
+      });
+    }
+    return await pulls.run(`${unlessStored} ${reference}`, signal, onProgress, async (shared, note) => {
+      using _ = await acquireLock(shelf.locks, lockOfReference(reference), {
+        signal: shared,
+        timeoutMs: timeouts.lockMs,
+      });
+      // Another process may have brought it in while we waited.
+      const stored = unlessStored ? await whole(shelf, reference) : undefined;
+      if (stored !== undefined) return stored;
+      return await shelve(reference, "pull", shared, note, (workDir) =>
+        pullImage({
+          reference: parseReference(reference),
+          registries: options.registries ?? {},
+          workDir,
+          signal: shared,
+          timeoutMs: timeouts.pullMs,
+          maxBytes: options.maxDownloadBytes ?? imageBounds.downloadBytes,
+          onProgress: note,
+        }),
+      ).catch((error: unknown) => {
+        throw asImportFailure(error, "image_pull_failed", reference);
+      });
     });
-  };
+  }
 
   return {
-    async ensure(name, signal, onProgress): Promise<ImageRoot> {
-      const asked = normaliseReference(name);
-      const reference = aliases.get(asked) ?? asked;
-      const known = await index.find(reference);
-      if (known !== undefined) return known;
-      await pullOnce(reference, signal, onProgress);
-      const pulled = await index.find(reference);
-      if (pulled === undefined) throw new StacyError("image_not_found", `image not found: ${reference}`);
-      return pulled;
+    async ensure(text, signal, onProgress) {
+      const requested = normaliseReference(text);
+      const alias = aliases.get(requested);
+      const reference = alias ?? requested;
+      const stored = await whole(shelf, reference);
+      if (stored !== undefined) return root(shelf, stored);
+      if (alias !== undefined) {
+        throw new StacyError("image_not_found", `image: ${requested} is an alias of ${alias}, which is not stored`);
+      }
+      return root(shelf, await pullOnce(reference, signal, onProgress, true));
     },
-    pull: (name, signal, onProgress) => pullOnce(normaliseReference(name), signal, onProgress),
-    importFrom,
-    async buildBase(name, { suite }, signal, onProgress) {
-      const reference = normaliseReference(name);
-      return await withTemporary(index, async (dir) => {
-        const tar = join(dir, "base.tar");
-        await runTool({
-          argv: [
-            "mmdebstrap",
-            "--variant=minbase",
-            `--include=${basePackages.join(",")}`,
-            "--dpkgopt=path-exclude=/usr/share/doc/*",
-            "--dpkgopt=path-exclude=/usr/share/man/*",
-            "--dpkgopt=path-exclude=/usr/share/locale/*",
-            suite ?? (await hostSuite()),
-            tar,
-          ],
-          timeoutMs: imageBounds.buildBaseTimeoutMs,
-          signal,
-          onLine: (message) => onProgress?.({ phase: "download", message }),
-        });
-        onProgress?.({ phase: "unpack", message: reference });
-        const layout = join(dir, "layout");
-        await layoutFromSource(tar, layout, signal);
-        return await save(reference, await unpackLayout(index, layout, layoutTag, dir, signal), "build-base");
+    async pull(text, signal, onProgress) {
+      return publicPart(await pullOnce(normaliseReference(text), signal, onProgress, false));
+    },
+    async importFrom(text, source, signal, onProgress) {
+      const reference = normaliseReference(text);
+      onProgress?.({ phase: "resolve", message: `reading ${source}` });
+      const open = (workDir: string) => importImage({ source, workDir, maxBytes: maxUnpackedBytes, signal });
+      const record = await shelve(reference, "import", signal, onProgress, open).catch((error: unknown) => {
+        throw asImportFailure(error, "invalid_input", source);
       });
+      return publicPart(record);
     },
-    list: () => index.list(),
-    async remove(name, inUse) {
-      const reference = normaliseReference(name);
-      const image = await index.find(reference);
-      if (image === undefined) throw new StacyError("image_not_found", `image not found: ${reference}`);
-      if (await inUse(image.digest)) {
-        throw new StacyError("state_conflict", `image ${reference} is in use by a sandbox`);
+    async buildBase(text, { suite }, signal, onProgress) {
+      const onMessage = (message: string) => onProgress?.({ phase: "download", message });
+      const open = (workDir: string) =>
+        buildBase({ suite, workDir, signal, timeoutMs: timeouts.buildBaseMs, onMessage });
+      return publicPart(await shelve(normaliseReference(text), "build-base", signal, onProgress, open));
+    },
+    async list() {
+      return (await shelf.list()).map(publicPart);
+    },
+    async remove(text, inUse) {
+      const reference = normaliseReference(text);
+      const never = new AbortController().signal;
+      using _ = await acquireLock(shelf.locks, indexLock, { signal: never, timeoutMs: timeouts.lockMs });
+      const record = await shelf.find(reference);
+      if (record === undefined) throw new StacyError("image_not_found", `image: ${reference} is not stored`);
+      const others = (await shelf.list()).filter(
+        (other) => other.digest === record.digest && other.reference !== reference,
+      );
+      if (others.length === 0 && (await inUse(record.digest))) {
+        throw new StacyError("state_conflict", `image: ${reference} is used by a sandbox`, {
+          remediation: "Destroy the sandboxes that use it, then remove it.",
+        });
       }
-      await index.forget(reference);
-      const others = await index.list();
-      if (!others.some((other) => other.digest === image.digest)) {
-        await rm(index.treePath(image.digest), { recursive: true, force: true });
-      }
+      await shelf.drop(reference);
+      if (others.length === 0) await shelf.removeTree(record.digest);
     },
   };
 }
 
-/** Removes what a process that died left half made. Only for the one server that owns the directory. */
-export async function cleanImageStore(storeDir: string): Promise<void> {
-  const { tmpDir } = imageIndex(storeDir);
-  for (const name of await readdir(tmpDir).catch(() => [])) {
-    const pid = Number(name.split("-")[0]);
-    if (!isAlive(pid)) await rm(join(tmpDir, name), { recursive: true, force: true });
-  }
+/** Tree first, then its name, under the lock that remove takes too: a tree in use by a new name is never removed. */
+async function publish(
+  shelf: Shelf,
+  record: ImageRecord,
+  temporary: string,
+  signal: AbortSignal,
+  timeoutMs: number,
+): Promise<void> {
+  using _ = await acquireLock(shelf.locks, indexLock, { signal, timeoutMs });
+  await shelf.adoptTree(record.digest, temporary);
+  await shelf.put(record);
 }
 
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-};
+async function whole(shelf: Shelf, reference: string): Promise<ImageRecord | undefined> {
+  const record = await shelf.find(reference);
+  return record !== undefined && shelf.hasTree(record.digest) ? record : undefined;
+}
 
-/** A registry on this host is spoken to without TLS, as every tool of the field does. */
-const plainHttp = (registry: string): readonly string[] =>
-  /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:|$)/.test(registry) ? ["--src-tls-verify=false"] : [];
+const root = (shelf: Shelf, { digest, env }: ImageRecord): ImageRoot => ({
+  digest,
+  rootfsPath: shelf.rootfsPath(digest),
+  env,
+});
 
-/** The shared work's result, or the signal's reason for the one who left. */
-const abandonable = <T>(work: Promise<T>, signal: AbortSignal): Promise<T> => {
-  const left = Promise.withResolvers<never>();
-  const leave = () => left.reject(signal.reason);
-  if (signal.aborted) leave();
-  signal.addEventListener("abort", leave);
-  left.promise.catch(() => {});
-  return Promise.race([work, left.promise]).finally(() => signal.removeEventListener("abort", leave));
-};
-
-const pullFailure = (reference: string, error: unknown): StacyError => {
-  const output = error instanceof ToolFailure ? error.output : "";
-  const absent = /manifest unknown|name unknown|not found|requested access to the resource is denied/.test(output);
-  return absent
-    ? new StacyError("image_not_found", `image not found: ${reference}`, { cause: error, remediation: importHint })
-    : new StacyError("image_pull_failed", `image ${reference} could not be pulled: its registry does not answer`, {
-        cause: error,
-        remediation: importHint,
-      });
-};
+function publicPart({ env: _, ...stored }: ImageRecord): StoredImage {
+  return stored;
+}

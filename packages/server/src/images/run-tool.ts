@@ -1,74 +1,100 @@
 import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { findProgram } from "../lib/find-program.ts";
 import { imageBounds } from "./bounds.ts";
 
-export interface ToolRun {
+export interface ToolOptions {
+  /** Program and arguments; never through a shell. */
   readonly argv: readonly [string, ...string[]];
-  readonly timeoutMs: number;
   readonly signal: AbortSignal;
-  /** Added to a PATH and nothing else. */
+  readonly timeoutMs: number;
+  /** Each line of stdout (unless `stdout` takes it) and stderr as it comes. */
+  readonly onLine?: ((line: string) => void) | undefined;
+  /** Consumes stdout; awaited before the tool's end counts. */
+  readonly stdout?: (stdout: Readable) => Promise<void>;
+  /** Beside PATH and the locale; nothing of the server's own environment, which holds its secrets, is passed on. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Each line of either output, as it comes. */
-  readonly onLine?: (line: string) => void;
 }
 
-/** A tool that ended with a status other than 0. */
-export class ToolFailure extends Error {
-  override readonly name = "ToolFailure";
-  /** The last of what it printed. */
-  readonly output: string;
+const toolPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-  constructor(tool: string, output: string, options?: { readonly cause?: unknown }) {
-    super(`${tool} failed: ${output.trim().split("\n").at(-1) ?? ""}`, options);
-    this.output = output;
+/** A tool ended with something other than 0, or could not be started, or ran out of time. */
+export class ToolError extends Error {
+  override readonly name = "ToolError";
+  readonly exitCode: number | undefined;
+  readonly timedOut: boolean;
+  /** The last of what it printed to stderr. */
+  readonly stderr: string;
+
+  constructor(
+    message: string,
+    options: { exitCode?: number | undefined; timedOut: boolean; stderr: string; cause?: unknown },
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.exitCode = options.exitCode;
+    this.timedOut = options.timedOut;
+    this.stderr = options.stderr;
   }
 }
 
-/**
- * Runs a program of the distribution, never a shell. Resolves to its standard output. On abort or timeout the program
- * gets SIGTERM, so that it cleans up after itself, and SIGKILL when it takes too long over that.
- */
-export async function runTool(run: ToolRun): Promise<string> {
-  const [program, ...args] = run.argv;
-  const signal = AbortSignal.any([run.signal, AbortSignal.timeout(run.timeoutMs)]);
-  signal.throwIfAborted();
-  const child = spawn(program, args, {
+/** Runs a host tool to its end. Its whole process group is killed on abort, at the time limit, and when `stdout` throws. */
+export async function runTool(options: ToolOptions): Promise<void> {
+  options.signal.throwIfAborted();
+  const [program, ...args] = options.argv;
+  const child = spawn(findProgram(program), args, {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C.UTF-8", ...run.env },
+    detached: true, // A group of its own: what it forks is killed with it.
+    env: { PATH: toolPath, LC_ALL: "C.UTF-8", ...options.env },
   });
-  const output = { stdout: "", stderr: "" };
-  const collect = (name: "stdout" | "stderr") => {
-    let line = "";
-    child[name].setEncoding("utf8");
-    child[name].on("data", (text: string) => {
-      // The head of standard output is a document; of the rest only the end is of use.
-      if (name === "stdout") output.stdout = (output.stdout + text).slice(0, imageBounds.toolOutputBytes);
-      else output.stderr = (output.stderr + text).slice(-imageBounds.toolLineBytes * 4);
-      const lines = (line + text).slice(-imageBounds.toolLineBytes * 4).split(/[\r\n]+/);
-      line = lines.pop() ?? "";
-      for (const each of lines) if (each !== "") run.onLine?.(each.slice(0, imageBounds.toolLineBytes));
-    });
+  const kill = () => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+    } catch {
+      // The group is gone already.
+    }
   };
-  collect("stdout");
-  collect("stderr");
-  let killTimer: NodeJS.Timeout | undefined;
-  const stop = () => {
-    child.kill("SIGTERM");
-    killTimer = setTimeout(() => child.kill("SIGKILL"), 10_000);
-  };
-  signal.addEventListener("abort", stop);
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    kill();
+  }, options.timeoutMs);
+  options.signal.addEventListener("abort", kill);
+
+  let stderr = "";
+  const onLine = (line: string) => options.onLine?.(line.slice(0, imageBounds.toolLineBytes));
+  readLines(child.stderr, (line) => {
+    stderr = `${stderr}${line}\n`.slice(-imageBounds.toolStderrBytes);
+    onLine(line);
+  });
+  const consumed = options.stdout?.(child.stdout) ?? Promise.resolve(readLines(child.stdout, onLine));
+  const consumption = consumed.then(
+    () => undefined,
+    (error: unknown) => {
+      kill();
+      return { error };
+    },
+  );
   try {
-    const status = await new Promise<number | null>((resolve, reject) => {
-      child.on("error", (cause) =>
-        reject(new ToolFailure(program, `it could not be started: ${cause.message}`, { cause })),
-      );
-      child.on("close", resolve);
+    const exit = await new Promise<number | undefined>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", (code) => resolve(code ?? undefined));
+    }).catch((cause: unknown) => {
+      throw new ToolError(`${program} could not be started`, { timedOut: false, stderr: "", cause });
     });
-    run.signal.throwIfAborted();
-    if (signal.aborted) throw new ToolFailure(program, `it took longer than ${run.timeoutMs / 1000} seconds`);
-    if (status !== 0) throw new ToolFailure(program, output.stderr === "" ? output.stdout : output.stderr);
-    return output.stdout;
+    const failure = await consumption;
+    options.signal.throwIfAborted();
+    if (timedOut) throw new ToolError(`${program} ran longer than ${options.timeoutMs} ms`, { timedOut, stderr });
+    if (failure !== undefined) throw failure.error;
+    if (exit !== 0) throw new ToolError(`${program} failed`, { exitCode: exit, timedOut, stderr });
   } finally {
-    clearTimeout(killTimer);
-    signal.removeEventListener("abort", stop);
+    clearTimeout(timer);
+    options.signal.removeEventListener("abort", kill);
+    kill();
   }
+}
+
+/** Lines longer than the bound are cut by whoever takes them; a line without end is bounded by the tool's own time. */
+function readLines(stream: Readable, onLine: (line: string) => void): void {
+  createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on("line", onLine);
 }

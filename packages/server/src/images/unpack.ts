@@ -1,85 +1,144 @@
 import { createHash } from "node:crypto";
-import { chmod, mkdir, readFile, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { uniqueName } from "../lib/id.ts";
+import { chmod, chown, copyFile, mkdir, realpath, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { findProgram } from "../lib/find-program.ts";
 import { imageBounds } from "./bounds.ts";
-import type { ImageIndex } from "./image-index.ts";
-import { runTool } from "./run-tool.ts";
+import type { LayeredImage } from "./layered-image.ts";
+import { runTool, ToolError } from "./run-tool.ts";
+import { fullBudget, normaliseLayer } from "./tar/normalise.ts";
 
-export interface Unpacked {
-  readonly digest: string;
-  readonly env: Readonly<Record<string, string>>;
+export interface UnpackedImage {
+  /** Hex of the address: the digest of a configuration that names nothing but the normalised layers. */
+  readonly hex: string;
+  /** Bytes of the layers as tar, before they hide one another. */
   readonly sizeBytes: number;
 }
 
-/** A directory for half-made things, gone afterwards whatever happens. */
-export async function withTemporary<T>(index: ImageIndex, work: (dir: string) => Promise<T>): Promise<T> {
-  const dir = join(index.tmpDir, `${process.pid}-${uniqueName()}`);
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  try {
-    return await work(dir);
-  } finally {
-    await rm(dir, { recursive: true, force: true });
-  }
+export interface UnpackOptions {
+  readonly image: LayeredImage;
+  /** An existing empty directory of ours; on success it holds `rootfs`, and what else was needed is gone again. */
+  readonly workDir: string;
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+  readonly maxUnpackedBytes: number;
+  /** Asked once the address is known; true skips the unpacking because the store has that tree. */
+  readonly exists: (hex: string) => Promise<boolean>;
 }
+
+/** What umoci needs to give files their owners and modes; without CAP_MKNOD no device can come about. */
+const capabilities = "-all,+chown,+dac_override,+fowner,+fsetid,+sys_chroot";
 
 /**
- * Unpacks an image of an OCI layout once per content: beside the trees first, then renamed into place, so that what
- * stands there is whole. The unpacker resolves every name inside the new root; device nodes can't be made to matter,
- * because a sandbox's mount refuses devices.
+ * Layers become one tree: each is written anew as a plain, harmless tar, then umoci unpacks them in a chroot that holds
+ * nothing but itself and its input, with four file capabilities and no way to gain more.
  */
-export async function unpackLayout(
-  index: ImageIndex,
-  layout: string,
-  tag: string,
-  dir: string,
-  signal: AbortSignal,
-): Promise<Unpacked> {
-  const digest = await manifestDigest(layout, tag);
-  const timeoutMs = imageBounds.unpackTimeoutMs;
-  const config = await runTool({ argv: ["skopeo", "inspect", "--config", `oci:${layout}:${tag}`], timeoutMs, signal });
-  const env = imageEnv(config);
-  const rootfs = join(dir, "tree", "rootfs");
-  await mkdir(join(dir, "tree"), { mode: 0o711 });
-  await runTool({ argv: ["umoci", "raw", "unpack", "--image", `${layout}:${tag}`, rootfs], timeoutMs, signal });
-  await chmod(rootfs, 0o755);
-  const measured = await runTool({ argv: ["du", "--summarize", "--block-size=1", rootfs], timeoutMs, signal });
+export async function unpackImage(options: UnpackOptions): Promise<UnpackedImage> {
+  const { image, workDir, signal } = options;
+  if (image.layers.length > imageBounds.layers)
+    throw new RangeError(`an image has at most ${imageBounds.layers} layers`);
+  const jail = join(workDir, "jail");
+  const blobs = join(jail, "oci", "blobs", "sha256");
+  await mkdir(blobs, { recursive: true, mode: 0o700 });
+
+  const budget = fullBudget(options.maxUnpackedBytes);
+  const layers = [];
+  for (const layer of image.layers) {
+    const temporary = join(workDir, "layer");
+    const normal = await normaliseLayer(layer, temporary, budget, signal);
+    await rename(temporary, join(blobs, normal.hex));
+    layers.push({ mediaType: layerType, digest: `sha256:${normal.hex}`, size: normal.sizeBytes });
+  }
+  const hex = await writeOciLayout(join(jail, "oci"), blobs, layers);
+  const sizeBytes = layers.reduce((sum, layer) => sum + layer.size, 0);
+
+  if (!(await options.exists(hex))) {
+    await placeProgram("umoci", jail, signal);
+    await runInJail(jail, ["/umoci", "--log=error", "raw", "unpack", "--image", "/oci:image", "/rootfs"], options);
+    const rootfs = join(workDir, "rootfs");
+    await rename(join(jail, "rootfs"), rootfs);
+    await chown(rootfs, 0, 0);
+    await chmod(rootfs, 0o755);
+  }
+  await rm(jail, { recursive: true, force: true });
+  return { hex, sizeBytes };
+}
+
+const layerType = "application/vnd.oci.image.layer.v1.tar";
+const configType = "application/vnd.oci.image.config.v1+json";
+const manifestType = "application/vnd.oci.image.manifest.v1+json";
+
+interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
+}
+
+/** Returns the hex digest of the configuration, which depends on the layers' content alone. */
+async function writeOciLayout(oci: string, blobs: string, layers: readonly Descriptor[]): Promise<string> {
+  async function blob(mediaType: string, document: unknown): Promise<Descriptor> {
+    const bytes = Buffer.from(JSON.stringify(document));
+    const hex = createHash("sha256").update(bytes).digest("hex");
+    await writeFile(join(blobs, hex), bytes, { mode: 0o600 });
+    return { mediaType, digest: `sha256:${hex}`, size: bytes.length };
+  }
+  const config = await blob(configType, {
+    os: "linux",
+    architecture: "unknown",
+    config: {},
+    rootfs: { type: "layers", diff_ids: layers.map((layer) => layer.digest) },
+  });
+  const manifest = await blob(manifestType, { schemaVersion: 2, mediaType: manifestType, config, layers });
+  const annotations = { "org.opencontainers.image.ref.name": "image" };
+  await writeFile(
+    join(oci, "index.json"),
+    JSON.stringify({ schemaVersion: 2, manifests: [{ ...manifest, annotations }] }),
+  );
+  await writeFile(join(oci, "oci-layout"), JSON.stringify({ imageLayoutVersion: "1.0.0" }));
+  return config.digest.slice("sha256:".length);
+}
+
+async function runInJail(jail: string, argv: readonly string[], options: UnpackOptions): Promise<void> {
+  await runTool({
+    argv: [
+      "setpriv",
+      `--bounding-set=${capabilities}`,
+      "--inh-caps=-all",
+      "--no-new-privs",
+      "--pdeathsig=KILL",
+      "--",
+      "chroot",
+      jail,
+      ...argv,
+    ],
+    signal: options.signal,
+    timeoutMs: options.timeoutMs,
+    env: { HOME: "/", TMPDIR: "/" },
+  });
+}
+
+/** Copies a host program and the libraries it is linked with into a directory that will be a root. */
+async function placeProgram(name: string, root: string, signal: AbortSignal): Promise<void> {
+  const program = findProgram(name);
+  await copyFile(program, join(root, name));
+  await chmod(join(root, name), 0o755);
+  const libraries: string[] = [];
   try {
-    await rename(join(dir, "tree"), index.treePath(digest));
+    await runTool({
+      argv: ["ldd", program],
+      signal,
+      timeoutMs: 10_000,
+      onLine: (line) => {
+        const path = /(?:=>\s+|^\s*)(\/\S+)\s+\(0x/.exec(line)?.[1];
+        if (path !== undefined) libraries.push(path);
+      },
+    });
   } catch (error) {
-    // Somebody else unpacked the same content meanwhile: theirs is as good.
-    if (!(error instanceof Error && "code" in error && (error.code === "ENOTEMPTY" || error.code === "EEXIST"))) {
-      throw error;
-    }
+    // ldd's way to say that a program is static.
+    if (!(error instanceof ToolError && /not a dynamic executable/.test(error.stderr))) throw error;
   }
-  return { digest, env, sizeBytes: Number.parseInt(measured, 10) };
-}
-
-async function manifestDigest(layout: string, tag: string): Promise<string> {
-  const index: unknown = JSON.parse(await readFile(join(layout, "index.json"), "utf8"));
-  const manifests = (index as { manifests?: { digest?: string; annotations?: Record<string, string> }[] }).manifests;
-  const entry = manifests?.find((each) => each.annotations?.["org.opencontainers.image.ref.name"] === tag);
-  const digest = entry?.digest ?? "";
-  if (!/^sha256:[0-9a-f]{64}$/.test(digest)) throw new Error("the image layout names no manifest");
-  const bytes = await readFile(join(layout, "blobs", "sha256", digest.slice(7)));
-  if (`sha256:${createHash("sha256").update(bytes).digest("hex")}` !== digest) {
-    throw new Error("the manifest is not what its digest says");
+  for (const library of libraries) {
+    await mkdir(join(root, dirname(library)), { recursive: true });
+    await copyFile(await realpath(library), join(root, library));
+    await chmod(join(root, library), 0o755);
   }
-  return digest;
-}
-
-/** The environment that an image's configuration asks for, within bounds. */
-export function imageEnv(configJson: string): Readonly<Record<string, string>> {
-  const config = JSON.parse(configJson) as { config?: { Env?: unknown } };
-  const entries = Array.isArray(config.config?.Env) ? config.config.Env : [];
-  const env: Record<string, string> = {};
-  let bytes = 0;
-  for (const entry of entries.slice(0, imageBounds.envEntries)) {
-    if (typeof entry !== "string" || entry.includes("\0")) continue;
-    const at = entry.indexOf("=");
-    bytes += Buffer.byteLength(entry);
-    if (at > 0 && bytes <= imageBounds.envBytes && !entry.startsWith("__proto__"))
-      env[entry.slice(0, at)] = entry.slice(at + 1);
-  }
-  return env;
 }

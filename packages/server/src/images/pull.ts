@@ -1,0 +1,143 @@
+import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setInterval } from "node:timers/promises";
+import { StacyError } from "@stacyvm/contract";
+import type { OnProgress } from "./image-store.ts";
+import type { LayeredImage } from "./layered-image.ts";
+import { imageOfIndex, layoutBlobs, readDocument } from "./oci-layout.ts";
+import { formatReference, type ImageReference } from "./references.ts";
+import { refuseInternalRegistry } from "./registry-address.ts";
+import { runTool, ToolError } from "./run-tool.ts";
+
+export interface RegistryOptions {
+  /** `host` or `host:port` that may be spoken to in plain HTTP or with an unknown certificate; also internal ones. */
+  readonly insecure?: readonly string[];
+  /** Registries on internal addresses that may be asked, with TLS verified. */
+  readonly internal?: readonly string[];
+  /** Credentials file in the format of containers-auth.json(5); without it none are ever sent. */
+  readonly authFile?: string;
+  /** HTTPS_PROXY, NO_PROXY and their like, for the tool that pulls. */
+  readonly proxyEnv?: Readonly<Record<string, string>>;
+}
+
+export interface PullOptions {
+  readonly reference: ImageReference;
+  readonly registries: RegistryOptions;
+  readonly workDir: string;
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+  /** Bytes on disk before anything is unpacked. */
+  readonly maxBytes: number;
+  readonly onProgress: OnProgress;
+}
+
+/** Milliseconds between two looks at how much a pull has put on disk. */
+const watchMs = 250;
+
+/** Copies an image from its registry into an OCI layout. Throws image_not_found or image_pull_failed. */
+export async function pullImage(options: PullOptions): Promise<LayeredImage> {
+  const { reference, registries, workDir, signal, onProgress } = options;
+  const layout = join(workDir, "pulled");
+  await mkdir(layout, { mode: 0o700 });
+  const policy = join(workDir, "policy.json");
+  // Whom to trust is said by TLS and by digests; signatures are not asked for.
+  await writeFile(policy, JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] }));
+  const insecure = registries.insecure?.includes(reference.registry) ?? false;
+  if (!insecure && !registries.internal?.includes(reference.registry)) await refuseInternalRegistry(reference.registry);
+  onProgress({ phase: "resolve", message: `asking ${reference.registry} for ${reference.repository}` });
+
+  const limit = new AbortController();
+  const watching = new AbortController();
+  const watch = watchSize(layout, options.maxBytes, limit, watching.signal);
+  try {
+    await runTool({
+      argv: [
+        "skopeo",
+        `--policy=${policy}`,
+        "--override-os=linux",
+        "copy",
+        "--retry-times=2",
+        `--src-tls-verify=${!insecure}`,
+        registries.authFile === undefined ? "--src-no-creds" : `--src-authfile=${registries.authFile}`,
+        "--",
+        `docker://${skopeoName(reference)}`,
+        `oci:${layout}:pulled`,
+      ],
+      signal: AbortSignal.any([signal, limit.signal]),
+      timeoutMs: options.timeoutMs,
+      onLine: (line) => {
+        const digest = /^Copying (?:blob|config) (?:sha256:)?([0-9a-f]{12})/.exec(line)?.[1];
+        if (digest !== undefined) onProgress({ phase: "download", message: `layer ${digest}` });
+      },
+      env: { TMPDIR: workDir, HOME: "/nonexistent", ...registries.proxyEnv },
+    });
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw pullFailure(formatReference(reference), reference.registry, limit.signal.aborted, options, cause);
+  } finally {
+    watching.abort();
+    await watch;
+  }
+  return await imageOfIndex(await readDocument(join(layout, "index.json")), layoutBlobs(layout));
+}
+
+/** skopeo takes a tag or a digest; the digest is what counts. */
+function skopeoName({ registry, repository, tag, digest }: ImageReference): string {
+  return digest === undefined ? `${registry}/${repository}:${tag}` : `${registry}/${repository}@${digest}`;
+}
+
+async function watchSize(layout: string, maxBytes: number, limit: AbortController, signal: AbortSignal): Promise<void> {
+  try {
+    for await (const _ of setInterval(watchMs, undefined, { signal })) {
+      if ((await sizeOf(layout)) > maxBytes) return limit.abort();
+    }
+  } catch {
+    // The pull is over.
+  }
+}
+
+async function sizeOf(directory: string): Promise<number> {
+  let bytes = 0;
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    const found = entry.isFile() ? await stat(join(entry.parentPath, entry.name)).catch(() => undefined) : undefined;
+    bytes += found?.size ?? 0; // A temporary file may have been renamed under us.
+  }
+  return bytes;
+}
+
+function pullFailure(name: string, registry: string, tooLarge: boolean, options: PullOptions, cause: unknown): unknown {
+  if (tooLarge) {
+    return new StacyError("image_pull_failed", `image: ${name} is larger than ${options.maxBytes} bytes`, { cause });
+  }
+  if (!(cause instanceof ToolError)) return cause;
+  const import_ = `stacyvm image import ${name} <file>`;
+  const said = cause.stderr;
+  if (/manifest unknown|name unknown|not found|StatusCode: 404/i.test(said)) {
+    return new StacyError("image_not_found", `image: ${registry} has no ${name}`, {
+      cause,
+      remediation: `Check the name, or bring the image in with: ${import_}`,
+    });
+  }
+  if (/unauthorized|denied|authentication required/i.test(said)) {
+    return new StacyError("image_not_found", `image: ${registry} has no ${name}, or wants credentials for it`, {
+      cause,
+      remediation: `Check the name, or bring the image in with: ${import_}`,
+    });
+  }
+  const why = cause.timedOut ? `it took longer than ${options.timeoutMs} ms` : reasonOf(said);
+  return new StacyError("image_pull_failed", `image: ${name} could not be pulled from ${registry}: ${why}`, {
+    cause,
+    remediation: `Check that this host reaches ${registry}, or bring the image in with: ${import_}`,
+  });
+}
+
+function reasonOf(said: string): string {
+  if (/no such host|server misbehaving|name resolution/i.test(said)) return "its name doesn't resolve";
+  if (/connection refused|no route to host|network is unreachable|i\/o timeout|EOF/i.test(said))
+    return "it doesn't answer";
+  if (/http: server gave HTTP response to HTTPS client|x509|tls:/i.test(said)) {
+    return "its TLS certificate can't be verified (images.insecure_registries names registries that may do without)";
+  }
+  if (/digest|unexpected size|does not match/i.test(said)) return "what it sent doesn't have the digest it should";
+  return "it answered with an error";
+}
