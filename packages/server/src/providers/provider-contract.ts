@@ -45,6 +45,10 @@ const until = async <T>(look: () => Promise<T>, right: (value: T) => boolean, wi
   }
 };
 
+/** Other work on the machine may come and go meanwhile; what is left behind stays. */
+const quietWithinMs = 25_000;
+const testTimeoutMs = 60_000;
+
 /** The suite that every provider passes. */
 export const describeProvider = (options: ProviderContractOptions): void => {
   describe(`provider ${options.name}`, () => {
@@ -71,15 +75,20 @@ export const describeProvider = (options: ProviderContractOptions): void => {
       const left = await until(
         async () => leftBehind(before, await hostSnapshot({ dataRoot: under.dataRoot })),
         (names) => names.length === 0,
+        quietWithinMs,
       );
       expect(left).toEqual([]);
     };
 
     const test = (name: string, body: () => Promise<void>): void => {
-      it(name, async (context) => {
-        if (missing.length > 0) context.skip(`${options.name}: ${missing.join("; ")}`);
-        await body();
-      });
+      it(
+        name,
+        async (context) => {
+          if (missing.length > 0) context.skip(`${options.name}: ${missing.join("; ")}`);
+          await body();
+        },
+        testTimeoutMs,
+      );
     };
     const each = (name: string, body: (runtime: Runtime, profile: SecurityProfile) => Promise<void>): void => {
       test(name, async () => {
@@ -319,6 +328,64 @@ export const describeProvider = (options: ProviderContractOptions): void => {
       away.abort();
       await expect(spawning).rejects.toThrow();
       expect(await provider.list(signal())).toHaveLength(runtimes.size);
+    });
+
+    each("shows no device, engine or setting of the host that could be used", async ({ guest }) => {
+      expect((await sh(guest, "find /dev /run /var/run -type b 2>/dev/null")).out).toBe("");
+      const doors =
+        "/dev/kvm /dev/mem /dev/loop0 /dev/loop-control /var/run/docker.sock /run/containerd /run/docker.sock";
+      expect((await sh(guest, `ls -d ${doors} 2>/dev/null`)).out).toBe("");
+      const settings = "/proc/sys/kernel/core_pattern /proc/sysrq-trigger /proc/sys/kernel/modprobe";
+      expect((await sh(guest, `for f in ${settings}; do echo x 2>/dev/null > $f && echo wrote; done`)).out).toBe("");
+      for (const attempt of [
+        "mount -t tmpfs x /mnt",
+        "mount -o remount,rw /proc",
+        "mknod /tmp/b b 7 0",
+        "chroot / true",
+      ]) {
+        expect((await sh(guest, `mkdir -p /mnt; ${attempt}`)).exitCode, attempt).not.toBe(0);
+      }
+      expect((await sh(guest, "cat /proc/net/dev")).out).not.toMatch(/eth|ens|docker/);
+    });
+
+    test("holds its bounds on memory, processes and disk, and answers afterwards", async () => {
+      const { limits } = provider.capabilities;
+      const own = await provider.spawn(spec({ memoryMb: 64, pidsMax: 40 }), signal());
+      if (limits.disk) {
+        const filled = await sh(own.guest, "dd if=/dev/zero of=/workspace/fill bs=1M count=128; rm /workspace/fill");
+        expect(filled.err).toMatch(/No space left/);
+      }
+      if (limits.memory) {
+        // tail keeps the one line that it gets.
+        const balloon = await sh(own.guest, "head -c 200000000 /dev/zero | tail -n 1 | wc -c", { timeoutMs: 15_000 });
+        expect(balloon.out).not.toBe("200000000\n");
+      }
+      if (limits.pids) {
+        const bomb = "i=0; while [ $i -lt 100 ]; do sleep 2 & i=$((i+1)); done; exit 0";
+        await sh(own.guest, bomb, { timeoutMs: 1500 });
+        const usage = await own.guest.usage(signal());
+        expect(usage.processes).toBeLessThanOrEqual(40);
+      }
+      await until(
+        () =>
+          sh(own.guest, "echo still here").then(
+            (result) => result.out,
+            () => "",
+          ),
+        (out) => out === "still here\n",
+        8000,
+      ).then((out) => expect(out).toBe("still here\n"));
+      await own.destroy(signal());
+    });
+
+    test("hides sandboxes from one another", async () => {
+      const other = await provider.spawn(spec(), signal());
+      const [first] = runtimes.values();
+      const marker = `6${randomBytes(4).readUInt32LE() % 100_000_000}`;
+      await sh(other.guest, `sleep ${marker} & echo secret > /tmp/secret`);
+      const seen = await sh(first?.guest as Guest, "ps -o args 2>/dev/null || ps ax -o args; ls /tmp; hostname");
+      expect(seen.out).not.toMatch(new RegExp(`${marker}|secret|${other.sandboxId}`));
+      await other.destroy(signal());
     });
 
     test("tells memory and processor use", async () => {
