@@ -1,0 +1,47 @@
+export { Client, type ListOptions, type SandboxFilter, type SandboxPage } from "./client.ts";
+export {
+  ConnectionError,
+  handleResponse,
+  ProviderError,
+  SandboxNotFoundError,
+  StacyVMError,
+  type StacyVMErrorOptions,
+} from "./errors.ts";
+export type { ExecBytes, ExecExit, ExecOptions, ExecStream } from "./exec.ts";
+export {
+  type FileContent,
+  type FileReadOptions,
+  type FileRemoveOptions,
+  type FileWriteOptions,
+  SandboxFiles,
+} from "./files.ts";
+export { parseNDJSON } from "./ndjson.ts";
+export type { StacyVMClientConfig, StacyVMClientOptions } from "./options.ts";
+export { QuotaManager } from "./quotas.ts";
+export type { RetryOptions } from "./retry.ts";
+export { Sandbox } from "./sandbox.ts";
+export { TemplateManager } from "./templates.ts";
+export type { CallOptions } from "./transport.ts";
+export type {
+  ApiErrorBody,
+  ExecResult,
+  FileInfo,
+  HealthInfo,
+  OwnerQuota,
+  ProviderInfo,
+  QuotaLimits,
+  QuotaSummary,
+  QuotaUsage,
+  SandboxConfig,
+  SandboxInfo,
+  SandboxState,
+  SandboxStats,
+  SpawnAdmissionDecision,
+  SpawnOptions,
+  StacyVMEvent,
+  StreamChunk,
+  Template,
+  TemplateConfig,
+  TemplateSpawnOverrides,
+  VMPoolStatus,
+} from "./wire.ts";

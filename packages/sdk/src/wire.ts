@@ -1,0 +1,222 @@
+/** Shapes of the HTTP API, snake_case as on the wire. */
+
+/** Where a sandbox is in its life. */
+export type SandboxState =
+  | "creating"
+  | "running"
+  | "idle"
+  | "unhealthy"
+  | "expired"
+  | "stopped"
+  | "paused"
+  | "restarting"
+  | "destroying"
+  | "destroyed"
+  | "error"
+  | "unknown";
+
+export interface SandboxInfo {
+  id: string;
+  state: SandboxState;
+  provider: string;
+  image: string;
+  memory_mb: number;
+  vcpus: number;
+  owner_id?: string;
+  tenant_id?: string;
+  vm_id?: string;
+  worker_id?: string;
+  /** RFC 3339. */
+  created_at: string;
+  /** RFC 3339. */
+  expires_at: string;
+  metadata?: Record<string, string>;
+  /** Host name, with a port where it isn't 80, under which previews are served. */
+  preview_domain?: string;
+}
+
+/** What a spawn asks for; what is left out takes the server's default. */
+export interface SpawnOptions {
+  /** Default `alpine:latest`. */
+  image?: string | undefined;
+  provider?: string | undefined;
+  /** Mebibytes. */
+  memory_mb?: number | undefined;
+  vcpus?: number | undefined;
+  /** Go duration such as `30m` or `1h30m`. */
+  ttl?: string | undefined;
+  owner_id?: string | undefined;
+  /** Name of a template whose values fill in what is left out. */
+  template?: string | undefined;
+  metadata?: Record<string, string> | undefined;
+}
+
+export type SandboxConfig = SpawnOptions;
+
+export interface SpawnAdmissionDecision {
+  allowed: boolean;
+  queueable: boolean;
+  reason?: string;
+  active_sandboxes: number;
+  /** 0: no limit. */
+  max_sandboxes: number;
+  active_owner_sandboxes?: number;
+  max_owner_sandboxes?: number;
+  /** Go duration. */
+  max_ttl?: string;
+}
+
+export interface ExecResult {
+  /** 128 + n after death by signal n. */
+  exit_code: number;
+  /** Bytes that are no UTF-8 stand as U+FFFD. */
+  stdout: string;
+  stderr: string;
+  /** Go duration. */
+  duration: string;
+  /** Absent from servers that can't tell. */
+  timed_out?: boolean;
+  /** Output beyond the bound was dropped; the head is here. */
+  truncated?: boolean;
+}
+
+export interface StreamChunk {
+  /** `stdout` or `stderr`. */
+  stream: string;
+  data: string;
+}
+
+export interface FileInfo {
+  path: string;
+  /** Bytes. */
+  size: number;
+  is_dir: boolean;
+  /** RFC 3339. */
+  mod_time: string;
+  /** Octal digits, for example `0644`. */
+  mode: string;
+}
+
+export interface SandboxStats {
+  supported: boolean;
+  cpu_pct?: number;
+  mem_bytes?: number;
+  mem_limit_bytes?: number;
+}
+
+export interface Template {
+  name: string;
+  image: string;
+  version?: number;
+  description?: string;
+  memory_mb?: number;
+  vcpus?: number;
+  cpu_cores?: number;
+  /** Go duration. */
+  ttl?: string;
+  ttl_seconds?: number;
+  provider?: string;
+  metadata?: Record<string, string>;
+  setup?: string[];
+  allowed_hosts?: string[];
+  env?: Record<string, string>;
+  pool_size?: number;
+  created_at?: string;
+  updated_at?: string;
+}
+
+export interface TemplateConfig {
+  name: string;
+  image: string;
+  description?: string | undefined;
+  memory_mb?: number | undefined;
+  vcpus?: number | undefined;
+  /** Go duration. */
+  ttl?: string | undefined;
+  provider?: string | undefined;
+  metadata?: Record<string, string> | undefined;
+}
+
+export interface TemplateSpawnOverrides {
+  provider?: string | undefined;
+  /** Go duration. */
+  ttl?: string | undefined;
+}
+
+export interface ProviderInfo {
+  name: string;
+  healthy: boolean;
+  default: boolean;
+  latency_ms?: number;
+  last_checked?: string;
+  error?: string;
+  capabilities?: string[];
+  runtime_count?: number;
+}
+
+export interface VMPoolStatus {
+  enabled: boolean;
+  vms?: number;
+  max_vms?: number;
+  total_users?: number;
+  max_users_per_vm?: number;
+}
+
+export interface QuotaSummary {
+  total: number;
+  with_max_sandboxes: number;
+  with_max_ttl: number;
+  with_max_exec_timeout: number;
+}
+
+/** An owner's limits; `0` and `0s` inherit the server's. */
+export interface OwnerQuota {
+  owner_id: string;
+  max_sandboxes: number;
+  max_ttl: string;
+  max_exec_timeout: string;
+  created_at: string;
+  updated_at: string;
+}
+
+/** Replaces the owner's limits as a whole. */
+export interface QuotaLimits {
+  max_sandboxes?: number | undefined;
+  max_ttl?: string | undefined;
+  max_exec_timeout?: string | undefined;
+}
+
+export interface QuotaUsage {
+  owner_id: string;
+  active_sandboxes: number;
+  max_sandboxes: number;
+  max_ttl: string;
+  max_exec_timeout: string;
+  quota_configured: boolean;
+}
+
+export interface HealthInfo {
+  status: string;
+  version: string;
+  /** Go duration. */
+  uptime: string;
+}
+
+/** Something that happened on the server, for example `sandbox.created`. */
+export interface StacyVMEvent {
+  id: string;
+  type: string;
+  sandbox_id?: string;
+  timestamp: string;
+  data?: Record<string, unknown>;
+}
+
+/** The body of every failure. */
+export interface ApiErrorBody {
+  code: string;
+  message: string;
+  reason?: string;
+  request_id?: string;
+  remediation?: string;
+  details?: Record<string, unknown>;
+}
