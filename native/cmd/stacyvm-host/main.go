@@ -54,7 +54,6 @@ func run(args []string, input io.Reader, output io.Writer) error {
 	flags.StringVar(&options.ImagesRoot, "images", "", "directory of unpacked images, if not in the data directory")
 	flags.StringVar(&options.AgentPath, "agent", "", "the agent's static binary")
 	flags.StringVar(&options.RuntimePath, "runtime", "/usr/sbin/runc", "OCI runtime")
-	flags.IntVar(&options.DiskPool, "disk-pool", 0, "writable layers kept ready")
 	flags.Func("runtime-arg", "argument before the runtime's verb (repeatable)", func(value string) error {
 		options.RuntimeArgs = append(options.RuntimeArgs, value)
 		return nil
@@ -69,7 +68,6 @@ func run(args []string, input io.Reader, output io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer h.Close()
 	if args[0] == "serve" {
 		return h.Serve(context.Background(), input, output)
 	}

@@ -13,7 +13,7 @@ func (h *Host) Destroy(ctx context.Context, id string) error {
 	if err := checkSandboxID(id); err != nil {
 		return err
 	}
-	lock, err := lockSandbox(h.root, id)
+	lock, err := lockSandbox(ctx, h.root, id)
 	var failure *Failure
 	if errors.As(err, &failure) && failure.Code == codeMissing {
 		return nil

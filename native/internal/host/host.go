@@ -14,7 +14,6 @@ type Options struct {
 	AgentPath   string   // static binary that becomes a sandbox's first process
 	RuntimePath string   // runc or a program with its command line
 	RuntimeArgs []string // before the runtime's verb
-	DiskPool    int      // writable layers kept ready
 	Failpoint   Failpoint
 }
 
@@ -23,7 +22,7 @@ type Host struct {
 	options   Options
 	root      dataRoot
 	cgroups   cgroups
-	disks     *diskPool
+	disks     *diskMaker
 	failpoint Failpoint
 }
 
@@ -42,18 +41,14 @@ func New(options Options) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{
+	return &Host{
 		options:   options,
 		root:      root,
 		cgroups:   found,
 		failpoint: options.Failpoint,
-		disks:     newDiskPool(&diskMaker{root: root}, options.DiskPool),
-	}
-	return h, nil
+		disks:     &diskMaker{root: root},
+	}, nil
 }
-
-// Close lets go of what was kept ready.
-func (h *Host) Close() { h.disks.close() }
 
 func (h *Host) checkTree(path string) error {
 	if !below(h.options.DataRoot, path) && (h.options.ImagesRoot == "" || !below(h.options.ImagesRoot, path)) {

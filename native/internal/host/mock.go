@@ -28,7 +28,7 @@ func (h *Host) SpawnMock(ctx context.Context, request MockRequest) (*SpawnAnswer
 	if request.DiskMB < minDiskMB || request.DiskMB > maxDiskMB {
 		return nil, fail(codeInvalid, "disk_mb %d: %d to %d", request.DiskMB, minDiskMB, maxDiskMB)
 	}
-	lock, err := h.claimDirectory(ownerRecord{
+	lock, err := h.claimDirectory(ctx, ownerRecord{
 		Provider: "mock", ServerID: request.ServerID, SandboxID: request.SandboxID, Generation: request.Generation,
 		CreatedAtMs: time.Now().UnixMilli(),
 	})

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -64,7 +65,7 @@ func readRecord(path string, value any) error {
 
 // lockSandbox takes the sandbox's lock, waiting for a holder, who may be a runtime program that outlived a crash of ours.
 // The lock is on the directory itself, so that nothing is left when the directory goes.
-func lockSandbox(d dataRoot, id string) (*os.File, error) {
+func lockSandbox(ctx context.Context, d dataRoot, id string) (*os.File, error) {
 	for {
 		dir, err := os.OpenFile(d.sandbox(id), os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -73,9 +74,9 @@ func lockSandbox(d dataRoot, id string) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := ignoringEINTR(func() error { return unix.Flock(int(dir.Fd()), unix.LOCK_EX) }); err != nil {
+		if !eventually(ctx, func() bool { return unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil }) {
 			dir.Close()
-			return nil, err
+			return nil, fail(codeFailed, "sandbox %s stays locked by another operation", id)
 		}
 		// Whoever held the lock before may have removed the directory, and a new one may stand in its place.
 		held, err := dir.Stat()

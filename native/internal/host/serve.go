@@ -12,7 +12,7 @@ import (
 const (
 	// maxRequestBytes bounds one line of input.
 	maxRequestBytes = 1 << 20
-	// maxConcurrentVerbs bounds the verbs under way; further lines wait in the pipe.
+	// maxConcurrentVerbs bounds the verbs under way; further ones queue.
 	maxConcurrentVerbs = 64
 )
 

@@ -47,7 +47,7 @@ func (h *Host) Spawn(ctx context.Context, request SpawnRequest) (*SpawnAnswer, e
 	if err := h.checkTree(request.RootfsPath); err != nil {
 		return nil, err
 	}
-	lock, err := h.claimDirectory(ownerRecord{
+	lock, err := h.claimDirectory(ctx, ownerRecord{
 		Provider: "oci", ServerID: request.ServerID, SandboxID: request.SandboxID, Generation: request.Generation,
 		CreatedAtMs: time.Now().UnixMilli(),
 	})
@@ -55,7 +55,6 @@ func (h *Host) Spawn(ctx context.Context, request SpawnRequest) (*SpawnAnswer, e
 		return nil, err
 	}
 	defer lock.Close()
-	defer h.disks.refill(request.DiskMB)
 	answer, err := h.assemble(ctx, request, lock)
 	return answer, h.undoUnless(ctx, request.SandboxID, err)
 }
@@ -77,13 +76,13 @@ func (h *Host) undoUnless(ctx context.Context, id string, err error) error {
 }
 
 // claimDirectory makes the sandbox's directory, which from here on marks everything else as ours, and locks it.
-func (h *Host) claimDirectory(owner ownerRecord) (*os.File, error) {
+func (h *Host) claimDirectory(ctx context.Context, owner ownerRecord) (*os.File, error) {
 	if err := os.Mkdir(h.root.sandbox(owner.SandboxID), 0o700); errors.Is(err, fs.ErrExist) {
 		return nil, fail(codeConflict, "sandbox %s exists", owner.SandboxID)
 	} else if err != nil {
 		return nil, err
 	}
-	lock, err := lockSandbox(h.root, owner.SandboxID)
+	lock, err := lockSandbox(ctx, h.root, owner.SandboxID)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +111,7 @@ func (h *Host) assemble(ctx context.Context, request SpawnRequest, lock *os.File
 		return nil, err
 	}
 	clock.mark("prepare")
-	layer, err := h.disks.take(ctx, request.DiskMB)
+	layer, err := h.disks.make(ctx, request.DiskMB)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ export const ErrorBody = z
     remediation: z.string().optional(),
     details: z.record(z.string(), z.unknown()).optional(),
   })
-  .meta({ id: "Error", description: "What went wrong, whose turn it is, and what would help." });
+  .meta({ id: "ErrorBody", description: "What went wrong, whose turn it is, and what would help." });
 export type ErrorBody = z.output<typeof ErrorBody>;
 
 /** `{"status": "…"}` with a constant. */

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -9,10 +8,7 @@ import { AuditBatch } from "./audit/audit-batch.ts";
 import type { Config } from "./config/schema.ts";
 import { connectGuest } from "./guest/agent/connect-guest.ts";
 import { createApp } from "./http/app.ts";
-import { execHandler } from "./http/handlers/exec.ts";
-import { execSocketHandler } from "./http/handlers/exec-socket.ts";
-import { fileHandlers } from "./http/handlers/files.ts";
-import { sandboxHandlers } from "./http/handlers/sandboxes.ts";
+import { allHandlers } from "./http/handlers/all.ts";
 import { createAuthenticator } from "./http/identity.ts";
 import { cleanImageStore, createImageStore } from "./images/create-image-store.ts";
 import { systemClock } from "./lib/clock.ts";
@@ -20,16 +16,19 @@ import { every } from "./lib/every.ts";
 import { type Failpoint, noFailpoint } from "./lib/failpoint.ts";
 import { findProgram } from "./lib/find-program.ts";
 import { randomIds } from "./lib/id.ts";
-import type { Context, ProviderDirectory } from "./orchestrator/context.ts";
+import type { Context } from "./orchestrator/context.ts";
+import { heartbeat } from "./orchestrator/heartbeat.ts";
 import { LiveRuntimes } from "./orchestrator/live-runtimes.ts";
 import { reconcile } from "./orchestrator/reconcile.ts";
 import { SpawnQueue } from "./orchestrator/spawn-queue.ts";
 import { sweep } from "./orchestrator/sweep.ts";
 import { createUseCases } from "./orchestrator/use-cases.ts";
+import { createProviderDirectory } from "./providers/directory.ts";
 import { hostHelper } from "./providers/host-helper.ts";
-import type { Provider } from "./providers/provider.ts";
-import { createProviders, strongestHealthy } from "./providers/registry.ts";
+import { createProviders } from "./providers/registry.ts";
 import { createStore } from "./store/create-store.ts";
+import { createEventBus } from "./telemetry/events.ts";
+import { createOperationMetrics } from "./telemetry/metrics.ts";
 
 export interface ControlPlaneOptions {
   readonly config: Config;
@@ -50,10 +49,15 @@ export interface ControlPlane extends AsyncDisposable {
 
 /** Time for a provider to tell whether it works here, milliseconds. */
 const fingerprintTimeoutMs = 5_000;
+/** How long the first reconciliation may hold up the start, milliseconds. */
+const reconcileTimeoutMs = 60_000;
+/** How often this server says that it lives, milliseconds. */
+const heartbeatIntervalMs = 30_000;
 /** Name of this server as a worker. */
 const localWorkerId = "local";
 
 const builtNativeDir = fileURLToPath(new URL("../../../build", import.meta.url));
+const openApiPath = fileURLToPath(new URL("../../../docs/generated/openapi.json", import.meta.url));
 
 /** Starts everything in order and listens; disposing drains, keeps the sandboxes, and ends in reverse. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
@@ -82,7 +86,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   );
   const providers = createProviders({ config: config.providers, serverId, helper, connectGuest });
   for (const provider of providers) stack.use(provider);
-  const directory = await providerDirectory(providers, config.providers.default, log);
+  const directory = await createProviderDirectory({ providers, wanted: config.providers.default, clock: systemClock });
+  if (directory.defaultName === "") await explainMissingDefault(directory, log);
   const live = stack.use(new LiveRuntimes({ provider: directory.get }));
   const audit = stack.use(
     new AuditBatch({
@@ -90,6 +95,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       onFailure: (error, lost) => log.error({ err: error, lost }, "audit could not be written"),
     }),
   );
+  const events = createEventBus({ clock: systemClock });
+  const operationMetrics = createOperationMetrics({ clock: systemClock });
   const queue = new SpawnQueue({
     max: config.defaults.maxSpawnQueue,
     timeoutMs: config.defaults.spawnQueueTimeoutMs,
@@ -121,14 +128,15 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     holderId: serverId,
     leaseTtlMs: config.leases.ttlMs,
     workerId: localWorkerId,
-    publish: () => {},
-    observe: () => {},
+    publish: events.publish,
+    observe: operationMetrics.observe,
     audit: audit.add,
     failpoint: options.failpoint ?? noFailpoint,
     log,
   };
   const useCases = createUseCases({ context, queue });
-  await reconcile(context, AbortSignal.timeout(60_000));
+  await heartbeat(context);
+  await reconcile(context, AbortSignal.timeout(reconcileTimeoutMs));
 
   stack.use(
     every({
@@ -148,20 +156,39 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     }),
   );
 
+  stack.use(
+    every({
+      intervalMs: heartbeatIntervalMs,
+      work: () => heartbeat(context),
+      onFailure: (error) => log.error({ err: error }, "heartbeat could not be written"),
+    }),
+  );
+
+  const authenticator = createAuthenticator({
+    apiKey: config.auth.apiKey?.reveal() ?? "",
+    adminKey: config.auth.adminApiKey?.reveal() ?? "",
+    adminFallback: config.auth.adminFallbackEnabled,
+  });
   let port = config.server.port;
   const app = createApp({
     operations,
-    handlers: {
-      ...sandboxHandlers({ useCases, previewDomain: () => previewDomain(config.server.previewDomain, port) }),
-      ...fileHandlers({ useCases }),
-      "sandboxes.exec": execHandler({ useCases }),
-      "sandboxes.execWebSocket": execSocketHandler({ useCases }),
-    },
-    authenticator: createAuthenticator({
-      apiKey: config.auth.apiKey?.reveal() ?? "",
-      adminKey: config.auth.adminApiKey?.reveal() ?? "",
-      adminFallback: config.auth.adminFallbackEnabled,
+    handlers: allHandlers({
+      useCases,
+      queue,
+      store,
+      directory,
+      events,
+      operations: operationMetrics,
+      limits: context.limits,
+      clock: systemClock,
+      version: options.version,
+      dataDir: config.dataDir,
+      openApi: await readOpenApi(),
+      authConfigured: authenticator.configured,
+      insecure: config.server.insecure,
+      previewDomain: () => previewDomain(config.server.previewDomain, port),
     }),
+    authenticator,
     hosts: {
       loopback: isLoopback(config.server.host),
       names: [config.server.previewDomain, `*.${config.server.previewDomain}`],
@@ -197,25 +224,24 @@ async function stableServerId(dataDir: string): Promise<string> {
   } catch {
     // First start here.
   }
-  const id = randomUUID();
+  const id = randomIds.server();
   await writeFile(path, `${id}\n`, { mode: 0o600 });
   return id;
 }
 
-async function providerDirectory(
-  providers: readonly Provider[],
-  wanted: string,
+async function explainMissingDefault(
+  directory: Awaited<ReturnType<typeof createProviderDirectory>>,
   log: FastifyBaseLogger,
-): Promise<ProviderDirectory> {
-  const byName = new Map(providers.map((provider) => [provider.name, provider]));
-  const chosen =
-    wanted === "auto"
-      ? await strongestHealthy(providers, AbortSignal.timeout(fingerprintTimeoutMs))
-      : byName.get(wanted);
-  if (chosen === undefined) {
-    log.warn({ wanted, enabled: [...byName.keys()] }, "no default provider: every spawn has to name one");
+): Promise<void> {
+  for (const { name } of directory.list()) {
+    const { missing } = await directory.fingerprint(name, AbortSignal.timeout(fingerprintTimeoutMs));
+    log.warn({ provider: name, missing }, "provider can't be the default");
   }
-  return { list: () => providers, get: (name) => byName.get(name), defaultName: chosen?.name ?? "" };
+}
+
+/** The committed document of the same table, made by `npm run generate`. */
+async function readOpenApi(): Promise<Readonly<Record<string, unknown>>> {
+  return JSON.parse(await readFile(openApiPath, "utf8")) as Readonly<Record<string, unknown>>;
 }
 
 const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || /^127\./.test(host);

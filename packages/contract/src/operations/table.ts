@@ -1,10 +1,26 @@
 import type { Operation } from "../operation.ts";
 import { execOperations } from "./exec.ts";
 import { fileOperations } from "./files.ts";
+import { providerOperations } from "./providers.ts";
+import { quotaOperations } from "./quotas.ts";
 import { sandboxOperations } from "./sandboxes.ts";
+import { systemOperations } from "./system.ts";
+import { telemetryOperations } from "./telemetry.ts";
+import { templateOperations } from "./templates.ts";
+import { workerOperations } from "./workers.ts";
 
 /** Every operation that the server offers. A row without a handler keeps the server from starting. */
-export const operations = [...sandboxOperations, ...execOperations, ...fileOperations] as const;
+export const operations = [
+  ...sandboxOperations,
+  ...execOperations,
+  ...fileOperations,
+  ...templateOperations,
+  ...providerOperations,
+  ...quotaOperations,
+  ...workerOperations,
+  ...systemOperations,
+  ...telemetryOperations,
+] as const;
 
 type Row = (typeof operations)[number];
 export type OperationId = Row["id"];

@@ -1,6 +1,7 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { chmod, mkdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { uniqueName } from "../lib/id.ts";
 import { imageBounds } from "./bounds.ts";
 import type { ImageIndex } from "./image-index.ts";
 import { runTool } from "./run-tool.ts";
@@ -13,7 +14,7 @@ export interface Unpacked {
 
 /** A directory for half-made things, gone afterwards whatever happens. */
 export async function withTemporary<T>(index: ImageIndex, work: (dir: string) => Promise<T>): Promise<T> {
-  const dir = join(index.tmpDir, `${process.pid}-${randomBytes(6).toString("hex")}`);
+  const dir = join(index.tmpDir, `${process.pid}-${uniqueName()}`);
   await mkdir(dir, { recursive: true, mode: 0o700 });
   try {
     return await work(dir);

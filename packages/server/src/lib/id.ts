@@ -5,9 +5,15 @@ export interface Ids {
   /** `sb-` and 16 hex digits. */
   sandbox(): string;
   request(): string;
+  /** Of a server, for as long as its data lives. */
+  server(): string;
 }
 
 export const randomIds: Ids = {
   sandbox: () => `sb-${randomBytes(8).toString("hex")}`,
   request: () => randomUUID(),
+  server: () => randomUUID(),
 };
+
+/** A name that nobody else takes, for files and directories: 12 hex digits. */
+export const uniqueName = (): string => randomBytes(6).toString("hex");

@@ -5,6 +5,8 @@ import type { Ids } from "../lib/id.ts";
 import type { Provider, SecurityProfile } from "../providers/provider.ts";
 import type { Limits } from "../sandbox/limits.ts";
 import type { OperationAudit, Store } from "../store/store.ts";
+import type { NewEvent } from "../telemetry/events.ts";
+import type { Observation } from "../telemetry/metrics.ts";
 import type { LiveRuntimes } from "./live-runtimes.ts";
 
 /** The providers this server was configured with. */
@@ -24,20 +26,6 @@ export interface SpawnDefaults {
   readonly security: SecurityProfile;
   /** What to do at a cap: refuse, or wait. */
   readonly overflow: "reject" | "queue";
-}
-
-export interface DomainEvent {
-  readonly type: string;
-  readonly sandboxId?: string;
-  readonly data?: Readonly<Record<string, unknown>>;
-}
-
-/** One finished operation, for the counters. */
-export interface Observation {
-  readonly operation: string;
-  readonly provider: string;
-  readonly latencyMs: number;
-  readonly error: string | undefined;
 }
 
 export interface Log {
@@ -61,7 +49,7 @@ export interface Context {
   readonly leaseTtlMs: number;
   /** Name of this server as a worker on the wire. */
   readonly workerId: string;
-  readonly publish: (event: DomainEvent) => void;
+  readonly publish: (event: NewEvent) => void;
   readonly observe: (observation: Observation) => void;
   /** Queues a row; written in batches. */
   readonly audit: (row: OperationAudit) => void;

@@ -29,7 +29,7 @@ export async function destroyRecord(
   signal: AbortSignal,
 ): Promise<void> {
   const what = {
-    operation: "destroy",
+    operation: "destroy" as const,
     action: "sandbox.destroy",
     sandboxId: record.id,
     resource: record.image,
@@ -69,7 +69,7 @@ export async function destroyRecord(
     });
     context.failpoint("destroy:recorded");
     await store.leases.release(lease);
-    context.publish({ type: "sandbox.destroyed", sandboxId: record.id });
+    context.publish({ type: "sandbox.destroyed", sandboxId: record.id, tenantId: record.tenantId });
   });
 }
 

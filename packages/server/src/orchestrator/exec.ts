@@ -46,7 +46,7 @@ export async function exec(
     facts.record = record;
     const maxOutputBytes = request.maxOutputBytes || defaultMaxOutputBytes;
     const wanted = { ...(await guestRequest(context, record, request)), maxOutputBytes };
-    context.publish({ type: "exec.started", sandboxId: id });
+    context.publish({ type: "exec.started", sandboxId: id, tenantId: record.tenantId });
     const result = await runtime.guest.run(wanted, withSilence(wanted, signal));
     if (result.timedOut) {
       throw new StacyError("exec_timeout", `exec timeout: ${id}`, {
@@ -58,7 +58,7 @@ export async function exec(
         },
       });
     }
-    context.publish({ type: "exec.completed", sandboxId: id });
+    context.publish({ type: "exec.completed", sandboxId: id, tenantId: record.tenantId });
     facts.detail = `exit=${result.exitCode} duration=${Math.round(result.durationMs)}ms mode=${request.mode ?? ""}`;
     return result;
   });
@@ -117,7 +117,7 @@ async function* follow(
   }
 }
 
-function described(id: string, request: ExecRequest, caller: Caller, operation: string) {
+function described(id: string, request: ExecRequest, caller: Caller, operation: "exec" | "exec_stream") {
   return { operation, action: "exec", sandboxId: id, resource: request.command, caller };
 }
 

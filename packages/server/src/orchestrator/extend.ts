@@ -11,7 +11,7 @@ const attemptsMax = 5;
 
 /** The sandbox expires that long from now, whatever was left. */
 export async function extend(context: Context, id: string, ttlMs: number, caller: Caller): Promise<SandboxRecord> {
-  const what = { operation: "extend", action: "sandbox.extend", sandboxId: id, resource: "", caller };
+  const what = { operation: "extend" as const, action: "sandbox.extend", sandboxId: id, resource: "", caller };
   return await measured(context, what, async (facts) => {
     for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
       const record = await findSandbox(context, id, caller);

@@ -28,12 +28,12 @@ export function parseFileMode(text: string | undefined): number {
 export function fileOperations(context: Context) {
   const on = async <T>(
     target: FileTarget,
-    name: string,
+    name: "read" | "write" | "list" | "stat" | "delete" | "move" | "chmod" | "glob",
     resource: string,
     work: (guest: Guest, facts: Facts) => Promise<T>,
   ): Promise<T> => {
     const { id, caller, signal } = target;
-    const what = { operation: `file_${name}`, action: `file.${name}`, sandboxId: id, resource, caller };
+    const what = { operation: `file_${name}` as const, action: `file.${name}`, sandboxId: id, resource, caller };
     return await measured(context, what, async (facts) => {
       const { record, runtime } = await findServing(context, id, caller, signal);
       facts.record = record;
@@ -46,14 +46,14 @@ export function fileOperations(context: Context) {
       on(target, "read", path, async (guest, facts) => {
         const content = await guest.readFile(guestPath(path), options, target.signal);
         facts.detail = `bytes=${content.sizeBytes ?? ""}`;
-        context.publish({ type: "file.read", sandboxId: target.id });
+        context.publish({ type: "file.read", sandboxId: target.id, tenantId: target.caller.tenantId });
         return content;
       }),
     write: (target: FileTarget, path: string, content: Readable | Uint8Array, mode: number): Promise<void> =>
       on(target, "write", path, async (guest, facts) => {
         facts.detail = `mode=${mode.toString(8).padStart(4, "0")}`;
         await guest.writeFile(guestPath(path), content, { mode }, target.signal);
-        context.publish({ type: "file.written", sandboxId: target.id });
+        context.publish({ type: "file.written", sandboxId: target.id, tenantId: target.caller.tenantId });
       }),
     list: (target: FileTarget, path: string): Promise<readonly FileEntry[]> =>
       on(target, "list", path, async (guest, facts) => {

@@ -1,13 +1,14 @@
 import { StacyError } from "@stacyvm/contract";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
+import type { MeasuredOperation } from "../telemetry/metrics.ts";
 import type { Caller, Context } from "./context.ts";
 
 /** Longest audit detail, characters. */
 const auditDetailMax = 2048;
 
 export interface Measured {
-  /** The name in metrics and events: `exec`, `file_write` … */
-  readonly operation: string;
+  /** The name in metrics and events; operations that old dashboards don't know are only audited. */
+  readonly operation: MeasuredOperation | "extend";
   /** The name in the audit: `exec`, `file.write` … */
   readonly action: string;
   readonly sandboxId: string;
@@ -21,7 +22,9 @@ export interface Facts {
   detail?: string;
 }
 
-const eventOf = (error: unknown, operation: string): string => {
+type FailureEvent = "exec.failed" | "exec.timeout" | "operation.failed" | "resource.limit" | "provider.failed";
+
+const eventOf = (error: unknown, operation: string): FailureEvent => {
   if (!(error instanceof StacyError)) return operation === "exec" ? "exec.failed" : "operation.failed";
   if (error.reason === "exec_timeout") return "exec.timeout";
   if (error.entry.code === "RESOURCE_LIMIT") return "resource.limit";
@@ -36,12 +39,14 @@ export async function measured<T>(context: Context, what: Measured, work: (facts
   const finish = (error: unknown) => {
     const provider = facts.record?.provider ?? "unknown";
     const text = error instanceof Error ? error.message : error === undefined ? undefined : "failed";
-    context.observe({
-      operation: what.operation,
-      provider,
-      latencyMs: performance.now() - startedAt,
-      error: text,
-    });
+    if (what.operation !== "extend") {
+      context.observe({
+        operation: what.operation,
+        provider,
+        durationMs: performance.now() - startedAt,
+        ...(error === undefined ? {} : { error: error instanceof StacyError ? error.reason : "internal" }),
+      });
+    }
     context.audit({
       actor: what.caller.actor,
       action: what.action,
@@ -57,7 +62,8 @@ export async function measured<T>(context: Context, what: Measured, work: (facts
       context.publish({
         type: eventOf(error, what.operation),
         sandboxId: what.sandboxId,
-        data: { error: text, operation: what.operation, provider },
+        tenantId: facts.record?.tenantId ?? "",
+        data: { error: text ?? "", operation: what.operation, provider },
       });
     }
   };

@@ -34,7 +34,7 @@ export async function spawn(
   const provider = requireProvider(context, request.provider ?? "");
   const record = newRecord(context, provider, request, caller);
   const what = {
-    operation: "spawn",
+    operation: "spawn" as const,
     action: "sandbox.spawn",
     sandboxId: record.id,
     resource: record.image,
@@ -54,8 +54,9 @@ export async function spawn(
       (step, error) => context.log.error({ sandbox_id: record.id, step, err: error }, "spawn could not be undone"),
     );
     facts.detail = "state=running";
-    context.publish({ type: "sandbox.created", sandboxId: record.id });
-    context.publish({ type: "sandbox.running", sandboxId: record.id });
+    const about = { sandboxId: record.id, tenantId: record.tenantId };
+    context.publish({ type: "sandbox.created", ...about });
+    context.publish({ type: "sandbox.running", ...about });
     return running;
   });
 }
@@ -164,7 +165,7 @@ async function insertWithinCaps(
     if (refusal === undefined) return;
     if (!queueing) throw capReached(refusal, caps);
   }
-  const about = { operation: "spawn", provider: record.provider, owner_id: record.ownerId };
+  const about = { operation: "spawn" as const, provider: record.provider, owner_id: record.ownerId };
   context.publish({ type: "spawn.queued", data: { ...about, depth: queue.counters.depth + 1 } });
   const startedAt = performance.now();
   const waited = () => ({ ...about, wait_ms: Math.round(performance.now() - startedAt) });

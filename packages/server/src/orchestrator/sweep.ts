@@ -121,7 +121,12 @@ async function markLost(
     lost += 1;
     await context.live.drop(record.id);
     context.log.warn({ sandbox_id: record.id, provider: provider.name }, "sandbox lost its runtime");
-    context.publish({ type: "sandbox.error", sandboxId: record.id, data: { error: marked.stateReason } });
+    context.publish({
+      type: "sandbox.error",
+      sandboxId: record.id,
+      tenantId: record.tenantId,
+      data: { operation: "reconcile.status", provider: provider.name, error: marked.stateReason },
+    });
   }
   return lost;
 }

@@ -3,10 +3,10 @@ import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ImageRoot } from "../images/image-store.ts";
+import { busyboxImage, makeTestHost } from "./host.testing.ts";
 import { type HostHelper, hostHelper } from "./host-helper.ts";
-import { type HostSnapshot, hostSnapshot, leftBehind } from "./host-snapshot.ts";
+import { type HostSnapshot, hostSnapshot, leftBehind } from "./host-snapshot.testing.ts";
 import { runtimeSpec } from "./oci/runtime-spec.ts";
-import { busyboxImage, makeTestHost } from "./test-host.ts";
 
 const spawnSteps = ["directory", "slot", "mounts", "cgroup", "listener", "runtime", "record"].map((s) => `spawn.${s}`);
 const destroySteps = ["killed", "runtime", "cgroups", "slot", "files"].map((step) => `destroy.${step}`);

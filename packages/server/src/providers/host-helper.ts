@@ -87,8 +87,6 @@ export interface HostHelperOptions {
   readonly agentPath: string;
   readonly runtimePath?: string;
   readonly runtimeArgs?: readonly string[];
-  /** Writable layers kept ready; 0 keeps none. */
-  readonly diskPool?: number;
   /** The whole environment of the program. */
   readonly env?: Readonly<Record<string, string>>;
   /** Called with what the program prints on its error output when it ends unasked. */
@@ -141,8 +139,6 @@ export const hostHelper = (options: HostHelperOptions): HostHelper => {
     ...(options.imagesRoot ? ["--images", options.imagesRoot] : []),
     ...(options.runtimePath ? ["--runtime", options.runtimePath] : []),
     ...(options.runtimeArgs ?? []).flatMap((arg) => ["--runtime-arg", arg]),
-    "--disk-pool",
-    String(options.diskPool ?? 0),
   ];
 
   const start = (): Running => {

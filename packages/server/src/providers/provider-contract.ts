@@ -4,7 +4,7 @@ import { buffer } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ExecEvent, ExecRequest, Guest } from "../guest/guest.ts";
 import type { ImageRoot } from "../images/image-store.ts";
-import { type HostSnapshot, hostSnapshot, leftBehind } from "./host-snapshot.ts";
+import { type HostSnapshot, hostSnapshot, leftBehind } from "./host-snapshot.testing.ts";
 import type { Provider, Runtime, SandboxSpec, SecurityProfile } from "./provider.ts";
 
 /** A provider under test, and what surrounds it. */

@@ -5,7 +5,7 @@ import { createStore } from "./create-store.ts";
 import { leasesExcludeEachOther } from "./lease-contract.ts";
 import type { DatabaseLocation } from "./open-database.ts";
 import type { OperationAudit, Store, Template } from "./store.ts";
-import { inProcess } from "./store-process.ts";
+import { inProcess } from "./store-process.testing.ts";
 
 const id = (): string => `sb-${randomBytes(8).toString("hex")}`;
 const start = 1_790_000_000_000;

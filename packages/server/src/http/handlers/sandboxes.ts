@@ -9,6 +9,7 @@ import type { Identity } from "../identity.ts";
 import { callerOf, durationOf, ownerOf } from "./caller.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
 import { wireSandbox } from "./sandbox-wire.ts";
+import type { Spawn } from "./templates.ts";
 
 export interface SandboxHandlersOptions {
   readonly useCases: UseCases;
@@ -42,14 +43,22 @@ const stateOf = (text: string): SandboxState => {
 /** Page length where a cursor is given without a limit. */
 const defaultPageSize = 100;
 
+/** Spawns for an answer; templates do it too. */
+export const spawnFor =
+  ({ useCases, previewDomain }: SandboxHandlersOptions): Spawn =>
+  async (body, { identity, signal }) => {
+    const record = await useCases.spawn(spawnRequest(body, identity), body.template, callerOf(identity), signal);
+    return wireSandbox(record, previewDomain());
+  };
+
 export const sandboxHandlers = ({
   useCases,
   previewDomain,
 }: SandboxHandlersOptions): HandlersOf<typeof sandboxOperations> => ({
-  "sandboxes.spawn": async ({ body, identity, signal }) => {
-    const record = await useCases.spawn(spawnRequest(body, identity), body.template, callerOf(identity), signal);
-    return { status: 201, body: wireSandbox(record, previewDomain()) };
-  },
+  "sandboxes.spawn": async ({ body, ...context }) => ({
+    status: 201,
+    body: await spawnFor({ useCases, previewDomain })(body, context),
+  }),
   "sandboxes.admission": async ({ body, identity }) => {
     const admission = await useCases.admit(spawnRequest(body, identity), body.template);
     return {

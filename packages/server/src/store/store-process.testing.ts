@@ -33,7 +33,7 @@ const plain = ({ database, ...task }: ProcessTask): PlainTask => ({
 
 /** For tests: opens the store in a process of its own, does the task, ends. */
 export const inProcess = async (task: ProcessTask): Promise<ProcessOutcome> => {
-  const program = fileURLToPath(new URL("./store-process-main.ts", import.meta.url));
+  const program = fileURLToPath(new URL("./store-process-main.testing.ts", import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, [program, JSON.stringify(plain(task))], {
     timeout: 30_000,
   });

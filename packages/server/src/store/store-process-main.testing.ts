@@ -1,7 +1,7 @@
 import { Secret } from "../lib/secret.ts";
 import { createStore } from "./create-store.ts";
 import { type DatabaseLocation, openDatabase } from "./open-database.ts";
-import type { PlainTask, ProcessOutcome } from "./store-process.ts";
+import type { PlainTask, ProcessOutcome } from "./store-process.testing.ts";
 
 const task: PlainTask = JSON.parse(process.argv[2] ?? "");
 const database: DatabaseLocation =

@@ -1,0 +1,384 @@
+// Generated from the operation table by npm run generate; edit the table instead.
+
+export interface AdmissionDecision {
+  allowed: boolean;
+  queueable: boolean;
+  reason?: "max_ttl" | "worker_unavailable" | "max_sandboxes" | "max_sandboxes_per_owner";
+  active_sandboxes: number;
+  max_sandboxes: number;
+  active_owner_sandboxes?: number;
+  max_owner_sandboxes?: number;
+  /** Go duration, for example 1h0m0s or 12.3ms. */
+  max_ttl?: string;
+}
+
+export interface ChmodFileRequest {
+  path?: string;
+  /** Octal digits, for example 0644. */
+  mode?: string;
+}
+
+/** What went wrong, whose turn it is, and what would help. */
+export interface ErrorBody {
+  code: "BAD_REQUEST" | "RESOURCE_LIMIT" | "TIMEOUT" | "CONFLICT" | "NOT_FOUND" | "UNAUTHORIZED" | "FORBIDDEN" | "UNAVAILABLE" | "INTERNAL_ERROR";
+  message: string;
+  reason: "invalid_body" | "invalid_input" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "payload_too_large" | "headers_too_large" | "request_timeout" | "range_not_satisfiable" | "precondition_failed" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "foreign_origin" | "policy_denied" | "file_permission_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "file_not_found" | "process_not_found" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "state_conflict" | "lease_lost" | "exec_timeout" | "ttl_above_max" | "timeout_above_max" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "sandbox_limit" | "disk_full" | "provider_unavailable" | "image_pull_failed" | "spawn_failed" | "guest_unreachable" | "guest_protocol" | "store_unavailable" | "shutting_down" | "not_supported" | "internal";
+  request_id: string;
+  remediation?: string;
+  details?: Record<string, unknown>;
+}
+
+export interface ExecLine {
+  stream: "stdout" | "stderr" | "exit";
+  data: string;
+  exit_code?: number;
+  timed_out?: boolean;
+  truncated?: boolean;
+  error?: string;
+}
+
+export interface ExecRequest {
+  command?: string;
+  args?: string[];
+  /** shell (the default) or argv. */
+  mode?: string;
+  env?: Record<string, string>;
+  workdir?: string;
+  /** Go duration, for example 90s, 10m or 1h30m. */
+  timeout?: string;
+  stream?: boolean;
+  user?: string;
+  stdin?: string;
+  /** Both streams together; the head is kept. 0 or absent: 16 MiB. */
+  max_output_bytes?: number;
+}
+
+export interface ExecResult {
+  exit_code: number;
+  stdout: string;
+  stderr: string;
+  /** Go duration, for example 1h0m0s or 12.3ms. */
+  duration: string;
+  timed_out: boolean;
+  truncated: boolean;
+}
+
+export interface ExtendRequest {
+  /** Go duration, for example 90s, 10m or 1h30m. */
+  ttl?: string;
+}
+
+export interface FileInfo {
+  path: string;
+  size: number;
+  mode: string;
+  is_dir: boolean;
+  mod_time: string;
+}
+
+export interface Health {
+  status: "ok";
+  /** Go duration, for example 1h0m0s or 12.3ms. */
+  uptime: string;
+  /** Only for callers with a credential, where any is configured. */
+  version?: string;
+  /** Present when the server was started with --insecure. */
+  insecure?: true;
+}
+
+export interface Liveness {
+  status: "alive";
+  /** Go duration, for example 1h0m0s or 12.3ms. */
+  uptime: string;
+  /** Only for callers with a credential, where any is configured. */
+  version?: string;
+  /** Present when the server was started with --insecure. */
+  insecure?: true;
+}
+
+export interface Metrics {
+  /** Go duration, for example 1h0m0s or 12.3ms. */
+  uptime: string;
+  /** Kept for old clients: active resources of the event loop. */
+  goroutines: number;
+  memory_alloc: number;
+  memory_sys: number;
+  memory_heap_alloc: number;
+  gc_cycles: number;
+  sandboxes: {
+    total: number;
+    active: number;
+    by_state: Record<string, number>;
+    by_provider: Record<string, number>;
+    by_worker: Record<string, number>;
+  };
+  providers: {
+    total: number;
+    healthy: number;
+    items: ProviderHealth[];
+  };
+  workers: {
+    total: number;
+    online: number;
+    stale: number;
+    unhealthy: number;
+  };
+  leases: {
+    total: number;
+    active: number;
+    expired: number;
+    by_holder: Record<string, number>;
+  };
+  events: {
+    subscribers: number;
+    history_size: number;
+    events_total: number;
+  };
+  operations: OperationMetrics[];
+  scheduler: Record<string, unknown>;
+  quotas: QuotaSummary;
+  rate_limit: Record<string, unknown>;
+}
+
+export interface MoveFileRequest {
+  old_path?: string;
+  new_path?: string;
+}
+
+export interface OperationMetrics {
+  operation: string;
+  provider: string;
+  success_total: number;
+  failure_total: number;
+  latency_count: number;
+  latency_total_ms: number;
+  latency_min_ms: number;
+  latency_max_ms: number;
+  latency_avg_ms: number;
+  last_error?: string;
+  last_observed_unix?: number;
+}
+
+export interface OwnerQuota {
+  owner_id: string;
+  max_sandboxes: number;
+  /** Go duration, for example 1h0m0s or 12.3ms. */
+  max_ttl: string;
+  /** Go duration, for example 1h0m0s or 12.3ms. */
+  max_exec_timeout: string;
+  /** RFC 3339. */
+  created_at: string;
+  /** RFC 3339. */
+  updated_at: string;
+}
+
+export interface PoolStatus {
+  enabled: boolean;
+  vms?: number;
+  max_vms?: number;
+  total_users?: number;
+  max_users_per_vm?: number;
+}
+
+export interface ProviderDetail {
+  name: string;
+  healthy: boolean;
+  default: boolean;
+  sandbox_count: number;
+  health: ProviderHealth;
+  config: Record<string, string>;
+}
+
+export interface ProviderHealth {
+  name: string;
+  healthy: boolean;
+  default: boolean;
+  latency_ms: number;
+  last_checked: string;
+  /** What is missing, and what would help. */
+  error?: string;
+  capabilities: string[];
+  runtime_count?: number;
+}
+
+export type ProviderTest = Record<string, boolean>;
+
+export interface QuotaRequest {
+  /** 0 or absent: the default applies. */
+  max_sandboxes?: number;
+  /** Go duration, for example 90s, 10m or 1h30m. */
+  max_ttl?: string;
+  /** Go duration, for example 90s, 10m or 1h30m. */
+  max_exec_timeout?: string;
+}
+
+export interface QuotaSummary {
+  total: number;
+  with_max_sandboxes: number;
+  with_max_ttl: number;
+  with_max_exec_timeout: number;
+}
+
+export interface QuotaUsage {
+  owner_id: string;
+  active_sandboxes: number;
+  max_sandboxes: number;
+  /** Go duration, for example 1h0m0s or 12.3ms. */
+  max_ttl: string;
+  /** Go duration, for example 1h0m0s or 12.3ms. */
+  max_exec_timeout: string;
+  quota_configured: boolean;
+}
+
+export interface Readiness {
+  status: "ready" | "not_ready";
+  /** Go duration, for example 1h0m0s or 12.3ms. */
+  uptime: string;
+  version?: string;
+  /** Empty for callers without a credential, where any is configured. */
+  providers: ProviderHealth[];
+  ready_providers: number;
+  total_providers: number;
+}
+
+export interface Sandbox {
+  id: string;
+  state: "creating" | "running" | "idle" | "unhealthy" | "expired" | "error" | "destroying" | "destroyed" | "stopped" | "paused" | "restarting" | "unknown";
+  provider: string;
+  image: string;
+  memory_mb: number;
+  vcpus: number;
+  owner_id?: string;
+  tenant_id?: string;
+  vm_id?: string;
+  worker_id?: string;
+  /** RFC 3339. */
+  created_at: string;
+  /** RFC 3339. */
+  expires_at: string;
+  metadata?: Record<string, string>;
+  preview_domain?: string;
+}
+
+export interface SandboxStats {
+  supported: boolean;
+  cpu_pct?: number;
+  mem_bytes?: number;
+  mem_limit_bytes?: number;
+}
+
+export interface ServerEvent {
+  id: string;
+  type: string;
+  sandbox_id?: string;
+  /** RFC 3339. */
+  timestamp: string;
+  data?: Record<string, unknown>;
+}
+
+export interface Snapshot {
+  image: string;
+  provider: string;
+  /** RFC 3339. */
+  created_at: string;
+}
+
+export interface SpawnRequest {
+  image?: string;
+  provider?: string;
+  memory_mb?: number;
+  vcpus?: number;
+  /** Go duration, for example 90s, 10m or 1h30m. */
+  ttl?: string;
+  template?: string;
+  owner_id?: string;
+  /** Ignored; the tenant is the caller's. */
+  tenant_id?: string;
+  metadata?: Record<string, string>;
+}
+
+export interface SystemStats {
+  cpu_pct: number;
+  mem_pct: number;
+  disk_pct: number;
+  net_rx_bps: number;
+  net_tx_bps: number;
+  load1: number;
+}
+
+export interface Template {
+  name: string;
+  version: number;
+  image: string;
+  description?: string;
+  setup?: string[];
+  allowed_hosts?: string[];
+  memory_mb: number;
+  cpu_cores: number;
+  /** The same as cpu_cores. */
+  vcpus: number;
+  ttl_seconds: number;
+  /** The same as ttl_seconds. */
+  ttl: string;
+  env?: Record<string, string>;
+  secrets?: {
+    name: string;
+    inject_at: string;
+  }[];
+  pool_size: number;
+  provider?: string;
+  metadata?: Record<string, string>;
+  /** RFC 3339. */
+  created_at: string;
+  /** RFC 3339. */
+  updated_at: string;
+}
+
+export interface TemplateRequest {
+  name?: string;
+  version?: number;
+  image?: string;
+  description?: string;
+  setup?: string[];
+  allowed_hosts?: string[];
+  memory_mb?: number;
+  cpu_cores?: number;
+  vcpus?: number;
+  ttl_seconds?: number;
+  /** Go duration, for example 90s, 10m or 1h30m. */
+  ttl?: string;
+  env?: Record<string, string>;
+  secrets?: {
+    name: string;
+    inject_at?: string;
+  }[];
+  pool_size?: number;
+  provider?: string;
+  metadata?: Record<string, string>;
+}
+
+export interface TemplateSpawnRequest {
+  provider?: string;
+  /** Go duration, for example 90s, 10m or 1h30m. */
+  ttl?: string;
+}
+
+export interface Worker {
+  id: string;
+  hostname: string;
+  status: string;
+  providers: string[];
+  capabilities: string[];
+  capacity: Record<string, unknown>;
+  last_heartbeat: string;
+  created_at: string;
+  updated_at: string;
+  stale: boolean;
+}
+
+export interface WriteFileRequest {
+  path?: string;
+  content?: string;
+  /** Octal digits, for example 0644. */
+  mode?: string;
+}

@@ -1,0 +1,86 @@
+import type { operations } from "@stacyvm/contract";
+import type { Clock } from "../../lib/clock.ts";
+import type { SpawnQueue } from "../../orchestrator/spawn-queue.ts";
+import type { UseCases } from "../../orchestrator/use-cases.ts";
+import type { Limits } from "../../sandbox/limits.ts";
+import { parseOwnerId } from "../../sandbox/owner.ts";
+import type { Store } from "../../store/store.ts";
+import type { EventBus } from "../../telemetry/events.ts";
+import { createHostStats } from "../../telemetry/host-stats.ts";
+import type { OperationMetricsRecorder } from "../../telemetry/metrics.ts";
+import type { HandlersOf } from "../handler.ts";
+import { execHandler } from "./exec.ts";
+import { execSocketHandler } from "./exec-socket.ts";
+import { fileHandlers } from "./files.ts";
+import type { ProviderDirectory } from "./provider-health.ts";
+import { createProviderHandlers } from "./providers.ts";
+import { createQuotaHandlers } from "./quotas.ts";
+import { sandboxHandlers, spawnFor } from "./sandboxes.ts";
+import { createSystemHandlers } from "./system.ts";
+import { createTelemetryHandlers } from "./telemetry.ts";
+import { createTemplateHandlers } from "./templates.ts";
+import { createWorkerHandlers } from "./workers.ts";
+
+export interface AllHandlersOptions {
+  readonly useCases: UseCases;
+  readonly queue: SpawnQueue;
+  readonly store: Store;
+  readonly directory: ProviderDirectory;
+  readonly events: EventBus;
+  readonly operations: OperationMetricsRecorder;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly version: string;
+  readonly dataDir: string;
+  readonly openApi: Readonly<Record<string, unknown>>;
+  readonly authConfigured: boolean;
+  readonly insecure: boolean;
+  readonly previewDomain: () => string;
+}
+
+/** A handler for every operation. */
+export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof operations> => {
+  const { useCases, queue, store, clock, limits } = options;
+  const startedAtMs = clock.now();
+  return {
+    ...sandboxHandlers(options),
+    ...fileHandlers(options),
+    "sandboxes.exec": execHandler(options),
+    "sandboxes.execWebSocket": execSocketHandler(options),
+    ...createTemplateHandlers({ store, clock, spawn: spawnFor(options) }),
+    ...createProviderHandlers(options),
+    ...createQuotaHandlers({
+      ...options,
+      parseOwner: parseOwnerId,
+      defaults: {
+        maxSandboxes: limits.maxSandboxesPerOwner,
+        maxTtlMs: limits.maxTtlMs,
+        maxExecTimeoutMs: limits.maxExecTimeoutMs,
+      },
+      onCapacityChanged: useCases.capacityChanged,
+    }),
+    ...createWorkerHandlers(options),
+    ...createSystemHandlers({
+      ...options,
+      startedAtMs,
+      hostStats: createHostStats({ clock, dataDir: options.dataDir }),
+    }),
+    ...createTelemetryHandlers({
+      ...options,
+      startedAtMs,
+      spawnQueue: () => {
+        const { counters } = queue;
+        return {
+          spawn_queue_depth: counters.depth,
+          max_spawn_queue: counters.capacity,
+          spawn_queued_total: counters.enqueued,
+          spawn_dequeued_total: counters.dequeued,
+          spawn_queue_timeouts: counters.timeouts,
+          spawn_queue_wait_count: counters.dequeued + counters.timeouts,
+          spawn_queue_wait_total_ms: counters.waitMsTotal,
+          spawn_queue_wait_max_ms: counters.waitMsMax,
+        };
+      },
+    }),
+  };
+};

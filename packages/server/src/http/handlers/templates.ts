@@ -1,0 +1,89 @@
+import { type Sandbox, type SpawnRequest, StacyError, type templateOperations } from "@stacyvm/contract";
+import type { Clock } from "../../lib/clock.ts";
+import type { Store, Template } from "../../store/store.ts";
+import type { HandlersOf } from "../handler.ts";
+import type { Identity } from "../identity.ts";
+import { templateChange, templateToWire } from "./template-wire.ts";
+
+export interface SpawnContext {
+  readonly identity: Identity;
+  readonly requestId: string;
+  readonly signal: AbortSignal;
+}
+
+/** Spawns as POST /sandboxes does. */
+export type Spawn = (request: SpawnRequest, context: SpawnContext) => Promise<Sandbox>;
+
+export interface TemplateHandlersOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly spawn: Spawn;
+}
+
+const required = (field: string, value: string | undefined): string => {
+  if (value === undefined || value.trim() === "") {
+    throw new StacyError("invalid_input", `invalid input: template ${field} is required`);
+  }
+  return value;
+};
+
+export const createTemplateHandlers = (options: TemplateHandlersOptions): HandlersOf<typeof templateOperations> => {
+  const { store, clock } = options;
+  const found = (name: string, template: Template | undefined): Template => {
+    if (template === undefined) throw new StacyError("template_not_found", `not found: template "${name}"`);
+    return template;
+  };
+
+  return {
+    "templates.create": async ({ body }) => {
+      const now = clock.now();
+      const template: Template = {
+        name: required("name", body.name),
+        version: 1,
+        image: required("image", body.image),
+        description: "",
+        setup: [],
+        allowedHosts: [],
+        memoryMb: 512,
+        cpuCores: 1,
+        ttlSeconds: 300,
+        env: {},
+        secrets: [],
+        poolSize: 0,
+        provider: "",
+        metadata: {},
+        createdAtMs: now,
+        updatedAtMs: now,
+        ...templateChange(body),
+      };
+      await store.templates.insert(template);
+      return { status: 201, body: templateToWire(template) };
+    },
+
+    "templates.list": async () => ({ status: 200, body: (await store.templates.list()).map(templateToWire) }),
+
+    "templates.get": async ({ params: { name } }) => ({
+      status: 200,
+      body: templateToWire(found(name, await store.templates.get(name))),
+    }),
+
+    "templates.update": async ({ params: { name }, body }) => {
+      const change = { ...templateChange(body), updatedAtMs: clock.now() };
+      return { status: 200, body: templateToWire(found(name, await store.templates.update(name, change))) };
+    },
+
+    "templates.delete": async ({ params: { name } }) => {
+      if (!(await store.templates.delete(name))) found(name, undefined);
+      return { status: 200, body: { status: "deleted" } };
+    },
+
+    "templates.spawn": async ({ params: { name }, body, identity, requestId, signal }) => {
+      const own = {
+        ...(body.provider === undefined ? {} : { provider: body.provider }),
+        ...(body.ttl === undefined ? {} : { ttl: body.ttl }),
+      };
+      const sandbox = await options.spawn({ ...own, template: name }, { identity, requestId, signal });
+      return { status: 201, body: sandbox };
+    },
+  };
+};
