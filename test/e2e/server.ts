@@ -35,6 +35,13 @@ const busyboxTar = (folder: string): string => {
   return tar;
 };
 
+const destroyAll = async (url: string, key: string | undefined): Promise<void> => {
+  const headers = key === undefined ? {} : { "X-API-Key": key };
+  const answer = await fetch(`${url}/api/v1/sandboxes`, { headers });
+  const sandboxes = (await answer.json()) as readonly { readonly id: string }[];
+  for (const { id } of sandboxes) await fetch(`${url}/api/v1/sandboxes/${id}`, { method: "DELETE", headers });
+};
+
 /**
  * A real control plane on a port of its own, with a data directory of its own that goes away with it, and one image,
  * busybox, under the name alpine:latest. Every answer is checked against its operation.
@@ -50,6 +57,8 @@ export const startServer = async (options: TestServerOptions = {}): Promise<Test
   await images.importFrom("alpine:latest", busyboxTar(dataDir), AbortSignal.timeout(60_000));
   const log = pino({ level: "silent" });
   const server = stack.use(await startControlPlane({ config, log, version: "v0.0.0-test", validateResponses: true }));
+  // Sandboxes outlive their server; those of a test don't.
+  stack.defer(() => destroyAll(server.url, options.config?.["auth.admin_api_key"] ?? options.config?.["auth.api_key"]));
   const running = stack.move();
   return {
     url: server.url,
