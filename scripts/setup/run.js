@@ -1,0 +1,33 @@
+// Plain JavaScript that Node 20 can start.
+import { spawnSync } from "node:child_process";
+import { SetupStop } from "./say.js";
+
+/**
+ * Runs a program to its end with the terminal's streams; stops the setup when it fails.
+ * @param {string} program
+ * @param {readonly string[]} args
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv }} [options]
+ */
+export const run = (program, args, options = {}) => {
+  const { status, error, signal } = spawnSync(program, args, { ...options, stdio: ["ignore", 2, 2] });
+  if (status === 0) return;
+  const how = error?.message ?? (signal === null ? `exit status ${status}` : signal);
+  throw new SetupStop([`failed (${how}): ${program} ${args.join(" ")}`]);
+};
+
+/**
+ * What a program prints, or undefined where it is missing or fails.
+ * @param {string} program
+ * @param {readonly string[]} args
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv }} [options]
+ * @returns {string | undefined}
+ */
+export const outputOf = (program, args, options = {}) => {
+  const { status, stdout } = spawnSync(program, args, {
+    ...options,
+    stdio: ["ignore", "pipe", "ignore"],
+    encoding: "utf8",
+    maxBuffer: 16 * 1024 * 1024,
+  });
+  return status === 0 ? stdout.trim() : undefined;
+};
