@@ -1,23 +1,18 @@
-// Plain JavaScript that Node 20 can start: makes a machine ready to run (default) or to test. Idempotent.
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { installNodeModules } from "./setup/node-modules.js";
-import { installPackages } from "./setup/packages.js";
-import { CannotSetUp } from "./setup/run.js";
+// Plain JavaScript that Node 20 can start: `node scripts/setup.js [run|test]` brings the machine what the product
+// (run) or its tests need. Nothing is done twice.
+import { ensurePackages, packages } from "./setup/apt.js";
+import { ensureGo } from "./setup/go.js";
+import { ensureNodeModules } from "./setup/node-modules.js";
+import { orStop, SetupStop } from "./setup/say.js";
 
-const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const purpose = process.argv[2] ?? "run";
 
-/** Profile `run` or `test`. */
-export function setUp(profile) {
-  installPackages(profile);
-  installNodeModules(root);
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  try {
-    setUp(process.argv[2] === "test" ? "test" : "run");
-  } catch (error) {
-    console.error(`setup: ${error.message}`);
-    process.exitCode = error instanceof CannotSetUp ? 3 : 1;
+await orStop(() => {
+  if (purpose !== "run" && purpose !== "test") throw new SetupStop(["usage: node scripts/setup.js [run|test]"]);
+  if (process.platform !== "linux") {
+    throw new SetupStop([`found: ${process.platform}`, "would help: Linux; sandboxes are made by its kernel"]);
   }
-}
+  ensureNodeModules();
+  ensurePackages(purpose === "run" ? packages.run : { ...packages.run, ...packages.test });
+  ensureGo();
+});

@@ -1,21 +1,33 @@
+// Plain JavaScript that Node 20 can start.
 import { spawnSync } from "node:child_process";
+import { SetupStop } from "./say.js";
 
-/** What can't be done here, with what would help. The caller prints it and exits 3. */
-export class CannotSetUp extends Error {}
+/**
+ * Runs a program to its end with the terminal's streams; stops the setup when it fails.
+ * @param {string} program
+ * @param {readonly string[]} args
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv }} [options]
+ */
+export const run = (program, args, options = {}) => {
+  const { status, error, signal } = spawnSync(program, args, { ...options, stdio: ["ignore", 2, 2] });
+  if (status === 0) return;
+  const how = error?.message ?? (signal === null ? `exit status ${status}` : signal);
+  throw new SetupStop([`failed (${how}): ${program} ${args.join(" ")}`]);
+};
 
-/** Runs a program with its output shown; throws when it fails. */
-export function run(command, args, options = {}) {
-  const result = spawnSync(command, args, { stdio: "inherit", ...options });
-  if (result.error) throw new Error(`${command} could not be started: ${result.error.message}`);
-  if (result.status !== 0) throw new Error(`${command} ${args.join(" ")} ended with status ${result.status}`);
-}
-
-/** Standard output of a program; undefined when it isn't there or fails. */
-export function read(command, args, options = {}) {
-  const result = spawnSync(command, args, { encoding: "utf8", ...options });
-  return result.error || result.status !== 0 ? undefined : result.stdout;
-}
-
-export function say(text) {
-  console.log(`setup: ${text}`);
-}
+/**
+ * What a program prints, or undefined where it is missing or fails.
+ * @param {string} program
+ * @param {readonly string[]} args
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv }} [options]
+ * @returns {string | undefined}
+ */
+export const outputOf = (program, args, options = {}) => {
+  const { status, stdout } = spawnSync(program, args, {
+    ...options,
+    stdio: ["ignore", "pipe", "ignore"],
+    encoding: "utf8",
+    maxBuffer: 16 * 1024 * 1024,
+  });
+  return status === 0 ? stdout.trim() : undefined;
+};

@@ -1,94 +1,119 @@
-import { chmod, mkdtemp, rm } from "node:fs/promises";
-import { homedir, tmpdir } from "node:os";
-import { join } from "node:path";
-import { parseArgs } from "node:util";
-import pino from "pino";
+import { createServer } from "node:net";
 import { loadConfig } from "../../packages/server/src/config/load.ts";
 import { ConfigError } from "../../packages/server/src/config/problem.ts";
-import { startControlPlane } from "../../packages/server/src/control-plane.ts";
+import type { Config } from "../../packages/server/src/config/schema.ts";
 import { createImageStore } from "../../packages/server/src/images/create-image-store.ts";
+import { normaliseReference } from "../../packages/server/src/images/references.ts";
 import { systemClock } from "../../packages/server/src/lib/clock.ts";
-import { version } from "../../packages/server/src/main.ts";
-import { explainHost } from "./explain-host.ts";
-import { firstSandbox } from "./first-sandbox.ts";
+import { serve } from "../../packages/server/src/main.ts";
+import { baseReference, firstImage } from "./image.ts";
+import { parseUpOptions, usage } from "./options.ts";
+import { bold, dim, printable } from "./terminal.ts";
+import { destroySandbox, takeTour } from "./tour.ts";
 
-const base = "stacyvm/base:latest";
-
-const { values: flags } = parseArgs({
-  options: {
-    once: { type: "boolean", default: false },
-    port: { type: "string" },
-    data: { type: "string" },
-    help: { type: "boolean", default: false },
-  },
-});
-
-if (flags.help) {
-  console.log("npm run up -- [--once] [--port N] [--data DIR]");
-  process.exit(0);
-}
-
-const temporary = flags.once && flags.data === undefined ? await mkdtemp(join(tmpdir(), "stacyvm-up-")) : undefined;
-// Sandboxes' unprivileged uids pass through it.
-if (temporary !== undefined) await chmod(temporary, 0o711);
-const dataDir = flags.data ?? (temporary === undefined ? undefined : join(temporary, "data"));
-
-/** Images are kept between runs also where the data isn't. */
-const overrides = {
-  ...(dataDir === undefined ? {} : { data_dir: dataDir, "database.path": join(dataDir, "stacyvm.db") }),
-  ...(flags.port === undefined ? (flags.once ? { "server.port": "0" } : {}) : { "server.port": flags.port }),
-  ...(temporary === undefined ? {} : { "images.store_dir": "/var/lib/stacyvm/images" }),
-  "logging.level": "warn",
-};
+/** A failure that needs no stack: what was found and what would help. */
+class Explained extends Error {}
 
 try {
-  process.exitCode = await up();
+  process.exitCode = await up(process.argv.slice(2));
 } catch (error) {
+  const isExplained = error instanceof Explained || error instanceof ConfigError || error instanceof TypeError;
+  console.error(isExplained ? error.message : error);
   process.exitCode = 1;
-  if (error instanceof ConfigError) console.error(error.message);
-  else if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") {
-    console.error("The port is taken: another server runs there already. Try: npm run up -- --port 7424");
-  } else throw error;
-} finally {
-  if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
 }
 
-async function up(): Promise<number> {
-  const problems = await explainHost();
-  if (problems.length > 0) {
-    console.error("No sandbox can be started here:");
-    for (const problem of problems) console.error(`  - ${problem}`);
-    return 3;
+async function up(argv: readonly string[]): Promise<number> {
+  const options = parseUpOptions(argv, process.cwd());
+  if (options === "help") {
+    console.log(usage);
+    return 0;
   }
-  const loaded = loadConfig({ overrides, home: homedir() }).config;
-  const imagesDir = loaded.images.storeDir || join(loaded.dataDir, "images");
-  const aliases = { "alpine:latest": base, ...loaded.images.aliases };
-  await ensureBase(imagesDir);
-  console.log(`image    alpine:latest stands for ${base} on this host (images.aliases)`);
+  // The server's own log would drown the tour; warnings still show.
+  const env = { STACYVM_LOGGING_LEVEL: "warn", ...process.env };
+  const overrides = { ...options.overrides };
+  let { config } = loadConfig({ overrides, env });
+  await refuseTakenPort(config);
 
-  const stop = Promise.withResolvers<void>();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.resolve());
-  const config = { ...loaded, images: { ...loaded.images, aliases } };
-  await using server = await startControlPlane({ config, version, log: pino({ level: config.logging.level }) });
-  if (server.defaultProvider === "") {
-    console.error("No provider works here; the log line above says what each one lacks.");
-    return 3;
+  overrides["images.aliases"] = await aliasesFor(config);
+  ({ config } = loadConfig({ overrides, env }));
+  const tour = { apiKey: config.auth.apiKey?.reveal(), image: config.defaults.image };
+  let outcome = 0;
+  const shown = Promise.withResolvers<void>();
+  const served = serve({
+    overrides,
+    env,
+    onReady: ({ url }) => {
+      console.log(`${bold("StacyVM")} serves at ${bold(url)}, data in ${config.dataDir}\n`);
+      show(url)
+        .catch((error: unknown) => {
+          console.error(error instanceof Error ? printable(error.message) : error);
+          outcome = 1;
+        })
+        .finally(shown.resolve);
+    },
+  });
+  async function show(url: string): Promise<void> {
+    const id = await takeTour({ url, ...tour });
+    if (options !== "help" && options.once) await destroySandbox({ url, ...tour }, id);
+    else console.log(nextThings(url, id));
   }
-  console.log(`server   ${server.url} (provider ${server.defaultProvider}, data in ${config.dataDir})`);
-  await firstSandbox({ url: server.url, keep: !flags.once });
-  if (flags.once) return 0;
-  console.log("\nCtrl-C stops the server; sandboxes live on and answer again after the next start.");
-  await stop.promise;
-  console.log("\nstopping");
-  return 0;
+  await Promise.race([served, shown.promise]);
+  // Both handlers end the server in the same orderly way.
+  if (options.once || outcome !== 0) process.kill(process.pid, "SIGTERM");
+  await served;
+  return outcome;
 }
 
-/** The one image that every first try needs: built here, because no registry may answer. */
-async function ensureBase(imagesDir: string): Promise<void> {
-  const images = await createImageStore({ storeDir: imagesDir, aliases: {}, clock: systemClock });
-  if ((await images.list()).some((image) => image.reference.endsWith(base))) return;
-  console.log("image    building a Debian base from this host's package sources (about a minute, once)");
-  const startedAt = performance.now();
-  await images.buildBase(base, {}, new AbortController().signal);
-  console.log(`image    built in ${((performance.now() - startedAt) / 1000).toFixed(0)} s`);
+/** The alias setting with the default image among it where no registry has that image. */
+async function aliasesFor(config: Config): Promise<string> {
+  const { aliases, storeDir, insecureRegistries, internalRegistries } = config.images;
+  const image = config.defaults.image;
+  const isAliased = Object.keys(aliases).some((name) => normaliseReference(name) === normaliseReference(image));
+  if (isAliased) return JSON.stringify(aliases);
+  const images = await createImageStore({
+    storeDir,
+    aliases,
+    clock: systemClock,
+    registries: { insecure: insecureRegistries, internal: internalRegistries },
+  });
+  const report = (line: string) => console.log(dim(`  ${printable(line)}`));
+  const signal = new AbortController().signal;
+  const found = await firstImage(images, image, report, signal).catch((cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Explained(
+      `No first image: ${printable(why)}\n  would help: a registry that answers, or a root file system: stacyvm image import ${image} <file>`,
+    );
+  });
+  if (found.kind !== "base") return JSON.stringify(aliases);
+  console.log(`  ${image} stands for ${baseReference} on this machine, because no registry gave ${image}.`);
+  console.log(
+    dim(
+      `  To keep that with other ways to start, put into stacyvm.yaml: images: {aliases: {"${image}": "${baseReference}"}}\n`,
+    ),
+  );
+  return JSON.stringify({ ...aliases, [image]: baseReference });
 }
+
+async function refuseTakenPort(config: Config): Promise<void> {
+  const { host, port } = config.server;
+  const probe = createServer();
+  const error = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+    probe.once("error", resolve);
+    probe.listen({ host, port }, () => probe.close(() => resolve(undefined)));
+  });
+  if (error === undefined) return;
+  if (error.code === "EADDRINUSE") {
+    throw new Explained(
+      `Port ${port} on ${host} is taken, perhaps by another StacyVM.\n  would help: end that one, or take another port: npm run up -- --port ${port + 1}`,
+    );
+  }
+  throw new Explained(`Can't listen on ${host} port ${port}: ${error.message}`);
+}
+
+const nextThings = (url: string, id: string) => `
+Next:
+  curl -s ${url}/api/v1/sandboxes/${id}/exec -H 'Content-Type: application/json' -d '{"command":"cat /etc/os-release"}'
+  curl -s ${url}/api/v1/sandboxes -H 'Content-Type: application/json' -d '{"ttl":"5m"}'
+  curl -s -X DELETE ${url}/api/v1/sandboxes/${id}
+
+Ctrl-C ends the server; sandboxes live on until they expire.`;

@@ -1,0 +1,62 @@
+// Plain JavaScript that Node 20 can start.
+import { existsSync } from "node:fs";
+import { outputOf, run } from "./run.js";
+import { SetupStop, say } from "./say.js";
+
+/** Package and what it is for. Names of Debian 12 and newer and Ubuntu 24.04 and newer. */
+export const packages = {
+  run: {
+    runc: "starts sandboxes",
+    skopeo: "pulls images",
+    umoci: "unpacks images",
+    mmdebstrap: "makes a base image where no registry answers",
+    "xz-utils": "reads images compressed with xz",
+    e2fsprogs: "formats the sandboxes' disks",
+    "ca-certificates": "verifies registries",
+  },
+  test: {
+    crun: "second OCI runtime",
+    "docker-registry": "registry that pulls are tested against",
+    "busybox-static": "smallest root file system of the tests",
+    "qemu-user-static": "runs the arm64 agent's tests",
+    postgresql: "second database of the store's tests",
+    "musl-tools": "makes a musl program for the agent's tests",
+    gcc: "Go's race detector needs a C compiler",
+    "libc6-dev": "Go's race detector needs the C library",
+    "python3-venv": "runs the published Python client",
+    zstd: "makes archives for the image tests",
+  },
+};
+
+/** @param {string} name */
+const isInstalled = (name) => outputOf("dpkg-query", ["-W", "-f=${Status}", name])?.endsWith(" installed") === true;
+
+/**
+ * Installs what is missing, and says why each is wanted. Stops where it may not or can't.
+ * @param {Readonly<Record<string, string>>} wanted
+ */
+export const ensurePackages = (wanted) => {
+  const isDebian = existsSync("/usr/bin/apt-get") && existsSync("/usr/bin/dpkg-query");
+  const missing = isDebian ? Object.keys(wanted).filter((name) => !isInstalled(name)) : Object.keys(wanted);
+  if (missing.length === 0) return;
+  const reasons = missing.map((name) => `  ${name}: ${wanted[name]}`);
+  if (!isDebian) {
+    throw new SetupStop([
+      "found: a system without apt, so packages can't be installed from here",
+      "would help: a machine with Debian or Ubuntu, or these programs from your distribution, and then `stacyvm serve`:",
+      ...reasons,
+    ]);
+  }
+  if (process.getuid?.() !== 0) {
+    throw new SetupStop([
+      "found: packages are missing, and this is not root:",
+      ...reasons,
+      `would help: sudo apt-get install --no-install-recommends ${missing.join(" ")}`,
+    ]);
+  }
+  say("installing packages of the distribution:");
+  for (const reason of reasons) say(reason);
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  run("apt-get", ["-qq", "update"], { env });
+  run("apt-get", ["-qq", "-y", "-o=Dpkg::Use-Pty=0", "install", "--no-install-recommends", "--", ...missing], { env });
+};
