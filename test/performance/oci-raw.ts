@@ -8,11 +8,11 @@ import { randomBytes } from "node:crypto";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { connectGuest } from "../../packages/server/src/guest/agent/connect-guest.ts";
+import { busyboxImage, makeTestHost } from "../../packages/server/src/providers/host.testing.ts";
 import { hostHelper } from "../../packages/server/src/providers/host-helper.ts";
 import { ociProvider } from "../../packages/server/src/providers/oci/oci.ts";
 import { runtimeSpec } from "../../packages/server/src/providers/oci/runtime-spec.ts";
 import type { Runtime, SandboxSpec } from "../../packages/server/src/providers/provider.ts";
-import { busyboxImage, makeTestHost } from "../../packages/server/src/providers/host.testing.ts";
 
 const rounds = Number(process.argv[2] ?? 50);
 const burst = Number(process.argv[3] ?? 50);
