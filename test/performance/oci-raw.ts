@@ -31,7 +31,6 @@ const sandbox = (): SandboxSpec => ({
   pidsMax: 128,
   security: "default",
   network: "none",
-  env: {},
   generation: 1,
 });
 

@@ -2,7 +2,7 @@ import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { operations } from "@stacyvm/contract";
+import { openApiDocument, operations, operationTable } from "@stacyvm/contract";
 import type { FastifyBaseLogger } from "fastify";
 import { AuditBatch } from "./audit/audit-batch.ts";
 import type { Config } from "./config/schema.ts";
@@ -57,7 +57,6 @@ const heartbeatIntervalMs = 30_000;
 const localWorkerId = "local";
 
 const builtNativeDir = fileURLToPath(new URL("../../../build", import.meta.url));
-const openApiPath = fileURLToPath(new URL("../../../docs/generated/openapi.json", import.meta.url));
 
 /** Starts everything in order and listens; disposing drains, keeps the sandboxes, and ends in reverse. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
@@ -128,6 +127,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       pidsMax: config.providers.oci.pidsLimit,
       security: config.providers.oci.defaultSecurity,
       overflow: config.defaults.spawnOverflow,
+      maxQueue: config.defaults.maxSpawnQueue,
+      queueTimeoutMs: config.defaults.spawnQueueTimeoutMs,
     },
     holderId: serverId,
     leaseTtlMs: config.leases.ttlMs,
@@ -184,10 +185,19 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       events,
       operations: operationMetrics,
       limits: context.limits,
+      spawnDefaults: context.spawnDefaults,
+      rateLimit: {
+        requestsPerMinute: config.rateLimit.requestsPerMinute,
+        burst: config.rateLimit.burst,
+        keyBy: config.rateLimit.keyBy,
+        bucketTtlMs: config.rateLimit.bucketTtlMs,
+        cleanupIntervalMs: config.rateLimit.cleanupIntervalMs,
+      },
+      workerId: localWorkerId,
       clock: systemClock,
       version: options.version,
       dataDir: config.dataDir,
-      openApi: await readOpenApi(),
+      openApi: openApiDocument(operationTable, options.version),
       authConfigured: authenticator.configured,
       insecure: config.server.insecure,
       previewDomain: () => previewDomain(config.server.previewDomain, port),
@@ -241,11 +251,6 @@ async function explainMissingDefault(
     const { missing } = await directory.fingerprint(name, AbortSignal.timeout(fingerprintTimeoutMs));
     log.warn({ provider: name, missing }, "provider can't be the default");
   }
-}
-
-/** The committed document of the same table, made by `npm run generate`. */
-async function readOpenApi(): Promise<Readonly<Record<string, unknown>>> {
-  return JSON.parse(await readFile(openApiPath, "utf8")) as Readonly<Record<string, unknown>>;
 }
 
 const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || /^127\./.test(host);

@@ -3,6 +3,7 @@ import { defineOperation, json } from "../operation.ts";
 import { durationAnswer, timestamp } from "../wire.ts";
 import { ProviderHealth } from "./providers.ts";
 import { QuotaSummary } from "./quotas.ts";
+import { Worker } from "./workers.ts";
 
 export const Event = z
   .strictObject({
@@ -50,7 +51,13 @@ export const Metrics = z
       by_worker: counts,
     }),
     providers: z.strictObject({ total: z.int(), healthy: z.int(), items: z.array(ProviderHealth) }),
-    workers: z.strictObject({ total: z.int(), online: z.int(), stale: z.int(), unhealthy: z.int() }),
+    workers: z.strictObject({
+      total: z.int(),
+      online: z.int(),
+      stale: z.int(),
+      unhealthy: z.int(),
+      items: z.array(Worker),
+    }),
     leases: z.strictObject({ total: z.int(), active: z.int(), expired: z.int(), by_holder: counts }),
     events: z.strictObject({ subscribers: z.int(), history_size: z.int(), events_total: z.int() }),
     operations: z.array(OperationMetrics),

@@ -122,6 +122,7 @@ export interface Metrics {
     online: number;
     stale: number;
     unhealthy: number;
+    items: Worker[];
   };
   leases: {
     total: number;

@@ -120,6 +120,8 @@ export interface Guest extends AsyncDisposable {
   glob(pattern: string, signal: AbortSignal): Promise<readonly string[]>;
 
   usage(signal: AbortSignal): Promise<GuestUsage>;
+  /** What every later process starts with beside its own environment; kept by the agent. */
+  configure(settings: { readonly env: Readonly<Record<string, string>> }, signal: AbortSignal): Promise<void>;
   /** Resolves once the agent answers, within the signal. */
   ready(signal: AbortSignal): Promise<void>;
 }

@@ -91,5 +91,3 @@ export const createFrontDoor = ({ authenticator, hosts, cors }: FrontDoorOptions
     },
   };
 };
-
-export type FrontDoor = ReturnType<typeof createFrontDoor>;

@@ -83,6 +83,3 @@ export type Handler<R extends Operation> = 101 extends keyof R["answers"]
 export type HandlersOf<Rows extends readonly Operation[]> = {
   readonly [R in Rows[number] as R["id"]]: Handler<R>;
 };
-
-/** A handler without its row's types; the binding has checked what it passes. */
-export type AnyHandler = (request: never, socket: never) => Promise<unknown>;

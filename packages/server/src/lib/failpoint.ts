@@ -5,10 +5,3 @@
 export type Failpoint = (step: string) => void;
 
 export const noFailpoint: Failpoint = () => {};
-
-/** Ends this process at the step of that name. */
-export const killAt =
-  (target: string, kill: () => void): Failpoint =>
-  (step) => {
-    if (step === target) kill();
-  };

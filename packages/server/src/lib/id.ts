@@ -14,6 +14,3 @@ export const randomIds: Ids = {
   request: () => randomUUID(),
   server: () => randomUUID(),
 };
-
-/** A name that nobody else takes, for files and directories: 12 hex digits. */
-export const uniqueName = (): string => randomBytes(6).toString("hex");

@@ -26,6 +26,9 @@ export interface SpawnDefaults {
   readonly security: SecurityProfile;
   /** What to do at a cap: refuse, or wait. */
   readonly overflow: "reject" | "queue";
+  /** Spawns that may wait, and how long each. */
+  readonly maxQueue: number;
+  readonly queueTimeoutMs: number;
 }
 
 export interface Log {

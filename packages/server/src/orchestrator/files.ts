@@ -83,5 +83,3 @@ export function fileOperations(context: Context) {
       }),
   };
 }
-
-export type FileOperations = ReturnType<typeof fileOperations>;

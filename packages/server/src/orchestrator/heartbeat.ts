@@ -17,6 +17,8 @@ export async function heartbeat(context: Context): Promise<void> {
       max_exec_timeout: formatDuration(limits.maxExecTimeoutMs),
       max_sandboxes: limits.maxSandboxes,
       max_sandboxes_per_owner: limits.maxSandboxesPerOwner,
+      max_spawn_queue: context.spawnDefaults.maxQueue,
+      spawn_queue_timeout: formatDuration(context.spawnDefaults.queueTimeoutMs),
       max_ttl: formatDuration(limits.maxTtlMs),
       spawn_overflow: context.spawnDefaults.overflow,
     },

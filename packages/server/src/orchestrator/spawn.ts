@@ -95,7 +95,6 @@ async function start(
       pidsMax: context.spawnDefaults.pidsMax,
       security: record.security as SecurityProfile,
       network: "none",
-      env: { ...image?.env, ...env },
       generation: lease.generation,
     },
     signal,
@@ -103,6 +102,8 @@ async function start(
   context.live.set(runtime);
   defer("connection", () => context.live.drop(record.id));
   context.failpoint("spawn:runtime");
+  const everyEnv = { ...image?.env, ...env };
+  if (Object.keys(everyEnv).length > 0) await runtime.guest.configure({ env: everyEnv }, signal);
   signal.throwIfAborted();
   const running = await context.store.sandboxes.transition(record.id, statesBefore("running"), {
     state: "running",

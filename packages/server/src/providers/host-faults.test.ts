@@ -33,7 +33,6 @@ describe("a crash of the host program", () => {
         pidsMax: 64,
         security: "default",
         network: "none",
-        env: {},
         generation: 3,
       },
       architecture: process.arch === "arm64" ? "arm64" : "x64",

@@ -67,7 +67,6 @@ export const describeProvider = (options: ProviderContractOptions): void => {
       pidsMax: 128,
       security: "default",
       network: "none",
-      env: {},
       generation: 1,
       ...more,
     });

@@ -45,7 +45,6 @@ export interface SandboxSpec {
   readonly pidsMax: number;
   readonly security: SecurityProfile;
   readonly network: NetworkMode;
-  readonly env: Readonly<Record<string, string>>;
   /** Written beside the runtime so that list() can tell whose it is. */
   readonly generation: number;
 }

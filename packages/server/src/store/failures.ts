@@ -7,7 +7,7 @@ type Method = (...args: never[]) => Promise<unknown>;
 export const toStacyError = (error: unknown, database: Pick<Database, "classify">, noun: string): StacyError => {
   if (error instanceof StacyError) return error;
   const kind = database.classify(error);
-  if (kind === "unique") return new StacyError("already_exists", `${noun} already exists`, { cause: error });
+  if (kind === "unique") return new StacyError("already_exists", `conflict: ${noun} already exists`, { cause: error });
   if (kind === "unavailable") {
     return new StacyError("store_unavailable", "the database does not answer", { cause: error });
   }

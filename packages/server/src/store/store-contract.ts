@@ -103,7 +103,7 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
         await store.sandboxes.insert(record);
         await expect(store.sandboxes.insert({ ...record, image: "other" })).rejects.toMatchObject({
           reason: "already_exists",
-          message: "sandbox already exists",
+          message: "conflict: sandbox already exists",
         });
         expect(await store.sandboxes.get(record.id)).toEqual(record);
       });
@@ -375,7 +375,9 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
     test("a template is inserted once, changed where it exists, listed by name and deleted", async () => {
       const first = template();
       await store.templates.insert(first);
-      await expect(store.templates.insert(first)).rejects.toMatchObject({ message: "template already exists" });
+      await expect(store.templates.insert(first)).rejects.toMatchObject({
+        message: "conflict: template already exists",
+      });
       expect(await store.templates.get(first.name)).toEqual(first);
       const change = { version: 2, env: {}, secrets: [], updatedAtMs: start + 1 };
       expect(await store.templates.update(first.name, change)).toEqual({ ...first, ...change });

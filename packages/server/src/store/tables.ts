@@ -1,4 +1,4 @@
-import type { Generated, Kysely, Transaction } from "kysely";
+import type { Generated } from "kysely";
 
 /** Column names are the tables' own; times are epoch milliseconds, booleans 0 or 1, JSON is text. */
 export interface SandboxesTable {
@@ -104,6 +104,3 @@ export interface Tables {
   operation_audit_logs: OperationAuditLogsTable;
   schema_migrations: SchemaMigrationsTable;
 }
-
-/** Either a connection pool or one transaction of it. */
-export type Queries = Kysely<Tables> | Transaction<Tables>;

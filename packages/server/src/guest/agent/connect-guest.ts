@@ -11,6 +11,7 @@ import { collectExec, streamExec } from "./exec.ts";
 import { execEvent, wireExecRequest } from "./exec-events.ts";
 import { type FailureReading, guestFailure } from "./failures.ts";
 import { readFile, writeFile } from "./files.ts";
+import { configureAgent } from "./init.ts";
 
 /** Most entries of one listing or glob that are passed on. */
 const entriesMax = 100_000;
@@ -122,6 +123,7 @@ export const connectGuest: ConnectGuest = ({ dial, label }) => {
         diskTotalBytes: safeNumber(usage.diskTotalBytes),
       };
     },
+    configure: ({ env }, signal) => configureAgent(connections, env, signal),
     ready: async (signal) => {
       await call(signal, (options) => guest.info({}, options));
     },

@@ -1,5 +1,6 @@
 import type { operations } from "@stacyvm/contract";
 import type { Clock } from "../../lib/clock.ts";
+import type { SpawnDefaults } from "../../orchestrator/context.ts";
 import type { SpawnQueue } from "../../orchestrator/spawn-queue.ts";
 import type { UseCases } from "../../orchestrator/use-cases.ts";
 import type { Limits } from "../../sandbox/limits.ts";
@@ -12,6 +13,7 @@ import type { HandlersOf } from "../handler.ts";
 import { execHandler } from "./exec.ts";
 import { execSocketHandler } from "./exec-socket.ts";
 import { fileHandlers } from "./files.ts";
+import type { RateLimitSettings } from "./metrics.ts";
 import type { ProviderDirectory } from "./provider-health.ts";
 import { createProviderHandlers } from "./providers.ts";
 import { createQuotaHandlers } from "./quotas.ts";
@@ -29,6 +31,9 @@ export interface AllHandlersOptions {
   readonly events: EventBus;
   readonly operations: OperationMetricsRecorder;
   readonly limits: Limits;
+  readonly spawnDefaults: SpawnDefaults;
+  readonly rateLimit: RateLimitSettings;
+  readonly workerId: string;
   readonly clock: Clock;
   readonly version: string;
   readonly dataDir: string;

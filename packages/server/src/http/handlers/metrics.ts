@@ -2,11 +2,12 @@ import { getHeapStatistics } from "node:v8";
 import type { Metrics } from "@stacyvm/contract";
 import type { Clock } from "../../lib/clock.ts";
 import { formatDuration } from "../../lib/duration.ts";
+import type { SpawnDefaults } from "../../orchestrator/context.ts";
 import type { Store } from "../../store/store.ts";
 import type { EventBus } from "../../telemetry/events.ts";
 import type { OperationMetricsRecorder } from "../../telemetry/metrics.ts";
 import { allHealth, type ProviderDirectory } from "./provider-health.ts";
-import { workerStaleAfterMs } from "./workers.ts";
+import { workerStaleAfterMs, workerToWire } from "./workers.ts";
 
 /** What waits for capacity; all zero while nothing may wait. */
 export interface SpawnQueueCounts {
@@ -20,6 +21,47 @@ export interface SpawnQueueCounts {
   readonly spawn_queue_wait_max_ms: number;
 }
 
+/** As configured; nothing is limited by rate yet, and the counters say so. */
+export interface RateLimitSettings {
+  readonly requestsPerMinute: number;
+  readonly burst: number;
+  readonly keyBy: string;
+  readonly bucketTtlMs: number;
+  readonly cleanupIntervalMs: number;
+}
+
+const rateLimit = (settings: RateLimitSettings) => ({
+  enabled: false,
+  requests_per_minute: settings.requestsPerMinute,
+  burst: settings.burst,
+  key_by: settings.keyBy,
+  active_buckets: 0,
+  allowed_total: 0,
+  limited_total: 0,
+  evicted_total: 0,
+  bucket_ttl: formatDuration(settings.bucketTtlMs),
+  cleanup_interval: formatDuration(settings.cleanupIntervalMs),
+});
+
+const scheduler = ({ spawnQueue, spawnDefaults, workerId }: MetricsOptions) => {
+  const counts = spawnQueue();
+  const averageMs =
+    counts.spawn_queue_wait_count === 0 ? 0 : counts.spawn_queue_wait_total_ms / counts.spawn_queue_wait_count;
+  return {
+    ...counts,
+    spawn_overflow: spawnDefaults.overflow,
+    spawn_queue_timeout: formatDuration(spawnDefaults.queueTimeoutMs),
+    admission_control: "worker_aware_local",
+    worker_id: workerId,
+    selected_worker_id: workerId,
+    eligible_workers: 1,
+    spawn_queue_wait_total: formatDuration(counts.spawn_queue_wait_total_ms),
+    spawn_queue_wait_max: formatDuration(counts.spawn_queue_wait_max_ms),
+    spawn_queue_wait_avg: formatDuration(averageMs),
+    spawn_queue_wait_avg_ms: averageMs,
+  };
+};
+
 export interface MetricsOptions {
   readonly startedAtMs: number;
   readonly clock: Clock;
@@ -28,6 +70,9 @@ export interface MetricsOptions {
   readonly events: EventBus;
   readonly operations: OperationMetricsRecorder;
   readonly spawnQueue: () => SpawnQueueCounts;
+  readonly spawnDefaults: SpawnDefaults;
+  readonly rateLimit: RateLimitSettings;
+  readonly workerId: string;
 }
 
 const sum = (counts: Readonly<Record<string, number>>): number =>
@@ -79,17 +124,18 @@ export const collectMetrics = async (options: MetricsOptions, signal: AbortSigna
       online: workers.filter(({ status, lastHeartbeatMs }) => status === "online" && !isStale(lastHeartbeatMs)).length,
       stale: workers.filter(({ lastHeartbeatMs }) => isStale(lastHeartbeatMs)).length,
       unhealthy: workers.filter(({ status }) => status === "unhealthy").length,
+      items: workers.map((worker) => workerToWire(worker, now)),
     },
     leases: { total: leases.length, active: leases.length - expired, expired, by_holder: byHolder },
     events: events.counts(),
     operations: options.operations.snapshot(),
-    scheduler: { ...options.spawnQueue() },
+    scheduler: scheduler(options),
     quotas: {
       total: quotas.length,
       with_max_sandboxes: quotas.filter(({ maxSandboxes }) => maxSandboxes > 0).length,
       with_max_ttl: quotas.filter(({ maxTtlMs }) => maxTtlMs > 0).length,
       with_max_exec_timeout: quotas.filter(({ maxExecTimeoutMs }) => maxExecTimeoutMs > 0).length,
     },
-    rate_limit: { enabled: false },
+    rate_limit: rateLimit(options.rateLimit),
   };
 };

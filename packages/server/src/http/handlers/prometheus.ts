@@ -55,7 +55,8 @@ export const prometheusText = (metrics: Metrics, queue: SpawnQueueCounts, uptime
     ofProviders((item) => item.runtime_count ?? 0),
   );
 
-  gauge("workers_total", "Workers by status.", byLabel("status", metrics.workers));
+  const { items: _, ...workerCounts } = metrics.workers;
+  gauge("workers_total", "Workers by status.", byLabel("status", workerCounts));
   const { total, active, expired } = metrics.leases;
   gauge("leases_total", "Leases by status.", byLabel("status", { total, active, expired }));
   counter("events_total", "Events published.", alone(metrics.events.events_total));

@@ -7,7 +7,8 @@ import { rfc3339Seconds } from "./wire-time.ts";
 /** A worker whose last heartbeat is older is stale. */
 export const workerStaleAfterMs = 120_000;
 
-const workerToWire = (worker: WorkerRecord, nowMs: number): Worker => ({
+/** The public object of a worker. */
+export const workerToWire = (worker: WorkerRecord, nowMs: number): Worker => ({
   id: worker.id,
   hostname: worker.hostname,
   status: worker.status,

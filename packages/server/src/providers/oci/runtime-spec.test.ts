@@ -12,7 +12,6 @@ const spec = (security: SecurityProfile, hasCgroupDirectory = true) => {
     pidsMax: 100,
     security,
     network: "none",
-    env: {},
     generation: 1,
   };
   return runtimeSpec({ sandbox, architecture: "x64", openFilesMax: 1024, hasCgroupDirectory });
