@@ -58,7 +58,7 @@ const vitest = (project: string, timeoutMs = suiteTimeoutMs): Stage => ({
       cwd: root,
       timeoutMs,
       signal,
-      env: { [countsFileVariable]: file },
+      env: { [countsFileVariable]: file, NO_COLOR: "1" },
     });
     const counts = readCounts(file);
     rmSync(folder, { recursive: true });

@@ -66,7 +66,7 @@ const prometheusComplaints = (row: Exchange, answer: Received): string[] => {
   });
 };
 
-describe.each(recordings)("the exchanges recorded in $file.json", ({ file, config }) => {
+describe.each(recordings)("the exchanges recorded as $file", ({ file, config }) => {
   let server: TestServer;
   const values = new Map<string, string>();
   const renamed = new Map<string, string>();
