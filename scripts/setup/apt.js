@@ -29,6 +29,7 @@ export const packages = {
 };
 
 /** @param {string} name */
+// biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholder
 const isInstalled = (name) => outputOf("dpkg-query", ["-W", "-f=${Status}", name])?.endsWith(" installed") === true;
 
 /**

@@ -20,7 +20,8 @@ const toolchainSums = {
 export const ensureGo = () => {
   const present = goPath() ?? goPath({ mayFetch: true });
   if (present !== undefined) return present;
-  if (goVersion("go") === undefined) ensurePackages({ "golang-go": `fetches Go ${goToolchain}, which builds the agent` });
+  if (goVersion("go") === undefined)
+    ensurePackages({ "golang-go": `fetches Go ${goToolchain}, which builds the agent` });
   say(`fetching Go ${goToolchain}, which builds the agent, as a module into .cache/go`);
   fetchToolchain("go", goCache);
   if (goPath() === undefined) throw new SetupStop([`found: the fetched Go ${goToolchain} doesn't run here`]);

@@ -40,7 +40,11 @@ export const missingForSandboxes = () => {
       "a user namespace can't be made here (a container, or a security policy, forbids it)",
       "a virtual or real machine, or a container started with --privileged",
     ],
-    [/ cgroup2? /.test(cgroups), "no control groups are mounted", "mount them: systemd does, or mount -t cgroup2 none /sys/fs/cgroup"],
+    [
+      / cgroup2? /.test(cgroups),
+      "no control groups are mounted",
+      "mount them: systemd does, or mount -t cgroup2 none /sys/fs/cgroup",
+    ],
     [
       !/ cgroup2? /.test(cgroups) || isWritable("/sys/fs/cgroup"),
       "control groups are read-only",

@@ -26,9 +26,7 @@ export const buildNative = (go) => {
   const wanted = sourcesHash(go);
   const files = [...programs.map(({ file }) => file), "stacyvm-agent"];
   const isFresh =
-    existsSync(stamp) &&
-    readFileSync(stamp, "utf8") === wanted &&
-    files.every((file) => existsSync(join(build, file)));
+    existsSync(stamp) && readFileSync(stamp, "utf8") === wanted && files.every((file) => existsSync(join(build, file)));
   if (isFresh) return;
   say("building the agent and the host program");
   // A name that a caller's PATH knows must stay one; a path must not depend on the folder.
