@@ -51,6 +51,7 @@ export async function buildBase(options: BuildBaseOptions): Promise<LayeredImage
       ],
       signal: options.signal,
       timeoutMs: options.timeoutMs,
+      env: { TMPDIR: options.workDir }, // Whatever ends it, the half-made tree is swept with ours.
       onLine: (line) => options.onMessage(line.replace(/^I: /, "")),
       stdout: (stdout) => pipeline(stdout, createWriteStream(target, { flags: "wx", mode: 0o600 })),
     });
