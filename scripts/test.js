@@ -1,20 +1,31 @@
 // Plain JavaScript that Node 20 can start: prepares the machine, then runs every stage under the bundled Node.
-import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { goPath } from "./setup/go.js";
+import { setUp } from "./setup.js";
 import { runUnderNode24 } from "./under-node-24.js";
 
-const root = resolve(import.meta.dirname ?? new URL(".", import.meta.url).pathname, "..");
-const setup = join(root, "scripts", "setup.js");
-const [command, args] = existsSync(setup)
-  ? [process.execPath, [setup, "test"]]
-  : ["npm", ["ci", "--no-audit", "--no-fund"]];
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
-const needed = existsSync(setup) || !existsSync(join(root, "node_modules"));
-const prepared = needed ? spawnSync(command, args, { cwd: root, stdio: "inherit" }).status === 0 : true;
-if (prepared) process.exitCode = await runUnderNode24(root, "scripts/test/main.ts", process.argv.slice(2));
+/** The stages call `go` by its name: where it was obtained, it isn't on the PATH yet. */
+const putGoOnPath = () => {
+  const folder = dirname(goPath(root));
+  if (folder !== ".") process.env.PATH = `${folder}${delimiter}${process.env.PATH}`;
+};
+
+const prepare = () => {
+  try {
+    setUp("test");
+    putGoOnPath();
+    return true;
+  } catch (error) {
+    console.error(`setup: ${error.message}`);
+    return false;
+  }
+};
+
+if (prepare()) process.exitCode = await runUnderNode24(root, "scripts/test/main.ts", process.argv.slice(2));
 else {
-  console.error(`setup failed: ${command} ${args.join(" ")}`);
   console.log("0 passed, 1 failed, 0 skipped");
   process.exitCode = 1;
 }
