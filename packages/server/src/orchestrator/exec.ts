@@ -51,8 +51,8 @@ export async function exec(
     if (result.timedOut) {
       throw new StacyError("exec_timeout", `exec timeout: ${id}`, {
         details: {
-          stdout: new TextDecoder().decode(result.stdout),
-          stderr: new TextDecoder().decode(result.stderr),
+          stdout: Buffer.from(result.stdout).toString("utf8"),
+          stderr: Buffer.from(result.stderr).toString("utf8"),
           exit_code: result.exitCode,
           truncated: result.truncated,
         },

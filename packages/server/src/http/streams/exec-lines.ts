@@ -17,7 +17,10 @@ const exitLine = (exit: ExecExit): string =>
  * U+FFFD and nothing around them suffers.
  */
 export const outputDecoders = () => {
-  const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+  const decoders = {
+    stdout: new TextDecoder("utf-8", { ignoreBOM: true }),
+    stderr: new TextDecoder("utf-8", { ignoreBOM: true }),
+  };
   return {
     text: (stream: "stdout" | "stderr" | "pty", data: Uint8Array): string =>
       decoders[stream === "stderr" ? "stderr" : "stdout"].decode(data, { stream: true }),

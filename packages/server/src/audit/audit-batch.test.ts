@@ -1,0 +1,49 @@
+import { expect, test } from "vitest";
+import type { AuditStore, OperationAudit } from "../store/store.ts";
+import { AuditBatch } from "./audit-batch.ts";
+
+const row = (action: string): OperationAudit => ({
+  actor: "a",
+  action,
+  sandboxId: "sb-1",
+  resource: "",
+  provider: "oci",
+  status: "success",
+  detail: "",
+  tenantId: "",
+  createdAtMs: 1,
+});
+
+const storeThat = (record: AuditStore["record"]): AuditStore => ({ record, list: async () => [] });
+
+test("rows are written in order and many at once, and disposing writes what is left", async () => {
+  const written: string[][] = [];
+  const store = storeThat(async (rows) => {
+    written.push(rows.map(({ action }) => action));
+  });
+  const names = Array.from({ length: 1200 }, (_, i) => String(i));
+  {
+    await using batch = new AuditBatch({ store, onFailure: () => expect.unreachable() });
+    for (const name of names) batch.add(row(name));
+  }
+  expect(written.flat()).toEqual(names);
+  expect(written.length).toBeLessThan(names.length / 100);
+});
+
+test("a database that doesn't answer loses nothing: the rows are written when it does again", async () => {
+  let down = true;
+  const written: string[] = [];
+  const failures: unknown[] = [];
+  const store = storeThat(async (rows) => {
+    if (down) throw new Error("down");
+    written.push(...rows.map(({ action }) => action));
+  });
+  await using batch = new AuditBatch({ store, onFailure: (error) => failures.push(error) });
+  batch.add(row("first"));
+  await batch.flush();
+  down = false;
+  batch.add(row("second"));
+  await batch.flush();
+  expect(failures).toHaveLength(1);
+  expect(written).toEqual(["first", "second"]);
+});
