@@ -80,7 +80,8 @@ func (r *Ring) put(stream Stream, data []byte, owned bool) {
 	}
 	kept := data
 	if !owned {
-		kept = append(make([]byte, 0, max(len(data), grow)), data...)
+		spare := min(grow, r.max-r.cost-segmentCost)
+		kept = append(make([]byte, 0, max(len(data), spare)), data...)
 	}
 	r.segments = append(r.segments, segment{stream: stream, start: r.next, data: kept})
 	r.cost += r.segments[len(r.segments)-1].cost()
