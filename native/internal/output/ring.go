@@ -55,7 +55,11 @@ func NewRing(maxBytes int) *Ring {
 func (r *Ring) Append(stream Stream, data []byte, owned bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for !r.makeRoom(len(data) + segmentCost) {
+	need := len(data)
+	if owned {
+		need = cap(data)
+	}
+	for !r.makeRoom(need + segmentCost) {
 		r.room.Wait()
 	}
 	if r.closed || len(data) == 0 {

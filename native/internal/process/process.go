@@ -50,14 +50,12 @@ type Process struct {
 
 	mu       sync.Mutex
 	state    State
-	reaped   bool
 	killed   bool
 	timedOut bool
 	seen     uint64
 	kept     uint64
 	exit     *Exit
 	ended    time.Time
-	readers  int
 }
 
 func newProcess(table *Table, spec Spec) *Process {
