@@ -78,7 +78,7 @@ func TestWithACgroupTheTreeEndsWhateverItDid(t *testing.T) {
 		t.Errorf("took %v, %v", took, r.exit)
 	}
 	eventually(t, "every child cgroup is removed", func() bool { return children(t, dir) == 0 })
-	r = a.sh("sleep 0.2 >/dev/null 2>&1 & exit 0")
+	r = a.sh("sleep 1 >/dev/null 2>&1 & exit 0")
 	if !r.exit.Background {
 		t.Error("a child with its own output is not seen")
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -120,12 +121,15 @@ func TestADeadlineEndsTheWholeTreeAndKeepsTheOutput(t *testing.T) {
 
 func TestABackgroundChildLivesOn(t *testing.T) {
 	a := start(t)
-	r := a.sh("echo now; (sleep 0.2; echo later; exit 0) & exit 4")
+	r := a.sh("echo now; (while ! test -e go; do sleep 0.02; done; echo later) & exit 4")
 	if r.exit.ExitCode != 4 || !r.exit.Background || string(r.stdout) != "now\n" {
 		t.Fatalf("got %v %q", r.exit, r.stdout)
 	}
 	if p := a.find(r.id); p.State != guestv1.ProcessState_PROCESS_STATE_BACKGROUND || p.Processes == 0 {
 		t.Errorf("listed as %v", p)
+	}
+	if err := os.WriteFile(a.dir+"/work/go", nil, 0o644); err != nil {
+		t.Fatal(err)
 	}
 	eventually(t, "the child ends and the process with it", func() bool {
 		return a.find(r.id).State == guestv1.ProcessState_PROCESS_STATE_EXITED

@@ -55,7 +55,11 @@ func NewRing(maxBytes int) *Ring {
 func (r *Ring) Append(stream Stream, data []byte, owned bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for !r.makeRoom(len(data) + segmentCost) {
+	need := len(data)
+	if owned {
+		need = cap(data)
+	}
+	for !r.makeRoom(need + segmentCost) {
 		r.room.Wait()
 	}
 	if r.closed || len(data) == 0 {
@@ -80,7 +84,8 @@ func (r *Ring) put(stream Stream, data []byte, owned bool) {
 	}
 	kept := data
 	if !owned {
-		kept = append(make([]byte, 0, max(len(data), grow)), data...)
+		spare := min(grow, r.max-r.cost-segmentCost)
+		kept = append(make([]byte, 0, max(len(data), spare)), data...)
 	}
 	r.segments = append(r.segments, segment{stream: stream, start: r.next, data: kept})
 	r.cost += r.segments[len(r.segments)-1].cost()

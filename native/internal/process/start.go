@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"slices"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -100,7 +99,7 @@ func (t *Table) launch(p *Process, l launch) (*notStarted, error) {
 		files.closeParent()
 		return nil, fault.At("streams", err)
 	}
-	attr := &syscall.SysProcAttr{Setsid: true, Setctty: p.Spec.Pty != nil, Credential: credential(l.identity)}
+	attr := &syscall.SysProcAttr{Setsid: true, Setctty: p.Spec.Pty != nil, Credential: t.credential(l.identity)}
 	grown, err := t.forest.Plant(attr)
 	if err != nil {
 		files.closeParent()
@@ -187,7 +186,7 @@ func (p *Process) fail(f *notStarted) {
 	p.table.ended(p)
 }
 
-func credential(identity account.Identity) *syscall.Credential {
+func (t *Table) credential(identity account.Identity) *syscall.Credential {
 	own, _ := os.Getgroups()
 	mine := []uint32{uint32(os.Getegid())}
 	for _, g := range own {
@@ -197,7 +196,7 @@ func credential(identity account.Identity) *syscall.Credential {
 	if os.Geteuid() != 0 || u.UID == 0 && u.GID == uint32(os.Getegid()) && sameSet(mine, identity.Groups) {
 		return nil
 	}
-	return &syscall.Credential{Uid: u.UID, Gid: u.GID, Groups: identity.Groups, NoSetGroups: setgroupsDenied()}
+	return &syscall.Credential{Uid: u.UID, Gid: u.GID, Groups: identity.Groups, NoSetGroups: t.noGroups}
 }
 
 func sameSet(a, b []uint32) bool {
@@ -205,9 +204,4 @@ func sameSet(a, b []uint32) bool {
 	b = slices.Clone(b)
 	slices.Sort(b)
 	return slices.Equal(slices.Compact(a), slices.Compact(b))
-}
-
-func setgroupsDenied() bool {
-	text, err := os.ReadFile("/proc/self/setgroups")
-	return err == nil && strings.TrimSpace(string(text)) == "deny"
 }

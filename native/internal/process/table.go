@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"stacyvm/native/internal/account"
 	"stacyvm/native/internal/bound"
 	"stacyvm/native/internal/fault"
@@ -27,6 +29,8 @@ type Table struct {
 	limits   bound.Limits
 	forest   tree.Forest
 	accounts *account.Database
+	// noGroups: the user namespace forbids setgroups.
+	noGroups bool
 
 	// starting is held from fork to registration, and for each wait: so no child is reaped before it is known.
 	starting sync.Mutex
@@ -57,6 +61,9 @@ func NewTable(o Options) *Table {
 		leaders: map[int]*Process{}, all: map[string]*Process{}, background: map[*Process]bool{},
 		defaults: Defaults{User: o.DefaultUser, Cwd: o.DefaultCwd},
 		orphans:  make(chan struct{}, 1),
+	}
+	if groups, err := unix.Getgroups(); err == nil {
+		t.noGroups = unix.Setgroups(groups) != nil
 	}
 	t.startReaping()
 	return t
