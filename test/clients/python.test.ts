@@ -9,7 +9,7 @@ import { pythonWith } from "./python-venv.ts";
 const folder = join(import.meta.dirname, "python");
 const drive = join(folder, "drive.py");
 const apiKey = "p".repeat(40);
-const names: readonly string[] = JSON.parse(execFileSync("python3", [drive, "--list"], { encoding: "utf8" }));
+const names: readonly string[] = JSON.parse(execFileSync("python3", ["-B", drive, "--list"], { encoding: "utf8" }));
 
 interface Report {
   readonly name: string;
@@ -19,7 +19,7 @@ interface Report {
 
 const runChecks = async (url: string, provider: string): Promise<ReadonlyMap<string, Report>> => {
   const python = pythonWith(join(folder, "requirements.txt"));
-  const child = spawn(python, [drive, url, apiKey, provider], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(python, ["-B", drive, url, apiKey, provider], { stdio: ["ignore", "pipe", "inherit"] });
   const [output] = await Promise.all([text(child.stdout), once(child, "close")]);
   const reports: readonly Report[] = output
     .trim()
