@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from "node:fs";
-import { contractOutputs, outputUrl } from "./outputs.ts";
+import { contractOutputs, outputUrl } from "./contract/outputs.ts";
 
 for (const [path, text] of Object.entries(contractOutputs())) {
   mkdirSync(new URL(".", outputUrl(path)), { recursive: true });

@@ -4,7 +4,7 @@ import { apiPage } from "./api-page.ts";
 import { errorsPage } from "./errors-page.ts";
 import { sdkTypes } from "./sdk-types.ts";
 
-const root = new URL("../../", import.meta.url);
+const root = new URL("../../../", import.meta.url);
 
 const version = (): string => JSON.parse(readFileSync(new URL("package.json", root), "utf8")).version;
 
