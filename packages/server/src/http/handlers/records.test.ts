@@ -13,13 +13,13 @@ import {
 } from "@stacyvm/contract";
 import { afterEach, expect, test } from "vitest";
 import { systemClock } from "../../lib/clock.ts";
-import type { UseCases } from "../../orchestrator/use-cases.ts";
+import { createProviderDirectory } from "../../providers/directory.ts";
+import { parseOwnerId } from "../../sandbox/owner.ts";
 import { createStore } from "../../store/create-store.ts";
 import { createEventBus } from "../../telemetry/events.ts";
 import { createHostStats } from "../../telemetry/host-stats.ts";
 import { createOperationMetrics } from "../../telemetry/metrics.ts";
 import { testApp } from "../app.testing.ts";
-import { withFingerprints } from "./provider-health.ts";
 import { createProviderHandlers } from "./providers.ts";
 import { createQuotaHandlers } from "./quotas.ts";
 import { createSystemHandlers } from "./system.ts";
@@ -42,10 +42,31 @@ const serve = async (apiKey = "") => {
   const events = createEventBus({ clock });
   const metrics = createOperationMetrics({ clock });
   metrics.observe({ operation: "exec", provider: "oci", durationMs: 4 });
-  const directory = withFingerprints({ list: () => [], get: () => undefined, defaultName: "" }, clock);
+  const directory = await createProviderDirectory({ providers: [], wanted: "auto", clock });
   const shared = { store, clock, events, directory, startedAtMs: clock.now(), version: "1.2.3" };
   let changes = 0;
-  const queue = { depth: 0, capacity: 9, enqueued: 0, dequeued: 0, timeouts: 0, waitMsTotal: 0, waitMsMax: 0 };
+  const queue = {
+    spawn_queue_depth: 0,
+    max_spawn_queue: 9,
+    spawn_queued_total: 0,
+    spawn_dequeued_total: 0,
+    spawn_queue_timeouts: 0,
+    spawn_queue_wait_count: 0,
+    spawn_queue_wait_total_ms: 0,
+    spawn_queue_wait_max_ms: 0,
+  };
+  const spawnDefaults = {
+    image: "alpine:latest",
+    memoryMb: 64,
+    vcpus: 1,
+    diskMb: 64,
+    pidsMax: 64,
+    security: "default",
+    overflow: "reject",
+    maxQueue: 9,
+    queueTimeoutMs: 30_000,
+  } as const;
+  const rateLimit = { requestsPerMinute: 0, burst: 0, keyBy: "ip", bucketTtlMs: 0, cleanupIntervalMs: 0 };
   const app = testApp({
     apiKey,
     operations: [
@@ -57,11 +78,12 @@ const serve = async (apiKey = "") => {
       ...telemetryOperations,
     ],
     handlers: {
-      ...createTemplateHandlers({ ...shared, useCases: {} as UseCases, previewDomain: () => "" }),
+      ...createTemplateHandlers({ ...shared, spawn: async () => expect.unreachable("nothing is spawned here") }),
       ...createProviderHandlers(shared),
       ...createWorkerHandlers(shared),
       ...createQuotaHandlers({
         ...shared,
+        parseOwner: parseOwnerId,
         defaults: { maxSandboxes: 5, maxTtlMs: 86_400_000, maxExecTimeoutMs: 600_000 },
         onCapacityChanged: () => {
           changes += 1;
@@ -74,7 +96,14 @@ const serve = async (apiKey = "") => {
         authConfigured: apiKey !== "",
         insecure: false,
       }),
-      ...createTelemetryHandlers({ ...shared, operations: metrics, spawnQueue: () => queue }),
+      ...createTelemetryHandlers({
+        ...shared,
+        operations: metrics,
+        spawnQueue: () => queue,
+        spawnDefaults,
+        rateLimit,
+        workerId: "local",
+      }),
     },
   });
   type Verb = "GET" | "POST" | "PUT" | "DELETE";
