@@ -18,6 +18,7 @@ const ground = 0;
 /** Longest prefix first wins; a path ending in "/" is a folder, any other is one file. */
 const serverRooms: Readonly<Record<string, Room>> = {
   "main.ts": { name: "main.ts", floor: roots + 1 },
+  "local-images.ts": { name: "local-images.ts", floor: roots },
   "control-plane.ts": { name: "control-plane.ts", floor: roots },
   "worker.ts": { name: "worker.ts", floor: roots },
   "config/": { name: "config", floor: rules },

@@ -1,0 +1,65 @@
+import { openLocalImages } from "@stacyvm/server/local-images";
+import { type Output, table } from "../output.ts";
+
+/** How a command of the image family finds this host's store: the server's own configuration. */
+export interface ImageFlags {
+  readonly config?: string;
+}
+
+const open = (flags: ImageFlags) => openLocalImages(flags.config === undefined ? {} : { argvConfigPath: flags.config });
+
+/** Progress goes to stderr, and only where somebody watches. */
+const progress = (output: Output) => {
+  if (output.json || process.stderr.isTTY !== true) return undefined;
+  return ({ phase, message }: { readonly phase: string; readonly message: string }) =>
+    output.errorLine(`${phase}: ${message}`);
+};
+
+const interrupt = () => {
+  const controller = new AbortController();
+  process.once("SIGINT", () => controller.abort(new Error("interrupted")));
+  return controller.signal;
+};
+
+export async function pullImage(output: Output, reference: string, flags: ImageFlags): Promise<void> {
+  const images = await open(flags);
+  const image = await images.pull(reference, interrupt(), progress(output));
+  output.result(image, `${image.reference} pulled (${image.digest})`);
+}
+
+export async function importImage(output: Output, reference: string, source: string, flags: ImageFlags): Promise<void> {
+  const images = await open(flags);
+  const image = await images.importFrom(reference, source, interrupt(), progress(output));
+  output.result(image, `${image.reference} imported (${image.digest})`);
+}
+
+export async function buildBaseImage(
+  output: Output,
+  reference: string,
+  flags: ImageFlags & { readonly suite?: string },
+): Promise<void> {
+  const images = await open(flags);
+  const options = flags.suite === undefined ? {} : { suite: flags.suite };
+  const image = await images.buildBase(reference, options, interrupt(), progress(output));
+  output.result(image, `${image.reference} built (${image.digest})`);
+}
+
+const megabytes = (bytes: number) => `${Math.round(bytes / 1_000_000)} MB`;
+
+export async function listImages(output: Output, flags: ImageFlags): Promise<void> {
+  const all = await (await open(flags)).list();
+  const heading = ["REFERENCE", "DIGEST", "SIZE", "SOURCE", "CREATED"];
+  const rows = all.map((image) => [
+    image.reference,
+    image.digest.slice(7, 19),
+    megabytes(image.sizeBytes),
+    image.source,
+    new Date(image.createdAtMs).toISOString().slice(0, 16).replace("T", " "),
+  ]);
+  output.result(all, all.length === 0 ? "No images" : table([heading, ...rows]));
+}
+
+export async function removeImage(output: Output, reference: string, flags: ImageFlags): Promise<void> {
+  await (await open(flags)).remove(reference);
+  output.result({ reference, status: "removed" }, `${reference} removed`);
+}

@@ -1,0 +1,126 @@
+import type { Client, SandboxInfo } from "stacyvm";
+import { ExitWith, UsageFailure } from "../failure.ts";
+import { type Output, table } from "../output.ts";
+
+export interface SpawnFlags {
+  readonly image: string;
+  readonly provider?: string;
+  readonly ttl?: string;
+  readonly memory?: number;
+  readonly vcpus?: number;
+}
+
+/** A spawn may pull an image first, milliseconds. */
+const spawnTimeoutMs = 15 * 60_000;
+
+export async function spawnCommand(client: Client, output: Output, flags: SpawnFlags): Promise<void> {
+  const sandbox = await client.spawn(
+    {
+      image: flags.image,
+      provider: flags.provider,
+      ttl: flags.ttl,
+      memory_mb: flags.memory,
+      vcpus: flags.vcpus,
+    },
+    { timeoutMs: spawnTimeoutMs },
+  );
+  output.result(sandbox.info, `Sandbox ${sandbox.id} spawned (provider: ${sandbox.provider}, image: ${sandbox.image})`);
+}
+
+export async function killCommand(client: Client, output: Output, id: string): Promise<void> {
+  const sandbox = await client.get(id);
+  await sandbox.destroy();
+  output.result({ id, status: "destroyed" }, `Sandbox ${id} destroyed`);
+}
+
+const clock = (timestamp: string) => new Date(timestamp).toTimeString().slice(0, 8);
+
+const cells = (info: SandboxInfo) => [
+  info.id,
+  info.state,
+  info.provider,
+  info.image,
+  clock(info.created_at),
+  clock(info.expires_at),
+];
+
+export async function listCommand(client: Client, output: Output): Promise<void> {
+  const sandboxes = await client.list();
+  const heading = ["ID", "STATE", "PROVIDER", "IMAGE", "CREATED", "EXPIRES"];
+  const text = sandboxes.length === 0 ? "No active sandboxes" : table([heading, ...sandboxes.map(cells)]);
+  output.result([...sandboxes], text);
+}
+
+export interface ExecFlags {
+  readonly shell?: true;
+  readonly user?: string;
+  readonly workdir?: string;
+  readonly env?: readonly string[];
+  readonly timeout?: string;
+}
+
+/** Most bytes of piped input that are sent along. */
+const stdinMaxBytes = 8 * 1024 * 1024;
+
+export async function execCommand(
+  client: Client,
+  output: Output,
+  id: string,
+  words: readonly string[],
+  flags: ExecFlags,
+): Promise<void> {
+  const [command, ...args] = words;
+  if (command === undefined) throw new UsageFailure("no command specified; use: stacyvm exec <id> -- <command>");
+  const sandbox = await client.get(id);
+  const options = {
+    mode: flags.shell ? ("shell" as const) : ("argv" as const),
+    args: flags.shell ? undefined : args,
+    env: envOf(flags.env ?? []),
+    workdir: flags.workdir,
+    user: flags.user,
+    timeout: flags.timeout,
+    stdin: await pipedInput(),
+  };
+  const line = flags.shell ? words.join(" ") : command;
+  if (output.json) {
+    const result = await sandbox.exec(line, { ...options, timeoutMs: 0 });
+    output.result(result, "");
+    throw new ExitWith(result.exit_code);
+  }
+  const stream = sandbox.execStream(line, options);
+  for await (const { stream: name, data } of stream) await output.raw(name === "stderr" ? "stderr" : "stdout", data);
+  const exit = await stream.done;
+  if (exit.exit_code === null) throw new Error("the server ended the output without the command's exit code");
+  throw new ExitWith(exit.exit_code);
+}
+
+function envOf(pairs: readonly string[]): Record<string, string> | undefined {
+  if (pairs.length === 0) return undefined;
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.indexOf("=");
+      if (at <= 0) throw new UsageFailure(`--env takes NAME=value, not ${JSON.stringify(pair)}`);
+      return [pair.slice(0, at), pair.slice(at + 1)];
+    }),
+  );
+}
+
+/** What was piped or redirected in; nothing where stdin is a terminal, closed, or something that may never end. */
+async function pipedInput(): Promise<string | undefined> {
+  const { fstatSync } = await import("node:fs");
+  try {
+    const info = fstatSync(0);
+    if (!info.isFIFO() && !info.isFile()) return undefined;
+  } catch {
+    return undefined;
+  }
+  const chunks: Buffer[] = [];
+  let held = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    held += chunk.length;
+    if (held > stdinMaxBytes)
+      throw new UsageFailure(`piped input is larger than ${stdinMaxBytes} bytes; upload it as a file`);
+    chunks.push(chunk);
+  }
+  return chunks.length === 0 ? undefined : Buffer.concat(chunks).toString("utf8");
+}
