@@ -49,6 +49,7 @@ const handlers = {
   "things.read": async ({ params, query }: { params: { id: string }; query: object }) => {
     if (params.id === "none") throw new StacyError("sandbox_not_found", "sandbox not found: none");
     if (params.id === "crash") throw new Error("the password is hunter2");
+    if (params.id === "known") throw new StacyError("internal", "the path is /srv/hidden");
     if (params.id === "down") throw new StacyError("provider_unavailable", "provider unavailable: oci");
     if (params.id === "breach") return { status: 200, body: { id: params.id, surprise: 1 } };
     return { status: 200, body: { id: params.id, ...query } };
@@ -155,6 +156,12 @@ test("a crash says nothing about itself on the wire, and is logged once under th
   const failures = lines.filter((line) => line.msg === "request failed");
   expect(failures).toHaveLength(1);
   expect(failures[0]).toMatchObject({ request_id, err: { message: "the password is hunter2" } });
+});
+
+test("a catalogued 500 doesn't show its message either", async () => {
+  const answer = await app().inject("/api/v1/things/known");
+  expect(answer.statusCode).toBe(500);
+  expect(answer.body).not.toContain("hidden");
 });
 
 test("a provider that can't serve says which one", async () => {

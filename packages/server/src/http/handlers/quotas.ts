@@ -49,7 +49,12 @@ const wholeSeconds = (field: string, text: string | undefined): number => {
 };
 
 export const createQuotaHandlers = (options: QuotaHandlersOptions): HandlersOf<typeof quotaOperations> => {
-  const { store, clock, events, defaults, parseOwner } = options;
+  const { store, clock, events, defaults } = options;
+  const parseOwner = (text: string): string => {
+    const owner = options.parseOwner(text);
+    if (owner === "") throw new StacyError("invalid_input", "invalid input: owner_id is required");
+    return owner;
+  };
   const notFound = (owner: string) => new StacyError("quota_not_found", `not found: owner_quota "${owner}"`);
 
   return {

@@ -142,6 +142,12 @@ test("a quota is saved as a whole, read back, applied over the defaults, told as
   expect(changes()).toBe(2);
 });
 
+test("a blank owner is refused by name", async () => {
+  const { ask } = await serve();
+  const answer = await ask("PUT", "/quotas/%20", { max_sandboxes: 1 });
+  expect([answer.statusCode, answer.json().message]).toEqual([400, "invalid input: owner_id is required"]);
+});
+
 test.each([
   [{ max_ttl: "-1s" }, "invalid input: parsing max_ttl: duration cannot be negative"],
   [{ max_ttl: "500ms" }, "invalid input: parsing max_ttl: duration must be at least 1s"],
