@@ -6,7 +6,10 @@ import { goPath } from "./setup/paths.js";
 import { runUnderNode24 } from "./under-node-24.js";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const prepared = spawnSync(process.execPath, [join(root, "scripts", "setup.js"), "test"], { cwd: root, stdio: "inherit" });
+const prepared = spawnSync(process.execPath, [join(root, "scripts", "setup.js"), "test"], {
+  cwd: root,
+  stdio: "inherit",
+});
 
 if (prepared.status === 0) {
   // The stages call `go` by its name: where it was obtained, it isn't on the PATH yet.

@@ -26,7 +26,6 @@ function createProgram(): Command {
     .option("--server <url>", "the server's address", process.env.STACYVM_SERVER ?? defaultServer)
     .option("--api-key <key>", "key for the API (default: $STACYVM_API_KEY)")
     .option("--json", "print results and errors as JSON")
-    .enablePositionalOptions()
     .showSuggestionAfterError()
     .exitOverride();
   const flags = () => program.opts<GlobalFlags>();
@@ -72,11 +71,11 @@ function createProgram(): Command {
     .argument("<id>", "the sandbox")
     .argument("[command...]", "the command and its arguments, after --")
     .option("--shell", "join the words with spaces and give them to a shell")
+    .option("-i, --stdin", "send this command's standard input along")
     .option("--user <user>", "user inside the sandbox")
     .option("--workdir <path>", "working directory")
     .option("--env <NAME=value>", "environment variable; repeat for more", collect, [])
     .option("--timeout <duration>", "end the whole process tree after this long, for example 90s")
-    .passThroughOptions()
     .action(async (id: string, words: readonly string[], own) =>
       (await sandboxes()).execCommand(await client(), output(), id, words, own),
     );

@@ -57,9 +57,10 @@ export interface ExecFlags {
   readonly workdir?: string;
   readonly env?: readonly string[];
   readonly timeout?: string;
+  readonly stdin?: true;
 }
 
-/** Most bytes of piped input that are sent along. */
+/** Most bytes of input that are sent along. */
 const stdinMaxBytes = 8 * 1024 * 1024;
 
 export async function execCommand(
@@ -79,7 +80,7 @@ export async function execCommand(
     workdir: flags.workdir,
     user: flags.user,
     timeout: flags.timeout,
-    stdin: await pipedInput(),
+    stdin: flags.stdin ? await ownInput() : undefined,
   };
   const line = flags.shell ? words.join(" ") : command;
   if (output.json) {
@@ -105,22 +106,16 @@ function envOf(pairs: readonly string[]): Record<string, string> | undefined {
   );
 }
 
-/** What was piped or redirected in; nothing where stdin is a terminal, closed, or something that may never end. */
-async function pipedInput(): Promise<string | undefined> {
-  const { fstatSync } = await import("node:fs");
-  try {
-    const info = fstatSync(0);
-    if (!info.isFIFO() && !info.isFile()) return undefined;
-  } catch {
-    return undefined;
-  }
+/** The whole of standard input. Only read when asked for: one that is never closed would hold the command up. */
+async function ownInput(): Promise<string> {
   const chunks: Buffer[] = [];
   let held = 0;
   for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
     held += chunk.length;
-    if (held > stdinMaxBytes)
-      throw new UsageFailure(`piped input is larger than ${stdinMaxBytes} bytes; upload it as a file`);
+    if (held > stdinMaxBytes) {
+      throw new UsageFailure(`the input is larger than ${stdinMaxBytes} bytes; upload it as a file`);
+    }
     chunks.push(chunk);
   }
-  return chunks.length === 0 ? undefined : Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks).toString("utf8");
 }
