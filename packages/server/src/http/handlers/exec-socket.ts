@@ -53,6 +53,12 @@ const send = (socket: WebSocket, message: object): Promise<void> =>
     socket.send(JSON.stringify(message), (error) => (error ? reject(error) : resolve()));
   });
 
+/** Closes; the other side's answer to that has to be read. */
+const end = (socket: WebSocket, code: number, reason: string): void => {
+  socket.resume();
+  socket.close(code, reason);
+};
+
 const firstMessage = (socket: WebSocket): Promise<Buffer | undefined> =>
   new Promise((resolve) => {
     const timer = setTimeout(() => resolve(undefined), firstMessageTimeoutMs);
@@ -84,7 +90,7 @@ export const execSocketHandler =
       if (data === undefined) throw new StacyError("invalid_input", "no first message");
       start = parseStart(data);
     } catch {
-      socket.close(1007, "invalid request");
+      end(socket, 1007, "invalid request");
       return;
     }
     await converse(useCases, request, socket, start);
@@ -112,7 +118,7 @@ const converse = async (
   } catch (error) {
     if (socket.readyState !== socket.OPEN) return;
     await send(socket, { ...(start.legacy ? {} : { type: "error" }), error: failureText(error) }).catch(() => {});
-    socket.close(1011, "exec failed");
+    end(socket, 1011, "exec failed");
   }
 };
 
