@@ -15,7 +15,7 @@ import { HostileArchiveError } from "./tar/sanitise.ts";
 export type ArchiveKind = "rootfs" | "image";
 
 const imageMember =
-  /^(?:oci-layout|index\.json|manifest\.json|repositories|blobs(?:\/.*)?|[0-9a-f]{64}(?:\.json|\/.*)?)$/;
+  /^(?:oci-layout|index\.json|manifest\.json|repositories|blobs(?:\/.*)?|[0-9a-f]{64}(?:\.json|\.tar|\/.*)?)$/;
 
 /** The plain bytes of a file, decompressed by its content. */
 export const plainBytes = (path: string, signal: AbortSignal): AsyncIterable<Buffer> =>

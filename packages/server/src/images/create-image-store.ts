@@ -150,16 +150,18 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
       using _ = await acquireLock(shelf.locks, indexLock, { signal: never, timeoutMs: timeouts.lockMs });
       const record = await shelf.find(reference);
       if (record === undefined) throw new StacyError("image_not_found", `image: ${reference} is not stored`);
-      const others = (await shelf.list()).filter(
-        (other) => other.digest === record.digest && other.reference !== reference,
-      );
-      if (others.length === 0 && (await inUse(record.digest))) {
+      const others = (await shelf.list()).filter((other) => other.reference !== reference);
+      const named = new Set(others.map(({ digest }) => digest));
+      if (!named.has(record.digest) && (await inUse(record.digest))) {
         throw new StacyError("state_conflict", `image: ${reference} is used by a sandbox`, {
           remediation: "Destroy the sandboxes that use it, then remove it.",
         });
       }
       await shelf.drop(reference);
-      if (others.length === 0) await shelf.removeTree(record.digest);
+      // Trees that lost their name to a newer image go too. A tree gets its name under the same lock, so none is new.
+      for (const digest of await shelf.trees()) {
+        if (!named.has(digest) && !(await inUse(digest))) await shelf.removeTree(digest);
+      }
     },
   };
 }

@@ -78,6 +78,8 @@ export async function pullImage(options: PullOptions): Promise<LayeredImage> {
     watching.abort();
     await watch;
   }
+  // It may have ended between two looks.
+  if ((await sizeOf(layout)) > options.maxBytes) throw tooLarge(formatReference(reference), options.maxBytes);
   return await imageOfIndex(await readDocument(join(layout, "index.json")), layoutBlobs(layout));
 }
 
@@ -105,9 +107,15 @@ async function sizeOf(directory: string): Promise<number> {
   return bytes;
 }
 
-function pullFailure(name: string, registry: string, tooLarge: boolean, options: PullOptions, cause: unknown): unknown {
-  if (tooLarge) {
-    return new StacyError("image_pull_failed", `image: ${name} is larger than ${options.maxBytes} bytes`, { cause });
+function pullFailure(
+  name: string,
+  registry: string,
+  isTooLarge: boolean,
+  options: PullOptions,
+  cause: unknown,
+): unknown {
+  if (isTooLarge) {
+    return tooLarge(name, options.maxBytes, cause);
   }
   if (!(cause instanceof ToolError)) return cause;
   const import_ = `stacyvm image import ${name} <file>`;
@@ -130,6 +138,9 @@ function pullFailure(name: string, registry: string, tooLarge: boolean, options:
     remediation: `Check that this host reaches ${registry}, or bring the image in with: ${import_}`,
   });
 }
+
+const tooLarge = (name: string, maxBytes: number, cause?: unknown) =>
+  new StacyError("image_pull_failed", `image: ${name} is larger than ${maxBytes} bytes`, { cause });
 
 function reasonOf(said: string): string {
   if (/no such host|server misbehaving|name resolution/i.test(said)) return "its name doesn't resolve";

@@ -35,6 +35,8 @@ export interface Shelf {
   temporary(): Promise<AsyncDisposable & { readonly path: string }>;
   /** Gives an unpacked `rootfs` in a temporary directory its final name, unless the tree is there already. */
   adoptTree(digest: string, temporary: string): Promise<void>;
+  /** Digests of the trees there are. */
+  trees(): Promise<readonly string[]>;
   removeTree(digest: string): Promise<void>;
 }
 
@@ -92,6 +94,7 @@ export async function openShelf(directory: string): Promise<Shelf> {
       await rename(join(temporary, "rootfs"), join(staged, "rootfs"));
       await rename(staged, tree(digest));
     },
+    trees: async () => (await readdir(at("trees"))).map((hex) => `sha256:${hex}`),
     async removeTree(digest) {
       await using temporary = await shelf.temporary();
       // Renamed first: a half-removed tree never carries its final name.

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
+import { findProgram } from "../../lib/find-program.ts";
 
 export type Compression = "none" | "gzip" | "zstd" | "xz";
 
@@ -46,7 +47,7 @@ export async function* decompress(source: AsyncIterable<Buffer>, signal: AbortSi
 const xzMemoryBytes = 256 * 1024 * 1024;
 
 async function* throughXz(source: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<Buffer> {
-  const child = spawn("xz", ["--decompress", "--stdout", `--memlimit-decompress=${xzMemoryBytes}`], {
+  const child = spawn(findProgram("xz"), ["--decompress", "--stdout", `--memlimit-decompress=${xzMemoryBytes}`], {
     stdio: ["pipe", "pipe", "ignore"],
     signal,
   });

@@ -1,0 +1,110 @@
+import { execFile, spawn } from "node:child_process";
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { createImageStore, type ImageStoreOptions } from "./create-image-store.ts";
+import type { ImageStore } from "./image-store.ts";
+
+export const runFixtureTool = promisify(execFile);
+
+export interface StoreFixture extends AsyncDisposable {
+  /** Free for the test's own files; the store lies in its `store`. */
+  readonly directory: string;
+  readonly store: ImageStore;
+  /** Another store over the same directory, as a second process would have it. */
+  reopen(options?: Partial<ImageStoreOptions>): Promise<ImageStore>;
+}
+
+export async function storeFixture(options: Partial<ImageStoreOptions> = {}): Promise<StoreFixture> {
+  const directory = await mkdtemp(join(tmpdir(), "stacyvm-images-"));
+  const open = (more: Partial<ImageStoreOptions> = {}) =>
+    createImageStore({ storeDir: join(directory, "store"), clock: { now: () => 1_000 }, ...options, ...more });
+  return {
+    directory,
+    store: await open(),
+    reopen: open,
+    [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
+  };
+}
+
+/** A root file system of busybox alone. */
+export async function busyboxTree(directory: string): Promise<string> {
+  const tree = join(directory, "busybox");
+  await mkdir(join(tree, "bin"), { recursive: true });
+  await copyFile("/bin/busybox", join(tree, "bin/busybox"));
+  await symlink("busybox", join(tree, "bin/sh"));
+  return tree;
+}
+
+export interface RegistryFixture extends AsyncDisposable {
+  /** 127.0.0.1:port. */
+  readonly host: string;
+  /** Where it keeps blobs and manifests. */
+  readonly directory: string;
+  /** Requests so far, one line each. */
+  readonly requests: () => readonly string[];
+}
+
+/** Debian's docker-registry on a loopback port of its own, without TLS. */
+export async function registryFixture(): Promise<RegistryFixture> {
+  const directory = await mkdtemp(join(tmpdir(), "stacyvm-registry-"));
+  const configuration = join(directory, "config.yml");
+  await writeFile(
+    configuration,
+    [
+      "version: 0.1",
+      "log: {level: info, formatter: json}",
+      `storage: {filesystem: {rootdirectory: ${join(directory, "data")}}}`,
+      "http: {addr: 127.0.0.1:0}",
+    ].join("\n"),
+  );
+  const child = spawn("docker-registry", ["serve", configuration], { stdio: ["ignore", "pipe", "pipe"] });
+  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  const requests: string[] = [];
+  let log = "";
+  const port = await new Promise<string>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", () => reject(new Error(`the registry ended: ${log}`)));
+    const onData = (chunk: Buffer) => {
+      const text = chunk.toString();
+      if (log.length < 100_000) log += text;
+      requests.push(...text.split("\n").filter((line) => /"(GET|HEAD|PUT|POST|PATCH) \/v2\//.test(line)));
+      const found = /listening on 127\.0\.0\.1:(\d+)/.exec(log)?.[1];
+      if (found !== undefined) resolve(found);
+    };
+    child.stdout.on("data", onData);
+    child.stderr.on("data", onData);
+  });
+  return {
+    host: `127.0.0.1:${port}`,
+    directory: join(directory, "data"),
+    requests: () => requests,
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await exited;
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** An OCI layout made of layers, tagged `image`; made by umoci, which is not what the store reads it with. */
+export async function ociLayout(directory: string, layers: readonly Buffer[]): Promise<string> {
+  const layout = await mkdtemp(join(directory, "layout-"));
+  await rm(layout, { recursive: true });
+  await runFixtureTool("umoci", ["init", "--layout", layout]);
+  await runFixtureTool("umoci", ["new", "--image", `${layout}:image`]);
+  for (const [i, tar] of layers.entries()) {
+    const file = `${layout}-${i}.tar`;
+    await writeFile(file, tar);
+    await runFixtureTool("umoci", ["raw", "add-layer", "--image", `${layout}:image`, file]);
+  }
+  await runFixtureTool("umoci", ["config", "--image", `${layout}:image`, "--config.env", "GREETING=hello world"]);
+  return layout;
+}
+
+/** Digest of the manifest that a layout's index names, `sha256:…`. */
+export async function manifestDigest(layout: string): Promise<string> {
+  const index = JSON.parse(await readFile(join(layout, "index.json"), "utf8"));
+  return index.manifests[0].digest;
+}
