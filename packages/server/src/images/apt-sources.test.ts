@@ -18,7 +18,7 @@ test("the base takes the host's sources of its release, not those of others", as
     );
     await writeFile(
       join(etc, "sources.list.d", "vendor.list"),
-      "deb [arch=amd64 signed-by=/k.gpg] http://v.example/apt stable main\n",
+      "deb [arch=amd64 signed-by=/k.gpg] http://v.example/apt stable main\ndeb http://w.example/apt bookworm edge\n",
     );
     expect(await aptSourcesFor("bookworm", etc)).toBe(
       "Types: deb\nURIs: http://a.example/debian\nSuites: bookworm\nComponents: main contrib\n" +

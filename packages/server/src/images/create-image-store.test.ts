@@ -13,10 +13,10 @@ async function archive(directory: string, content: string): Promise<string> {
 }
 
 test("an alias answers with the stored image and is never asked of a registry", async () => {
-  await using fixture = await storeFixture({ aliases: { "alpine:latest": "stacyvm/base" } });
+  await using fixture = await storeFixture({ aliases: { "alpine:latest": "registry.invalid/base" } });
   await expect(fixture.store.ensure("alpine", signal)).rejects.toMatchObject({ reason: "image_not_found" });
   const stored = await fixture.store.importFrom(
-    "stacyvm/base:latest",
+    "registry.invalid/base",
     await archive(fixture.directory, "base"),
     signal,
   );

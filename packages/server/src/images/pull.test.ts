@@ -103,8 +103,12 @@ test("ten at once in each of two processes' stores ask the registry for each blo
 test("one who gives up doesn't take the pull away from the others", async () => {
   await using fixture = await opened();
   const leaving = new AbortController();
-  const left = fixture.store.ensure(`${registry.host}/app:1`, leaving.signal);
-  const stayed = fixture.store.ensure(`${registry.host}/app:1`, signal);
+  // Both wait for the pull once both are told of it.
+  const told = [Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const;
+  const name = `${registry.host}/app:1`;
+  const left = fixture.store.ensure(name, leaving.signal, () => told[0].resolve());
+  const stayed = fixture.store.ensure(name, signal, () => told[1].resolve());
+  await Promise.all(told.map(({ promise }) => promise));
   leaving.abort();
   await expect(left).rejects.toMatchObject({ name: "AbortError" });
   expect((await stayed).digest).toMatch(/^sha256:/);

@@ -119,3 +119,9 @@ test("a record that lies about its length is refused", () => {
   }
   expect(parseRecords(Buffer.from("6 a=b\n"))).toEqual({ a: "b" });
 });
+
+test("one changed bit in a header is noticed", async () => {
+  const bytes = tarOf({ name: "a", content: "x" });
+  bytes[0] = (bytes[0] ?? 0) ^ 1;
+  await expect(all(bytes)).rejects.toThrow(/checksum/);
+});
