@@ -1,0 +1,29 @@
+import type * as api from "../src/generated/api.ts";
+import type * as wire from "../src/wire.ts";
+
+/** Compiles only where the contract's shape can stand for the one that this package publishes. */
+type Answers<Published, _Contract extends Published> = true;
+/** Compiles only where the contract takes what this package lets callers say. */
+type Takes<_Published extends { [K in keyof Contract]?: Contract[K] | undefined }, Contract> = true;
+
+/** Held together by the compiler: a change of the contract that this package doesn't follow fails the type check. */
+export type Checks = [
+  Answers<wire.SandboxInfo, api.Sandbox>,
+  Answers<wire.SpawnAdmissionDecision, api.AdmissionDecision>,
+  Answers<wire.ExecResult, api.ExecResult>,
+  Answers<wire.FileInfo, api.FileInfo>,
+  Answers<wire.SandboxStats, api.SandboxStats>,
+  Answers<wire.Template, api.Template>,
+  Answers<wire.ProviderInfo, api.ProviderHealth>,
+  Answers<wire.VMPoolStatus, api.PoolStatus>,
+  Answers<wire.QuotaSummary, api.QuotaSummary>,
+  Answers<wire.OwnerQuota, api.OwnerQuota>,
+  Answers<wire.QuotaUsage, api.QuotaUsage>,
+  Answers<wire.HealthInfo, api.Health>,
+  Answers<wire.StacyVMEvent, api.ServerEvent>,
+  Answers<wire.ApiErrorBody, api.ErrorBody>,
+  Takes<wire.SpawnOptions, api.SpawnRequest>,
+  Takes<wire.QuotaLimits, api.QuotaRequest>,
+  Takes<wire.TemplateConfig, api.TemplateRequest>,
+  Takes<wire.TemplateSpawnOverrides, api.TemplateSpawnRequest>,
+];
