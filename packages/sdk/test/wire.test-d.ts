@@ -19,7 +19,8 @@ export type Checks = [
   Answers<wire.QuotaSummary, api.QuotaSummary>,
   Answers<wire.OwnerQuota, api.OwnerQuota>,
   Answers<wire.QuotaUsage, api.QuotaUsage>,
-  Answers<wire.HealthInfo, api.Health>,
+  // Older clients read the version as always there; callers without a key are not told it.
+  Answers<Omit<wire.HealthInfo, "version">, Omit<api.Health, "version">>,
   Answers<wire.StacyVMEvent, api.ServerEvent>,
   Answers<wire.ApiErrorBody, api.ErrorBody>,
   Takes<wire.SpawnOptions, api.SpawnRequest>,
