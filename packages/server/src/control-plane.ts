@@ -47,8 +47,6 @@ export interface ControlPlane extends AsyncDisposable {
   readonly defaultProvider: string;
 }
 
-/** Time for a provider to tell whether it works here, milliseconds. */
-const fingerprintTimeoutMs = 5_000;
 /** How long the first reconciliation may hold up the start, milliseconds. */
 const reconcileTimeoutMs = 60_000;
 /** How often this server says that it lives, milliseconds. */
@@ -248,7 +246,7 @@ async function explainMissingDefault(
   log: FastifyBaseLogger,
 ): Promise<void> {
   for (const { name } of directory.list()) {
-    const { missing } = await directory.fingerprint(name, AbortSignal.timeout(fingerprintTimeoutMs));
+    const { missing } = await directory.fingerprint(name);
     log.warn({ provider: name, missing }, "provider can't be the default");
   }
 }

@@ -27,10 +27,10 @@ export async function createProviderDirectory({ providers, wanted, clock }: Dire
   const known = new Map<string, CheckedFingerprint>();
   const checking = new KeyMutex();
 
-  const check = async (provider: Provider, signal: AbortSignal): Promise<CheckedFingerprint> => {
+  /** Shared by all who ask meanwhile, so no single caller's leaving ends it. */
+  const check = async (provider: Provider): Promise<CheckedFingerprint> => {
     const startedAt = performance.now();
-    const limited = AbortSignal.any([signal, AbortSignal.timeout(checkTimeoutMs)]);
-    const fingerprint = await provider.fingerprint(limited).catch(
+    const fingerprint = await provider.fingerprint(AbortSignal.timeout(checkTimeoutMs)).catch(
       (error: unknown): Fingerprint => ({
         healthy: false,
         missing: [error instanceof Error ? error.message : "the check failed"],
@@ -48,14 +48,14 @@ export async function createProviderDirectory({ providers, wanted, clock }: Dire
     /** Empty where `auto` found none that works. */
     defaultName: chosen?.name ?? "",
     /** Never throws: a check that fails is an unhealthy fingerprint. */
-    fingerprint: (name: string, caller: AbortSignal): Promise<CheckedFingerprint> =>
+    fingerprint: (name: string): Promise<CheckedFingerprint> =>
       checking.run(name, async () => {
         const last = known.get(name);
         if (last !== undefined && clock.now() - last.checkedAtMs < freshMs) return last;
         const provider = byName.get(name);
         if (provider === undefined) throw new Error(`no provider ${name}`);
-        const fresh = await check(provider, caller);
-        if (!caller.aborted) known.set(name, fresh);
+        const fresh = await check(provider);
+        known.set(name, fresh);
         return fresh;
       }),
   };
