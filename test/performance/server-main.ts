@@ -1,6 +1,7 @@
 /**
  * A control plane in a process of its own: configuration as JSON in the first argument, one line of JSON on descriptor 3
- * once it answers, ends on SIGTERM.
+ * once it answers. Ends when its standard input does, which is also when whoever started it has died, and takes its
+ * sandboxes with it.
  */
 import { writeSync } from "node:fs";
 import { join } from "node:path";
@@ -21,10 +22,19 @@ const images = await createImageStore({ storeDir: join(dataDir, "images"), alias
 await images.importFrom("alpine:latest", imageTar, AbortSignal.timeout(60_000));
 
 const stop = Promise.withResolvers<void>();
-process.once("SIGTERM", () => stop.resolve());
+process.stdin.on("end", () => stop.resolve()).resume();
+
+const destroyOwn = async (url: string): Promise<void> => {
+  const listed = await fetch(`${url}/api/v1/sandboxes`);
+  const sandboxes = (await listed.json()) as readonly { readonly id: string; readonly worker_id?: string }[];
+  const own = sandboxes.filter((each) => each.worker_id === "local");
+  for (const { id } of own) await fetch(`${url}/api/v1/sandboxes/${id}`, { method: "DELETE" });
+};
+
 const log = pino({ level: config.logging.level });
 {
   await using server = await startControlPlane({ config, log, version: "v0.0.0-bench" });
   writeSync(3, `${JSON.stringify({ url: server.url, databasePath: config.database.path })}\n`);
   await stop.promise;
+  await destroyOwn(server.url);
 }

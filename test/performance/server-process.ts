@@ -37,11 +37,11 @@ export const startServerProcess = async (options: { readonly nodeArgs: readonly 
   const log = openSync(join(dataDir, "server.log"), "w");
   const main = join(import.meta.dirname, "server-main.ts");
   const child = spawn(process.execPath, [...options.nodeArgs, main, JSON.stringify({ dataDir, imageTar, keys })], {
-    stdio: ["ignore", log, "inherit", "pipe"],
+    stdio: ["pipe", log, "inherit", "pipe"],
   });
   const exited = once(child, "exit");
   stack.defer(async () => {
-    child.kill("SIGTERM");
+    child.stdin?.end();
     await exited;
   });
   const lines = createInterface(child.stdio[3] as Readable);
