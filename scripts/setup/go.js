@@ -1,6 +1,6 @@
 // Plain JavaScript that Node 20 can start.
 import { chmodSync, existsSync, readdirSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { ensurePackages } from "./apt.js";
 import { cachedGo, goArch, goCache, goPath, goToolchain, goVersion } from "./paths.js";
 import { outputOf } from "./run.js";
@@ -31,6 +31,7 @@ export const ensureGo = () => {
 /**
  * @param {string} go any Go with modules
  * @param {string} cache becomes its GOPATH
+ * @returns {string} the fetched program
  */
 export const fetchToolchain = (go, cache) => {
   const name = `golang.org/toolchain@v0.0.1-go${goToolchain}.linux-${goArch}`;
@@ -63,5 +64,5 @@ export const fetchToolchain = (go, cache) => {
   for (const dir of [join(Dir, "bin"), toolDir]) {
     if (existsSync(dir)) for (const file of readdirSync(dir)) chmodSync(join(dir, file), 0o755);
   }
-  return join(dirname(toolDir), "..", "bin", "go");
+  return join(Dir, "bin", "go");
 };

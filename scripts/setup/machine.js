@@ -46,7 +46,7 @@ export const missingForSandboxes = () => {
       "mount them: systemd does, or mount -t cgroup2 none /sys/fs/cgroup",
     ],
     [
-      !/ cgroup2? /.test(cgroups) || isWritable("/sys/fs/cgroup"),
+      process.getuid?.() !== 0 || !/ cgroup2? /.test(cgroups) || isWritable("/sys/fs/cgroup"),
       "control groups are read-only",
       "a machine or container where root may write /sys/fs/cgroup",
     ],

@@ -1,6 +1,6 @@
 // Plain JavaScript that Node 20 can start.
 import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { delimiter, dirname, join, resolve } from "node:path";
 import { outputOf } from "./run.js";
 
 /** The repository. */
@@ -23,6 +23,15 @@ export const nodePath = () => {
   if (existsSync(bundled)) return bundled;
   return Number(process.versions.node.split(".")[0]) >= nodeMajor ? process.execPath : undefined;
 };
+
+/**
+ * The environment in which the dependencies' programs find one another and that Node.
+ * @param {string} node
+ */
+export const withDependencies = (node) => ({
+  ...process.env,
+  PATH: [dirname(node), join(root, "node_modules", ".bin"), process.env.PATH].join(delimiter),
+});
 
 /** Where a toolchain obtained as a Go module lies. */
 export const goCache = join(root, ".cache", "go");

@@ -1,5 +1,6 @@
 import { StacyError } from "../../packages/contract/src/index.ts";
 import type { ImageStore, PullProgress } from "../../packages/server/src/images/image-store.ts";
+import { normaliseReference } from "../../packages/server/src/images/references.ts";
 
 /** Name of the base that is made here. */
 export const baseReference = "stacyvm/base:latest";
@@ -20,11 +21,9 @@ export async function firstImage(
   signal: AbortSignal,
 ): Promise<FirstImage> {
   const stored = await images.list();
-  if (stored.some((image) => image.reference === `docker.io/library/${reference}` || image.reference === reference)) {
-    return { kind: "stored" };
-  }
-  const hasBase = stored.some((image) => image.reference === `docker.io/${baseReference}`);
-  if (hasBase) return { kind: "base", built: false };
+  const has = (name: string) => stored.some((image) => image.reference === normaliseReference(name));
+  if (has(reference)) return { kind: "stored" };
+  if (has(baseReference)) return { kind: "base", built: false };
   report(`asking the registry for ${reference}`);
   try {
     await images.pull(reference, AbortSignal.any([signal, AbortSignal.timeout(pullPatienceMs)]));

@@ -110,10 +110,12 @@ async function refuseTakenPort(config: Config): Promise<void> {
   throw new Explained(`Can't listen on ${host} port ${port}: ${error.message}`);
 }
 
-const nextThings = (url: string, id: string) => `
+function nextThings(url: string, id: string): string {
+  return `
 Next:
   curl -s ${url}/api/v1/sandboxes/${id}/exec -H 'Content-Type: application/json' -d '{"command":"cat /etc/os-release"}'
   curl -s ${url}/api/v1/sandboxes -H 'Content-Type: application/json' -d '{"ttl":"5m"}'
   curl -s -X DELETE ${url}/api/v1/sandboxes/${id}
 
 Ctrl-C ends the server; sandboxes live on until they expire.`;
+}

@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -98,4 +100,27 @@ test("the store is closed to every other user of the host", async () => {
   for (const name of ["", "trees", "refs", "tmp", "locks"]) {
     expect((await stat(join(fixture.directory, "store", name))).mode & 0o7777).toBe(0o700);
   }
+});
+
+test("a process killed while it imports leaves nothing that looks finished, and the next start clears its rest", async () => {
+  await using fixture = await storeFixture();
+  const file = join(fixture.directory, "large.tar");
+  await writeFile(file, tarOf({ name: "large", content: "x".repeat(64 * 1024 * 1024) }));
+  const storeDir = join(fixture.directory, "store");
+  const program = `
+    import { createImageStore } from ${JSON.stringify(new URL("create-image-store.ts", import.meta.url).href)};
+    const store = await createImageStore({ storeDir: ${JSON.stringify(storeDir)}, clock: { now: () => 0 } });
+    await store.importFrom("large", ${JSON.stringify(file)}, AbortSignal.timeout(60_000));
+  `;
+  const child = spawn(process.execPath, ["--input-type=module-typescript", "--eval", program], { stdio: "ignore" });
+  const exited = once(child, "exit");
+  await expect
+    .poll(() => readdir(join(storeDir, "tmp"), { recursive: true }), { timeout: 20_000, interval: 1 })
+    .toContainEqual(expect.stringContaining("layer"));
+  child.kill("SIGKILL");
+  await exited;
+  expect(await readdir(join(storeDir, "tmp"))).toHaveLength(1);
+  const store = await fixture.reopen();
+  for (const name of ["trees", "refs", "tmp"]) expect(await readdir(join(storeDir, name))).toEqual([]);
+  expect((await store.importFrom("large", file, signal)).reference).toBe("docker.io/library/large:latest");
 });
