@@ -6,7 +6,8 @@ import { build } from "esbuild";
 import { bundleDeclarations } from "./declarations.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const dist = join(root, "dist");
+/** The first argument, for builds that must not touch the one in use. */
+const dist = process.argv[2] ?? join(root, "dist");
 const types = join(dist, "types");
 
 rmSync(dist, { recursive: true, force: true });
@@ -21,7 +22,7 @@ const common = {
 await build({ ...common, format: "esm", outfile: join(dist, "index.js") });
 await build({ ...common, format: "cjs", outfile: join(dist, "index.cjs") });
 
-execFileSync("tsc", ["-p", join(root, "tsconfig.json")], { stdio: "inherit" });
+execFileSync("tsc", ["-p", join(root, "tsconfig.json"), "--outDir", types], { stdio: "inherit" });
 const modules = new Map(
   readdirSync(types)
     .filter((name) => name.endsWith(".d.ts"))

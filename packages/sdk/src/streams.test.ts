@@ -50,9 +50,9 @@ test("a stream outlives the client's timeout, ends with the exit, and shows no c
     response.write('{"stream":"stdout","data":"a"}\n');
     setTimeout(() => {
       response.end('{"stream":"stdout","data":"b"}\n{"stream":"exit","data":"","exit_code":3,"timed_out":false}\n');
-    }, 150);
+    }, 1300);
   });
-  const sandbox = await new Client({ baseUrl: server.baseUrl, timeout: 60 }).get("sb-1");
+  const sandbox = await new Client({ baseUrl: server.baseUrl, timeout: 1000 }).get("sb-1");
   const stream = sandbox.execStream("x", { user: "root", stdin: "in", maxOutputBytes: 9 });
   expect((await collect(stream)).map((chunk) => chunk.data)).toEqual(["a", "b"]);
   expect(await stream.done).toEqual({ exit_code: 3, timed_out: false, truncated: false });
@@ -134,9 +134,9 @@ test("events arrive parsed, and leaving the loop closes the connection", async (
 test("a command's own timeout stretches the call's", async () => {
   await using server = await serve((request, response) => {
     if (!request.url.endsWith("/exec")) return sendJson(response, info);
-    setTimeout(() => sendJson(response, { exit_code: 0, stdout: "", stderr: "", duration: "1s" }), 120);
+    setTimeout(() => sendJson(response, { exit_code: 0, stdout: "", stderr: "", duration: "1s" }), 1300);
   });
-  const sandbox = await new Client({ baseUrl: server.baseUrl, timeout: 50 }).get("sb-1");
+  const sandbox = await new Client({ baseUrl: server.baseUrl, timeout: 1000 }).get("sb-1");
   expect((await sandbox.exec("x", { timeout: "1s" })).exit_code).toBe(0);
-  await expect(sandbox.exec("x")).rejects.toThrow("timed out after 50ms");
+  await expect(sandbox.exec("x")).rejects.toThrow("timed out after 1000ms");
 });

@@ -197,9 +197,12 @@ export interface QuotaUsage {
 
 export interface HealthInfo {
   status: string;
-  version: string;
+  /** Absent for callers without a credential, where the server has any configured. */
+  version?: string;
   /** Go duration. */
   uptime: string;
+  /** Present when the server answers anybody on a reachable address. */
+  insecure?: true;
 }
 
 /** Something that happened on the server, for example `sandbox.created`. */

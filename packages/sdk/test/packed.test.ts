@@ -13,8 +13,10 @@ let home = "";
 /** A project that has the packed package installed and nothing else of this one. */
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), "stacyvm-packed-"));
-  await run(process.execPath, [join(root, "scripts", "build.ts")]);
-  const { stdout } = await run("npm", ["pack", "--json", "--pack-destination", home], { cwd: root });
+  const source = join(home, "source");
+  await run(process.execPath, [join(root, "scripts", "build.ts"), join(source, "dist")]);
+  for (const name of ["package.json", "README.md", "LICENSE"]) await cp(join(root, name), join(source, name));
+  const { stdout } = await run("npm", ["pack", "--json", "--pack-destination", home], { cwd: source });
   const [packed] = JSON.parse(stdout) as [{ filename: string }];
   const target = join(home, "node_modules", "stacyvm");
   await run("mkdir", ["-p", target]);
