@@ -14,7 +14,8 @@ export async function serve(options: ServeOptions = {}): Promise<void> {
   const { config } = loadConfig(options);
   const log = pino({ level: config.logging.level === "disabled" ? "silent" : config.logging.level });
   const stop = Promise.withResolvers<string>();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.resolve(signal));
+  // Not once: Ctrl-C reaches us from the terminal and again from the launcher, and the second must not cut the drain short.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop.resolve(signal));
   await using server = await startControlPlane({ config, log, version });
   log.info({ url: server.url, default_provider: server.defaultProvider, version }, "serving");
   options.onReady?.(server);
