@@ -1,9 +1,10 @@
 /**
  * A control plane in a process of its own: configuration as JSON in the first argument, one line of JSON on descriptor 3
  * once it answers. Ends when its standard input does, which is also when whoever started it has died, and takes its
- * sandboxes with it.
+ * sandboxes and its data with it.
  */
 import { writeSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import pino from "pino";
 import { loadConfig } from "../../packages/server/src/config/load.ts";
@@ -38,3 +39,4 @@ const log = pino({ level: config.logging.level });
   await stop.promise;
   await destroyOwn(server.url);
 }
+await rm(dataDir, { recursive: true, force: true });
