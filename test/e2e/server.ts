@@ -21,7 +21,7 @@ export interface TestServerOptions {
 }
 
 /** The smallest root file system with a shell, as a tar. */
-const busyboxTar = (folder: string): string => {
+export const busyboxTar = (folder: string): string => {
   const rootfs = mkdtempSync(join(folder, "rootfs-"));
   for (const name of ["bin", "etc", "root", "tmp"]) mkdirSync(join(rootfs, name));
   const busybox = join(rootfs, "bin", "busybox");
