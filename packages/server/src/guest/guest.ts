@@ -90,7 +90,7 @@ export interface Guest extends AsyncDisposable {
    * process tree. Its bytes travel on a connection of their own.
    */
   exec(request: ExecRequest, signal: AbortSignal): AsyncIterable<ExecEvent>;
-  /** The buffered form for small outputs, over the multiplexed connection; `maxOutputBytes` must be set. */
+  /** The buffered form; `maxOutputBytes` must be set. */
   run(request: ExecRequest & { readonly maxOutputBytes: number }, signal: AbortSignal): Promise<ExecResult>;
   writeStdin(processId: string, data: Uint8Array, signal: AbortSignal): Promise<void>;
   closeStdin(processId: string, signal: AbortSignal): Promise<void>;

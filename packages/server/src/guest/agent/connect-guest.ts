@@ -8,7 +8,6 @@ import { Guest as GuestService } from "../wire/stacyvm/guest/v1/guest_pb.js";
 import { fileEntry, safeNumber } from "./entries.ts";
 import { agentMessageMaxBytes } from "./envelope.ts";
 import { collectExec, streamExec } from "./exec.ts";
-import { execEvent, wireExecRequest } from "./exec-events.ts";
 import { type FailureReading, guestFailure } from "./failures.ts";
 import { readFile, writeFile } from "./files.ts";
 import { configureAgent } from "./init.ts";
@@ -19,15 +18,15 @@ const entriesMax = 100_000;
 const callTimeoutMs = 30_000;
 /** A multiplexed connection without calls is closed after this, milliseconds; the next call makes another. */
 const idleConnectionTimeoutMs = 60_000;
-/** Plain connections kept open per sandbox for the next bulk call. */
-const keptConnectionsMax = 2;
+/** Plain connections kept open per sandbox for the next command or file. */
+const keptConnectionsMax = 8;
 
 /** The address in a request means nothing: every stream goes through the sandbox's door. */
 const agentUrl = "http://agent";
 
 const processReading: FailureReading = { [Code.NotFound]: "process_not_found" };
 
-/** The guest behind an agent: one multiplexed connection for calls, plain ones for bulk bytes. */
+/** The guest behind an agent: one multiplexed connection for calls, plain ones for commands and bulk bytes. */
 export const connectGuest: ConnectGuest = ({ dial, label }) => {
   const connections = plainConnections(dial);
   const session = new Http2SessionManager(agentUrl, { idleConnectionTimeoutMs }, { createConnection: () => dial() });
@@ -57,19 +56,7 @@ export const connectGuest: ConnectGuest = ({ dial, label }) => {
 
   return {
     exec: (request, signal) => streamExec(connections, request, signal),
-    run: async (request, signal) => {
-      const events = (async function* () {
-        for await (const wire of guest.exec(wireExecRequest(request), { signal })) {
-          const event = execEvent(wire);
-          if (event !== undefined) yield event;
-        }
-      })();
-      try {
-        return await collectExec(events, request.maxOutputBytes);
-      } catch (error) {
-        throw guestFailure(error, signal, { [Code.NotFound]: "invalid_input" });
-      }
-    },
+    run: (request, signal) => collectExec(streamExec(connections, request, signal), request.maxOutputBytes),
     writeStdin: async (processId, data, signal) => {
       await call(signal, (options) => guest.writeStdin({ processId, data }, options), processReading);
     },
