@@ -27,6 +27,7 @@ import { createProviderDirectory } from "./providers/directory.ts";
 import { hostHelper } from "./providers/host-helper.ts";
 import { createProviders } from "./providers/registry.ts";
 import { createStore } from "./store/create-store.ts";
+import { databaseLocation } from "./store/open-database.ts";
 import { createEventBus } from "./telemetry/events.ts";
 import { createOperationMetrics } from "./telemetry/metrics.ts";
 
@@ -65,7 +66,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   await mkdir(config.dataDir, { recursive: true, mode: 0o711 });
   await chmod(config.dataDir, 0o711);
   const serverId = await stableServerId(config.dataDir);
-  const store = stack.use(await createStore({ database: databaseOf(config), nowMs: systemClock.now() }));
+  const store = stack.use(await createStore({ database: databaseLocation(config.database), nowMs: systemClock.now() }));
   const imagesDir = config.images.storeDir || join(config.dataDir, "images");
   const images = await createImageStore({
     storeDir: imagesDir,
@@ -221,11 +222,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
-
-const databaseOf = (config: Config) =>
-  config.database.driver === "postgres" && config.database.dsn !== undefined
-    ? ({ driver: "postgres", dsn: config.database.dsn } as const)
-    : ({ driver: "sqlite", path: config.database.path } as const);
 
 /** Who this server is to leases: kept beside its data, so that after a crash it takes up what it held. */
 async function stableServerId(dataDir: string): Promise<string> {

@@ -3,6 +3,7 @@ import { createImageStore } from "./images/create-image-store.ts";
 import type { ImageStore } from "./images/image-store.ts";
 import { systemClock } from "./lib/clock.ts";
 import { createStore } from "./store/create-store.ts";
+import { databaseLocation } from "./store/open-database.ts";
 
 /** This host's images, as the server's configuration places them; `remove` looks into the server's database. */
 export type LocalImages = Pick<ImageStore, "pull" | "importFrom" | "buildBase" | "list"> & {
@@ -22,11 +23,7 @@ export async function openLocalImages(options: LoadOptions): Promise<LocalImages
   return {
     ...images,
     async remove(reference) {
-      const database =
-        config.database.driver === "postgres" && config.database.dsn !== undefined
-          ? ({ driver: "postgres", dsn: config.database.dsn } as const)
-          : ({ driver: "sqlite", path: config.database.path } as const);
-      await using store = await createStore({ database, nowMs: systemClock.now() });
+      await using store = await createStore({ database: databaseLocation(config.database), nowMs: systemClock.now() });
       await images.remove(reference, async (digest) =>
         (await store.sandboxes.list({})).some((record) => record.imageDigest === digest),
       );

@@ -5,8 +5,6 @@
 export interface Scope {
   /** Called with a signal of its own: the caller's may be the reason for the undoing. */
   defer(step: string, undo: (signal: AbortSignal) => Promise<unknown>): void;
-  /** All went well: forget the steps. */
-  keep(): void;
 }
 
 /** Time that all undo steps together may take, milliseconds. */
@@ -22,9 +20,6 @@ export async function withScope<T>(
     return await work({
       defer: (step, undo) => {
         steps.push({ step, undo });
-      },
-      keep: () => {
-        steps.length = 0;
       },
     });
   } catch (error) {

@@ -47,7 +47,7 @@ export async function spawn(
     const running = await withScope(
       async (scope) => {
         await insertWithinCaps(context, queue, record, limits.maxOwnerSandboxes, signal);
-        scope.defer("insert", (undo) => forget(context, record, undo));
+        scope.defer("insert", () => forget(context, record));
         context.failpoint("spawn:inserted");
         return await start(context, provider, record, request.env ?? {}, signal, scope.defer);
       },
@@ -173,7 +173,7 @@ async function insertWithinCaps(
   try {
     await queue.wait(
       async () => (await context.store.admitAndInsert(record, caps)) === undefined,
-      () => forget(context, record, signal),
+      () => forget(context, record),
       signal,
     );
   } catch (error) {
@@ -198,7 +198,7 @@ function capReached(
 }
 
 /** A spawn that failed leaves a row that says so only as `destroyed`. */
-async function forget(context: Context, record: SandboxRecord, _signal: AbortSignal): Promise<void> {
+async function forget(context: Context, record: SandboxRecord): Promise<void> {
   const gone = { stateReason: "spawn failed", stateDeadlineMs: 0, updatedAtMs: context.clock.now() };
   await context.store.sandboxes.transition(record.id, ["creating", "running", "destroying"], {
     state: "destroyed",
