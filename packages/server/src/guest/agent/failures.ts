@@ -32,7 +32,7 @@ export type FailureReading = Partial<Record<Code, ErrorReason>>;
  * everything that the agent could have made up is an agent's fault.
  */
 export function guestFailure(error: unknown, signal: AbortSignal, reading: FailureReading = {}): unknown {
-  if (signal.aborted) return signal.reason;
+  if (signal.aborted) return isTimeout(signal.reason) ? unreachableOr(error, "guest_unreachable") : signal.reason;
   if (error instanceof StacyError) return error;
   if (error instanceof ConnectError) {
     const reason = reading[error.code] ?? byConnectCode[error.code];
@@ -50,6 +50,9 @@ function unreachableOr(error: unknown, reason: ErrorReason | undefined): StacyEr
     cause: error,
   });
 }
+
+/** A deadline that we set over an agent's silence: then it is the agent that failed, not the caller that left. */
+const isTimeout = (reason: unknown): boolean => reason instanceof DOMException && reason.name === "TimeoutError";
 
 function isConnectionFailure(error: unknown): boolean {
   for (let e = error; e instanceof Error; e = e.cause) {
