@@ -16,8 +16,10 @@ export const sandboxesOf = (url: string) => {
     return JSON.parse(body);
   };
   return {
-    spawn: async (provider: string) => (await ok("", json({ provider }))) as SandboxRow,
+    spawn: async (provider: string, init: RequestInit = {}) =>
+      (await ok("", { ...json({ provider }), ...init })) as SandboxRow,
     list: async () => (await ok("")) as readonly SandboxRow[],
+    get: async (id: string) => (await ok(`/${id}`)) as SandboxRow,
     destroy: async (id: string) => void (await ok(`/${id}`, { method: "DELETE" })),
     /** Standard output of a shell command. */
     sh: async (id: string, command: string) =>

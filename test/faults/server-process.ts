@@ -17,6 +17,7 @@ const startTimeoutMs = 30_000;
 /** A server in a process of its own. */
 export interface ServerProcess {
   readonly url: string;
+  readonly pid: number;
   /** From now on the process ends, as by `kill -9`, when it gets to the step. */
   readonly arm: (step: FailpointStep) => Promise<void>;
   readonly signal: (name: "SIGKILL" | "SIGTERM") => void;
@@ -92,6 +93,7 @@ export const makeFaultHost = async (config: Readonly<Record<string, string>> = {
       });
       return {
         url,
+        pid: child.pid ?? 0,
         async arm(step) {
           child.send(step);
           await message(child, "armed");

@@ -1,5 +1,5 @@
 import type { Operation } from "@stacyvm/contract";
-import { commonErrors, isRequestId } from "@stacyvm/contract";
+import { commonErrors, isRequestId, StacyError } from "@stacyvm/contract";
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { logRequest } from "./access-log.ts";
 import { bindOperation, declaresError, type ErasedHandler } from "./bind.ts";
@@ -124,6 +124,7 @@ export const createApp = (options: AppOptions): FastifyInstance => {
     if (request.raw.headers["content-type"] !== undefined)
       request.raw.headers["content-type"] = "application/octet-stream";
     try {
+      if (inFlight.closing) throw new StacyError("shutting_down", "the server is shutting down");
       const identity = frontDoor.enter({
         request,
         reply,
@@ -146,6 +147,8 @@ export const createApp = (options: AppOptions): FastifyInstance => {
   });
   app.addHook("onResponse", logRequest);
   app.addHook("preClose", async () => {
+    // Nobody new from here on; a connection that is kept open is answered 503 above.
+    app.server.close();
     await inFlight.drain();
     app.server.closeAllConnections();
   });

@@ -258,6 +258,9 @@ test("a shutdown lets requests end, ends streams and WebSockets, and closes kept
   expect((await once(webSocket, "close"))[0]).toBe(1001);
   await eventsEnded.promise;
   await events.text();
+  half.write("ain HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  expect(String((await once(half, "data"))[0])).toMatch(/^HTTP\/1.1 503 .*shutting_down/s);
+  await expect(once(connect(port, "127.0.0.1"), "connect")).rejects.toThrow("ECONNREFUSED");
   slow.resolve();
   expect(await (await answer).json()).toBe("slow");
   await closed;
