@@ -3,17 +3,15 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { failpointSteps } from "../../packages/server/src/lib/failpoint.ts";
-import { findProgram } from "../../packages/server/src/lib/find-program.ts";
-import { hostHelper } from "../../packages/server/src/providers/host-helper.ts";
 import {
   type HostSnapshot,
   hostSnapshot,
   leftBehind,
 } from "../../packages/server/src/providers/host-snapshot.testing.ts";
 import { sandboxesOf } from "./api.ts";
+import { ownedBy } from "./owned.ts";
 import { type FaultHost, makeFaultHost, type ServerProcess } from "./server-process.ts";
 
-const native = join(import.meta.dirname, "../../build");
 /** Kills at a moment of chance. */
 const rounds = 10;
 const longestDelayMs = 250;
@@ -37,19 +35,6 @@ describe.runIf(process.getuid?.() === 0).each(["oci", "mock"])("kill -9 of the s
   let withKeeper: HostSnapshot;
   const look = () => hostSnapshot({ dataRoot: join(host.dataDir, "oci") });
 
-  /** Truth of the host, not of the server under test. */
-  const owned = async (): Promise<readonly string[]> => {
-    await using helper = hostHelper({
-      programPath: join(native, "stacyvm-host"),
-      agentPath: join(native, "stacyvm-agent"),
-      dataRoot: join(host.dataDir, "oci"),
-      imagesRoot: join(host.dataDir, "images"),
-      runtimePath: findProgram("runc"),
-    });
-    const all = await helper.call("list", {}, AbortSignal.timeout(10_000));
-    return all.map(({ sandbox_id, alive }) => `${sandbox_id} ${alive}`);
-  };
-
   const nothingSince = async (before: HostSnapshot) => {
     await vi.waitFor(async () => expect(leftBehind(before, await look())).toEqual([]), {
       timeout: 10_000,
@@ -63,7 +48,8 @@ describe.runIf(process.getuid?.() === 0).each(["oci", "mock"])("kill -9 of the s
     const sandboxes = sandboxesOf(server.url);
     const rows = await sandboxes.list();
     expect(rows.filter(({ state }) => state !== "running")).toEqual([]);
-    expect([...(await owned())].sort()).toEqual(rows.map(({ id }) => `${id} true`).sort());
+    const owned = (await ownedBy(host.dataDir)).map(({ sandbox_id, alive }) => `${sandbox_id} ${alive}`);
+    expect(owned.sort()).toEqual(rows.map(({ id }) => `${id} true`).sort());
     expect(rows.map(({ id }) => id)).toContain(keeper);
     for (const { id } of rows) expect(await sandboxes.sh(id, "echo $((6 * 7))")).toBe("42\n");
     expect(await sandboxes.sh(keeper, "cat mark")).toBe("kept\n");
