@@ -5,13 +5,14 @@ import type { UseCases } from "../../orchestrator/use-cases.ts";
 import type { HandlersOf, OperationRequest } from "../handler.ts";
 import { attachment } from "../served-content.ts";
 import { callerOf } from "./caller.ts";
+import { rfc3339Seconds } from "./wire-time.ts";
 
 const wireFile = (entry: FileEntry): FileInfo => ({
   path: entry.path,
   size: entry.sizeBytes,
   mode: entry.mode.toString(8).padStart(4, "0"),
   is_dir: entry.type === "directory",
-  mod_time: new Date(entry.modifiedAtMs).toISOString().replace(/\.\d+Z$/, "Z"),
+  mod_time: rfc3339Seconds(entry.modifiedAtMs),
 });
 
 const given = (value: string | undefined, message: string): string => {

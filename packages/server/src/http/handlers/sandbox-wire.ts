@@ -1,19 +1,24 @@
 import type { Sandbox } from "@stacyvm/contract";
-import type { SandboxRecord } from "../../sandbox/sandbox.ts";
+import type { SandboxSummary } from "../../sandbox/sandbox.ts";
+import { rfc3339 } from "./wire-time.ts";
 
-/** The public object. `preview_domain` is left out where previews are not served. */
-export const wireSandbox = (record: SandboxRecord, previewDomain: string): Sandbox => ({
-  id: record.id,
-  state: record.state,
-  provider: record.provider,
-  image: record.image,
-  memory_mb: record.memoryMb,
-  vcpus: record.vcpus,
-  ...(record.ownerId === "" ? {} : { owner_id: record.ownerId }),
-  ...(record.tenantId === "" ? {} : { tenant_id: record.tenantId }),
-  ...(record.workerId === "" ? {} : { worker_id: record.workerId }),
-  created_at: new Date(record.createdAtMs).toISOString(),
-  expires_at: new Date(record.expiresAtMs).toISOString(),
-  ...(Object.keys(record.metadata).length === 0 ? {} : { metadata: { ...record.metadata } }),
-  ...(previewDomain === "" ? {} : { preview_domain: previewDomain }),
-});
+/** The public object. `preview_domain` is left out where previews are not served. Lists are made of it: keep it plain. */
+export const wireSandbox = (record: SandboxSummary, previewDomain: string): Sandbox => {
+  const { id, state, provider, image, ownerId, tenantId, workerId, metadata } = record;
+  const wire: Sandbox = {
+    id,
+    state,
+    provider,
+    image,
+    memory_mb: record.memoryMb,
+    vcpus: record.vcpus,
+    created_at: rfc3339(record.createdAtMs),
+    expires_at: rfc3339(record.expiresAtMs),
+  };
+  if (ownerId !== "") wire.owner_id = ownerId;
+  if (tenantId !== "") wire.tenant_id = tenantId;
+  if (workerId !== "") wire.worker_id = workerId;
+  if (Object.keys(metadata).length > 0) wire.metadata = metadata;
+  if (previewDomain !== "") wire.preview_domain = previewDomain;
+  return wire;
+};
