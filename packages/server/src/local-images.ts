@@ -24,9 +24,7 @@ export async function openLocalImages(options: LoadOptions): Promise<LocalImages
     ...images,
     async remove(reference) {
       await using store = await createStore({ database: databaseLocation(config.database), nowMs: systemClock.now() });
-      await images.remove(reference, async (digest) =>
-        (await store.sandboxes.list({})).some((record) => record.imageDigest === digest),
-      );
+      await images.remove(reference, async (imageDigest) => (await store.sandboxes.count({ imageDigest })) > 0);
     },
   };
 }

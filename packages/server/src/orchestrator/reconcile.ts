@@ -11,8 +11,7 @@ const concurrency = 8;
  * made, then sweeps. Never keeps the server from starting; what can't be mended now, the next sweep tries.
  */
 export async function reconcile(context: Context, signal: AbortSignal): Promise<void> {
-  const records = await context.store.sandboxes.list({});
-  const rest = records.filter((record) => record.workerId === context.workerId);
+  const rest = [...(await context.store.sandboxes.list({ workerId: context.workerId }))];
   const lane = async () => {
     for (let record = rest.shift(); record !== undefined; record = rest.shift()) {
       try {

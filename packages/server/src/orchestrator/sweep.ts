@@ -106,11 +106,14 @@ async function markLost(
   signal: AbortSignal,
 ): Promise<number> {
   const alive = new Set(owned.filter((runtime) => runtime.alive).map((runtime) => runtime.sandboxId));
-  const records = await context.store.sandboxes.list({ states: statesBefore("error"), provider: provider.name });
+  const records = await context.store.sandboxes.list({
+    states: statesBefore("error"),
+    provider: provider.name,
+    workerId: context.workerId,
+  });
   let lost = 0;
   for (const record of records) {
     if (record.state === "creating" || record.updatedAtMs >= listedAtMs || alive.has(record.id)) continue;
-    if (record.workerId !== context.workerId) continue;
     signal.throwIfAborted();
     const marked = await context.store.sandboxes.transition(record.id, statesBefore("error"), {
       state: "error",

@@ -1,4 +1,4 @@
-import type { SandboxRecord } from "../sandbox/sandbox.ts";
+import type { SandboxRecord, SandboxSummary } from "../sandbox/sandbox.ts";
 import type { SandboxFilter, SandboxPosition } from "../store/store.ts";
 import { admit } from "./admit.ts";
 import type { Caller, Context } from "./context.ts";
@@ -32,8 +32,11 @@ export function createUseCases({ context, queue }: { readonly context: Context; 
       filter: SandboxFilter,
       caller: Caller,
       page?: { readonly limit: number; readonly after?: SandboxPosition },
-    ): Promise<readonly SandboxRecord[]> =>
-      context.store.sandboxes.list(caller.tenantId === "" ? filter : { ...filter, tenantId: caller.tenantId }, page),
+    ): Promise<readonly SandboxSummary[]> =>
+      context.store.sandboxes.listSummaries(
+        caller.tenantId === "" ? filter : { ...filter, tenantId: caller.tenantId },
+        page,
+      ),
     prune: async (caller: Caller, signal: AbortSignal): Promise<number> => {
       const pruned = await prune(context, caller, signal);
       queue.capacityChanged();

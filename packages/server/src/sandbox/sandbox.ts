@@ -30,3 +30,20 @@ export interface SandboxRecord {
   /** By when a transitional state must have ended; 0 when the state is not transitional. */
   readonly stateDeadlineMs: number;
 }
+
+/** What lists show of a sandbox: all that is public, and nothing that only its own server needs. */
+export type SandboxSummary = Pick<
+  SandboxRecord,
+  | "id"
+  | "state"
+  | "provider"
+  | "image"
+  | "memoryMb"
+  | "vcpus"
+  | "ownerId"
+  | "tenantId"
+  | "workerId"
+  | "metadata"
+  | "createdAtMs"
+  | "expiresAtMs"
+>;

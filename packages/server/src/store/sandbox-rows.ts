@@ -1,31 +1,52 @@
 import type { Insertable, Selectable, Updateable } from "kysely";
-import type { SandboxRecord, SandboxState } from "../sandbox/sandbox.ts";
+import type { SandboxRecord, SandboxState, SandboxSummary } from "../sandbox/sandbox.ts";
 import { stringMapColumn } from "./json-column.ts";
 import type { SandboxesTable } from "./tables.ts";
 
 const metadata = stringMapColumn("sandboxes.metadata");
 
 export const toSandbox = (row: Selectable<SandboxesTable>): SandboxRecord => ({
-  id: row.id,
-  state: row.state as SandboxState,
+  ...toSandboxSummary(row),
   stateReason: row.state_reason,
-  provider: row.provider,
-  image: row.image,
   imageDigest: row.image_digest,
-  memoryMb: row.memory_mb,
-  vcpus: row.vcpus,
   diskMb: row.disk_mb,
   security: row.security,
+  runtimeRef: row.runtime_ref,
+  generation: row.generation,
+  updatedAtMs: row.updated_at,
+  stateDeadlineMs: row.state_deadline,
+});
+
+export const summaryColumns = [
+  "id",
+  "state",
+  "provider",
+  "image",
+  "memory_mb",
+  "vcpus",
+  "owner_id",
+  "tenant_id",
+  "worker_id",
+  "metadata",
+  "created_at",
+  "expires_at",
+] as const satisfies readonly (keyof SandboxesTable)[];
+
+export const toSandboxSummary = (
+  row: Pick<Selectable<SandboxesTable>, (typeof summaryColumns)[number]>,
+): SandboxSummary => ({
+  id: row.id,
+  state: row.state as SandboxState,
+  provider: row.provider,
+  image: row.image,
+  memoryMb: row.memory_mb,
+  vcpus: row.vcpus,
   ownerId: row.owner_id,
   tenantId: row.tenant_id,
   workerId: row.worker_id,
   metadata: metadata.read(row.metadata),
-  runtimeRef: row.runtime_ref,
-  generation: row.generation,
   createdAtMs: row.created_at,
   expiresAtMs: row.expires_at,
-  updatedAtMs: row.updated_at,
-  stateDeadlineMs: row.state_deadline,
 });
 
 export const fromSandbox = (record: SandboxRecord): Insertable<SandboxesTable> => ({

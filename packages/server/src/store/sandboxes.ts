@@ -1,7 +1,7 @@
 import { type Expression, type ExpressionBuilder, type SqlBool, sql } from "kysely";
 import type { SandboxState } from "../sandbox/sandbox.ts";
 import type { Database } from "./database.ts";
-import { fromSandbox, fromSandboxChange, toSandbox } from "./sandbox-rows.ts";
+import { fromSandbox, fromSandboxChange, summaryColumns, toSandbox, toSandboxSummary } from "./sandbox-rows.ts";
 import type { SandboxFilter, SandboxStore } from "./store.ts";
 import type { Tables } from "./tables.ts";
 
@@ -21,6 +21,8 @@ const matching =
     if (filter.provider !== undefined) parts.push(build("provider", "=", filter.provider));
     if (filter.ownerId !== undefined) parts.push(build("owner_id", "=", filter.ownerId));
     if (filter.tenantId !== undefined) parts.push(build("tenant_id", "=", filter.tenantId));
+    if (filter.workerId !== undefined) parts.push(build("worker_id", "=", filter.workerId));
+    if (filter.imageDigest !== undefined) parts.push(build("image_digest", "=", filter.imageDigest));
     return build.and(parts);
   };
 
@@ -38,6 +40,9 @@ export const sandboxStore = ({ queries }: Database): SandboxStore => {
     return Object.fromEntries(rows.map((row) => [row.key, row.rows]));
   };
 
+  const newestFirst = (filter: SandboxFilter) =>
+    queries.selectFrom("sandboxes").where(matching(filter)).orderBy("created_at", "desc").orderBy("id", "desc");
+
   return {
     insert: async (record) => {
       await queries.insertInto("sandboxes").values(fromSandbox(record)).execute();
@@ -48,14 +53,14 @@ export const sandboxStore = ({ queries }: Database): SandboxStore => {
       return row && toSandbox(row);
     },
 
-    list: async (filter, page) => {
+    list: async (filter) => {
       if (asksNothing(filter)) return [];
-      let query = queries
-        .selectFrom("sandboxes")
-        .selectAll()
-        .where(matching(filter))
-        .orderBy("created_at", "desc")
-        .orderBy("id", "desc");
+      return (await newestFirst(filter).selectAll().execute()).map(toSandbox);
+    },
+
+    listSummaries: async (filter, page) => {
+      if (asksNothing(filter)) return [];
+      let query = newestFirst(filter).select(summaryColumns);
       if (page !== undefined) query = query.limit(page.limit);
       const after = page?.after;
       if (after !== undefined) {
@@ -63,7 +68,7 @@ export const sandboxStore = ({ queries }: Database): SandboxStore => {
           build(build.refTuple("created_at", "id"), "<", build.tuple(after.createdAtMs, after.id)),
         );
       }
-      return (await query.execute()).map(toSandbox);
+      return (await query.execute()).map(toSandboxSummary);
     },
 
     count: async (filter) => {

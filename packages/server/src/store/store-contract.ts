@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { SandboxRecord } from "../sandbox/sandbox.ts";
+import type { SandboxRecord, SandboxSummary } from "../sandbox/sandbox.ts";
 import { createStore } from "./create-store.ts";
 import { leasesExcludeEachOther } from "./lease-contract.ts";
 import type { DatabaseLocation } from "./open-database.ts";
@@ -119,10 +119,10 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
           sandboxRecord({ ownerId, createdAtMs: start + Math.floor(n / 5) }),
         );
         for (const record of records) await store.sandboxes.insert(record);
-        const seen: SandboxRecord[] = [];
+        const seen: SandboxSummary[] = [];
         for (;;) {
           const last = seen.at(-1);
-          const page = await store.sandboxes.list(
+          const page = await store.sandboxes.listSummaries(
             { ownerId },
             { limit: 4, ...(last && { after: { createdAtMs: last.createdAtMs, id: last.id } }) },
           );
@@ -130,11 +130,12 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
           seen.push(...page);
         }
         const expected = records.toSorted((a, b) => b.createdAtMs - a.createdAtMs || (a.id < b.id ? 1 : -1));
-        expect(seen.map((record) => record.id)).toEqual(expected.map((record) => record.id));
+        expect(expected).toMatchObject(seen);
+        expect(seen).toHaveLength(expected.length);
         expect(await store.sandboxes.list({ ownerId })).toEqual(expected);
       });
 
-      test("are filtered by state, provider, owner and tenant; destroyed ones show only when named", async () => {
+      test("are filtered by state, provider, owner, tenant, worker and image; destroyed ones show only when named", async () => {
         const ownerId = id();
         const tenantId = id();
         const insert = async (change: Partial<SandboxRecord>): Promise<string> => {
@@ -145,6 +146,9 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
         const plain = await insert({});
         const other = await insert({ provider: "oci", tenantId });
         const gone = await insert({ state: "destroyed", tenantId });
+        const ownerOfOne = id();
+        const one = await insert({ ownerId: ownerOfOne, workerId: "elsewhere", imageDigest: "sha256:other" });
+        await insert({ ownerId: ownerOfOne });
         const ids = async (filter: Parameters<Store["sandboxes"]["list"]>[0]): Promise<string[]> =>
           (await store.sandboxes.list(filter)).map((record) => record.id).toSorted();
         expect(await ids({ ownerId })).toEqual([plain, other].toSorted());
@@ -153,6 +157,8 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
         expect(await ids({ ownerId, states: ["destroyed"] })).toEqual([gone]);
         expect(await ids({ ownerId, states: ["destroyed", "running"], tenantId })).toEqual([gone, other].toSorted());
         expect(await ids({ ownerId, states: [] })).toEqual([]);
+        expect(await ids({ ownerId: ownerOfOne, workerId: "elsewhere" })).toEqual([one]);
+        expect(await ids({ ownerId: ownerOfOne, imageDigest: "sha256:other" })).toEqual([one]);
         expect(await store.sandboxes.count({ ownerId })).toBe(2);
         expect(await store.sandboxes.count({ ownerId, states: ["destroyed", "running"] })).toBe(2);
         expect(await ids({ ownerId: "' or 1=1 --" })).toEqual([]);

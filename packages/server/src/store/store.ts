@@ -1,10 +1,12 @@
-import type { SandboxRecord, SandboxState } from "../sandbox/sandbox.ts";
+import type { SandboxRecord, SandboxState, SandboxSummary } from "../sandbox/sandbox.ts";
 
 export interface SandboxFilter {
   readonly states?: readonly SandboxState[];
   readonly provider?: string;
   readonly ownerId?: string;
   readonly tenantId?: string;
+  readonly workerId?: string;
+  readonly imageDigest?: string;
 }
 
 /** Position after the last row of a page: newest first by (createdAtMs, id). */
@@ -18,10 +20,12 @@ export interface SandboxStore {
   insert(record: SandboxRecord): Promise<void>;
   get(id: string): Promise<SandboxRecord | undefined>;
   /** Newest first; without destroyed ones unless `states` names them. */
-  list(
+  list(filter: SandboxFilter): Promise<readonly SandboxRecord[]>;
+  /** The same order and the same rows, for those who look rather than act. */
+  listSummaries(
     filter: SandboxFilter,
     page?: { readonly limit: number; readonly after?: SandboxPosition },
-  ): Promise<readonly SandboxRecord[]>;
+  ): Promise<readonly SandboxSummary[]>;
   /** Rows that are not destroyed. */
   count(filter: SandboxFilter): Promise<number>;
   /**
