@@ -40,7 +40,8 @@ type Watch struct {
 	recursive bool
 	entries   bool
 	notify    *fsnotify.Watcher
-	dirs      int
+	// dirs are the directories that are watched now.
+	dirs map[string]bool
 
 	mu  sync.Mutex
 	err error
@@ -79,7 +80,7 @@ func (f *Files) Watch(name string, o WatchOptions) (*Watch, error) {
 	}
 	w := &Watch{
 		Events: make(chan Event, f.Limits.WatchEvents), files: f, root: full, recursive: o.Recursive, entries: o.IncludeEntry,
-		notify: notify,
+		notify: notify, dirs: map[string]bool{},
 	}
 	if err := w.add(full); err != nil {
 		_ = notify.Close()
@@ -101,12 +102,13 @@ func (w *Watch) Err() error {
 
 // add watches a directory and, when recursive, those below it.
 func (w *Watch) add(full string) error {
-	if w.dirs++; w.dirs > w.files.Limits.WatchDirs {
+	if !w.dirs[full] && len(w.dirs) >= w.files.Limits.WatchDirs {
 		return fault.Exceeds("watch-dirs", w.files.Limits.WatchDirs)
 	}
 	if err := w.notify.Add(full); err != nil {
 		return err
 	}
+	w.dirs[full] = true
 	if !w.recursive {
 		return nil
 	}
@@ -126,6 +128,20 @@ func (w *Watch) add(full string) error {
 		}
 		if err != nil || len(names) == 0 {
 			return nil
+		}
+	}
+}
+
+// leave stops watching a directory that is gone from its name, and those below it. It comes before the directory's new
+// name is entered: the same inode then is a new watch, which the end of the old one can't take along.
+func (w *Watch) leave(full string) {
+	if !w.dirs[full] {
+		return
+	}
+	for dir := range w.dirs {
+		if dir == full || strings.HasPrefix(dir, full+"/") {
+			_ = w.notify.Remove(dir)
+			delete(w.dirs, dir)
 		}
 	}
 }
@@ -183,6 +199,9 @@ func (w *Watch) tell(e fsnotify.Event) error {
 			continue
 		}
 		event := Event{Name: text(name), Type: kind.kind}
+		if kind.kind == Removed || kind.kind == Renamed {
+			w.leave(e.Name)
+		}
 		if kind.kind == Created && w.recursive {
 			if err := w.enter(e.Name); err != nil {
 				return err

@@ -120,8 +120,12 @@ func (f *filesystem) GetWatcherEvents(_ context.Context, req *connect.Request[fi
 	for {
 		select {
 		case e, ok := <-w.watch.Events:
-			if !ok {
+			if !ok && len(answer.Events) == 0 {
 				return one(answer, w.watch.Err())
+			}
+			if !ok {
+				// The next call tells why nothing follows.
+				return one(answer, nil)
 			}
 			answer.Events = append(answer.Events, eventOf(e))
 			continue
