@@ -43,10 +43,11 @@ func (s *Server) initialise(w http.ResponseWriter, r *http.Request) {
 	body := http.MaxBytesReader(w, r.Body, int64(s.limits.InitBytes))
 	if err := json.NewDecoder(body).Decode(&given); err != nil {
 		var tooLarge *http.MaxBytesError
-		if !errors.As(err, &tooLarge) {
-			err = fault.New(fault.Invalid, "body must be a JSON object: %s", err)
+		if errors.As(err, &tooLarge) {
+			writeError(w, http.StatusRequestEntityTooLarge, fault.Exceeds("init-bytes", s.limits.InitBytes).Error())
+			return
 		}
-		httpError(w, err)
+		httpError(w, fault.New(fault.Invalid, "body must be a JSON object: %s", err))
 		return
 	}
 	if err := s.apply(given); err != nil {

@@ -41,12 +41,7 @@ func connectError(err error) error {
 }
 
 func httpError(w http.ResponseWriter, err error) {
-	status := onWire[fault.KindOf(err)].status
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		status = http.StatusRequestEntityTooLarge
-	}
-	writeError(w, status, err.Error())
+	writeError(w, onWire[fault.KindOf(err)].status, err.Error())
 }
 
 func writeError(w http.ResponseWriter, status int, message string) {

@@ -77,7 +77,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /envs", s.envs)
 	mux.HandleFunc("GET /metrics", s.metrics)
 	mux.HandleFunc("POST /init", s.initialise)
-	return mux
+	return boundHeaders(s.limits.HeaderBytes, mux)
 }
 
 // Serve answers on a listener until Stop or a Shutdown request, then ends every process.
@@ -86,7 +86,7 @@ func (s *Server) Serve(listener net.Listener) error {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	server := &http.Server{
-		Handler: s.Handler(), Protocols: protocols, MaxHeaderBytes: s.limits.HeaderBytes,
+		Handler: s.Handler(), Protocols: protocols, MaxHeaderBytes: s.limits.HeaderBytes + transportSlackBytes,
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: 1 << 20, MaxReceiveBufferPerConnection: 4 << 20,
