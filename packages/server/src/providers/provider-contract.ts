@@ -358,6 +358,8 @@ export const describeProvider = (options: ProviderContractOptions): void => {
         // tail keeps the one line that it gets.
         const balloon = await sh(own.guest, "head -c 200000000 /dev/zero | tail -n 1 | wc -c", { timeoutMs: 15_000 });
         expect(balloon.out).not.toBe("200000000\n");
+        const killed = await sh(own.guest, "exec dd if=/dev/zero of=/dev/null bs=200M count=1", { timeoutMs: 15_000 });
+        expect(killed).toMatchObject({ exitCode: 137, timedOut: false });
       }
       if (limits.pids) {
         const bomb = "i=0; while [ $i -lt 100 ]; do sleep 2 & i=$((i+1)); done; exit 0";
