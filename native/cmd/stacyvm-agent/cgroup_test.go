@@ -78,9 +78,12 @@ func TestWithACgroupTheTreeEndsWhateverItDid(t *testing.T) {
 		t.Errorf("took %v, %v", took, r.exit)
 	}
 	eventually(t, "every child cgroup is removed", func() bool { return children(t, dir) == 0 })
-	r = a.sh("sleep 1 >/dev/null 2>&1 & exit 0")
+	r = a.sh("mkfifo end; cat end >/dev/null 2>&1 & exit 0")
 	if !r.exit.Background {
 		t.Error("a child with its own output is not seen")
+	}
+	if err := os.WriteFile(a.dir+"/end", nil, 0); err != nil {
+		t.Fatal(err)
 	}
 	eventually(t, "the background child's cgroup is removed", func() bool { return children(t, dir) == 0 })
 	if r := a.sh("cat /proc/self/cgroup; ls /proc/self/fd | wc -l"); !strings.HasSuffix(string(r.stdout), "\n4\n") {

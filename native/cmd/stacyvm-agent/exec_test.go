@@ -65,25 +65,6 @@ func TestOutputBeforeTheExitIsNeverLost(t *testing.T) {
 	}
 }
 
-func TestASlowReaderSlowsTheProcessAndLosesNothing(t *testing.T) {
-	a := start(t, "--max-ring-bytes", "131072")
-	stream, err := a.guest.Exec(context.Background(), connect.NewRequest(&guestv1.ExecRequest{
-		Argv: []string{"sh", "-c", "head -c 8000000 /dev/zero; echo done > " + a.dir + "/done"},
-	}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = stream.Close() }()
-	stream.Receive()
-	time.Sleep(100 * time.Millisecond)
-	if r := a.sh("test -e " + a.dir + "/done"); r.exit.ExitCode == 0 {
-		t.Error("the process ran ahead of its reader")
-	}
-	if r := collect(stream); r.bytes != 8000000 || r.gaps != 0 || r.exit == nil {
-		t.Errorf("got %d bytes, %d gaps, %v", r.bytes, r.gaps, r.err)
-	}
-}
-
 func TestOutputBeyondTheCapIsCountedAndDropped(t *testing.T) {
 	a := start(t)
 	r := a.exec(&guestv1.ExecRequest{Argv: []string{"sh", "-c", "head -c 100000 /dev/zero; echo more >&2"}, MaxOutputBytes: 1000})
