@@ -25,6 +25,7 @@ func startAsPid1(t *testing.T, root string, binary string, wrapper ...string) *a
 	args := []string{"/run/agent/agent", "serve", "--listen-unix", "/run/agent/sock"}
 	args = append(append([]string{}, wrapper...), args...)
 	a.cmd = exec.Command(args[0], args[1:]...)
+	a.cmd.Dir = "/"
 	a.cmd.SysProcAttr = &syscall.SysProcAttr{
 		Chroot:      root,
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWIPC,
