@@ -1,12 +1,13 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { connectGuest } from "../guest/agent/connect-guest.ts";
+import type { ProviderUnderTest } from "./contract/suite.testing.ts";
 import { busyboxImage, killServing, makeTestHost } from "./host.testing.ts";
 import { type HostHelper, hostHelper } from "./host-helper.ts";
 import { mockProvider } from "./mock/mock.ts";
 import { ociProvider } from "./oci/oci.ts";
 import type { Provider } from "./provider.ts";
-import { describeProvider, type ProviderUnderTest } from "./provider-contract.ts";
+import { describeProvider } from "./provider-contract.ts";
 
 const make =
   (provider: (helper: HostHelper) => Provider, needsImage: boolean) => async (): Promise<ProviderUnderTest> => {
