@@ -12,6 +12,14 @@ import (
 // maxSocketPath is what sun_path holds without its terminating zero.
 const maxSocketPath = 107
 
+// Mount points below mounts(). An overlay is made in there and names its layers so: its options can be read inside.
+const (
+	lowerName = "lower"
+	diskName  = "disk"
+	agentName = "agent"
+	rootName  = "root"
+)
+
 var sandboxIDPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,40}$`)
 
 // dataRoot names every path this program touches; all of them are below one directory.
@@ -21,9 +29,11 @@ func (d dataRoot) runs() string               { return filepath.Join(d.path, "ru
 func (d dataRoot) slots() string              { return filepath.Join(d.path, "slots") }
 func (d dataRoot) disks() string              { return filepath.Join(d.path, "disks") }
 func (d dataRoot) runtimeState() string       { return filepath.Join(d.path, "runtime") }
-func (d dataRoot) mountLower() string         { return filepath.Join(d.path, "mnt", "lower") }
-func (d dataRoot) mountDisk() string          { return filepath.Join(d.path, "mnt", "disk") }
-func (d dataRoot) mountRoot() string          { return filepath.Join(d.path, "mnt", "root") }
+func (d dataRoot) mounts() string             { return filepath.Join(d.path, "mnt") }
+func (d dataRoot) mountLower() string         { return filepath.Join(d.mounts(), lowerName) }
+func (d dataRoot) mountDisk() string          { return filepath.Join(d.mounts(), diskName) }
+func (d dataRoot) mountAgent() string         { return filepath.Join(d.mounts(), agentName) }
+func (d dataRoot) mountRoot() string          { return filepath.Join(d.mounts(), rootName) }
 func (d dataRoot) sandbox(id string) string   { return filepath.Join(d.runs(), id) }
 func (d dataRoot) in(id, name string) string  { return filepath.Join(d.runs(), id, name) }
 func (d dataRoot) socket(id string) string    { return d.in(id, "agent.sock") }
@@ -47,9 +57,10 @@ func openDataRoot(path string) (dataRoot, error) {
 		{d.slots(), 0o700},
 		{d.disks(), 0o700},
 		{d.runtimeState(), 0o700},
-		{filepath.Dir(d.mountRoot()), 0o711},
+		{d.mounts(), 0o711},
 		{d.mountLower(), 0o711},
 		{d.mountDisk(), 0o711},
+		{d.mountAgent(), 0o711},
 		{d.mountRoot(), 0o711},
 	} {
 		if err := os.MkdirAll(dir.path, dir.mode); err != nil {
@@ -62,7 +73,7 @@ func openDataRoot(path string) (dataRoot, error) {
 // untraversable lists the directories above the mount points that other users cannot pass.
 func (d dataRoot) untraversable() []string {
 	var blocked []string
-	for dir := filepath.Dir(d.mountRoot()); ; dir = filepath.Dir(dir) {
+	for dir := d.mounts(); ; dir = filepath.Dir(dir) {
 		var st unix.Stat_t
 		if unix.Stat(dir, &st) == nil && st.Mode&0o001 == 0 {
 			blocked = append(blocked, dir)

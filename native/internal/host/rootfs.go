@@ -47,6 +47,9 @@ func onMortalThread(do func()) {
 // mountRoot assembles the sandbox's root in the present mount namespace and opens its console file, which lies on the
 // sandbox's own disk but outside its root: bounded, and gone when the disk goes.
 func (h *Host) mountRoot(image string, layer *disk, users, base, agentUID int) (*os.File, error) {
+	if err := h.mountAgent(); err != nil {
+		return nil, err
+	}
 	lower, err := idmappedClone(image, users)
 	if err != nil {
 		return nil, err
@@ -66,12 +69,45 @@ func (h *Host) mountRoot(image string, layer *disk, users, base, agentUID int) (
 		return nil, err
 	}
 	// volatile: a sandbox's files need not survive a crash of the machine, so sync is free.
-	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,volatile", h.root.mountLower(), upper,
-		filepath.Join(h.root.mountDisk(), "work"))
-	if err := unix.Mount("overlay", h.root.mountRoot(), "overlay", unix.MS_NODEV|unix.MS_NOATIME, options); err != nil {
-		return nil, fmt.Errorf("mount overlay: %w", err)
+	layers := fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work,volatile", lowerName, diskName, diskName)
+	if err := h.mountOverlay(rootName, unix.MS_NODEV|unix.MS_NOATIME, layers); err != nil {
+		return nil, err
 	}
 	return os.OpenFile(filepath.Join(h.root.mountDisk(), "console"), os.O_RDWR|os.O_APPEND|unix.O_NOFOLLOW, 0)
+}
+
+// agentPath is where mountAgent shows the agent.
+func (h *Host) agentPath() string {
+	return filepath.Join(h.root.mountAgent(), filepath.Base(h.options.AgentPath))
+}
+
+// mountAgent shows the agent's directory at a mount point of ours. It is an overlay because a plain bind would tell
+// every sandbox where on the host the file lies.
+func (h *Host) mountAgent() error {
+	directory := filepath.Dir(h.options.AgentPath)
+	clone, err := unix.OpenTree(unix.AT_FDCWD, directory, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", directory, err)
+	}
+	defer unix.Close(clone)
+	if err := attach(clone, h.root.mountAgent()); err != nil {
+		return fmt.Errorf("attach %s: %w", directory, err)
+	}
+	// Without an upper layer there must be two lower ones: the root's mount point is still empty.
+	layers := fmt.Sprintf("lowerdir=%s:%s", agentName, rootName)
+	return h.mountOverlay(agentName, unix.MS_RDONLY|unix.MS_NODEV|unix.MS_NOSUID, layers)
+}
+
+// mountOverlay makes an overlay on a mount point of ours, with layers named from mounts(). This thread's directory is
+// its own: it came with the mount namespace.
+func (h *Host) mountOverlay(target string, flags uintptr, layers string) error {
+	if err := unix.Chdir(h.root.mounts()); err != nil {
+		return err
+	}
+	if err := unix.Mount("overlay", target, "overlay", flags, layers); err != nil {
+		return fmt.Errorf("mount overlay on %s: %w", target, err)
+	}
+	return unix.Chdir("/")
 }
 
 // copyRootMode gives the writable layer's root to the sandbox's root user. Its mode is the image's, but always passable.

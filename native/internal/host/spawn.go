@@ -103,7 +103,7 @@ func (h *Host) assemble(ctx context.Context, request SpawnRequest, lock *os.File
 	}
 	base := slotBase(slot)
 	h.failpoint.reached(stepSpawnSlot)
-	spec, err := completeSpec(withAgent(request.Config, h.options.AgentPath), h.root.mountRoot(), cgroupPath(id), base)
+	spec, err := completeSpec(withAgent(request.Config, h.agentPath()), h.root.mountRoot(), cgroupPath(id), base)
 	if err != nil {
 		return nil, err
 	}

@@ -45,6 +45,13 @@ export const wallContract = (suite: ProviderSuite): void => {
     expect((await sh(guest, "cat /proc/net/dev")).out).not.toMatch(/eth|ens|docker/);
   });
 
+  suite.each("tells nothing of where things lie on the host", async ({ guest }) => {
+    const own = suite.under().dataRoot;
+    for (const file of ["mountinfo", "mounts", "mountstats", "maps", "environ"]) {
+      expect((await sh(guest, `cat /proc/self/${file}`)).out, file).not.toContain(own);
+    }
+  });
+
   suite.test("hides sandboxes from one another", async () => {
     const other = await suite.provider().spawn(suite.spec(), signal());
     const [first] = suite.runtimes.values();
