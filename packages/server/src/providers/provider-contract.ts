@@ -5,6 +5,7 @@ import { filesContract } from "./contract/files-contract.ts";
 import { hostilePathsContract } from "./contract/hostile-paths-contract.ts";
 import { lifecycleContract } from "./contract/lifecycle-contract.ts";
 import { limitsContract } from "./contract/limits-contract.ts";
+import { namesContract } from "./contract/names-contract.ts";
 import { type ProviderSuite, type ProviderUnderTest, sandboxId, sh, signal, until } from "./contract/suite.testing.ts";
 import { wallContract } from "./contract/wall-contract.ts";
 import { type HostSnapshot, hostSnapshot, leftBehind } from "./host-snapshot.testing.ts";
@@ -102,6 +103,7 @@ export const describeProvider = (options: ProviderContractOptions): void => {
     execContract(suite);
     deadlineContract(suite);
     filesContract(suite);
+    namesContract(suite);
     hostilePathsContract(suite);
     wallContract(suite);
     limitsContract(suite);

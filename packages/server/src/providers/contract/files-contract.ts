@@ -5,21 +5,14 @@ import { type ProviderSuite, signal } from "./suite.testing.ts";
 
 /** Files through the guest interface. */
 export const filesContract = (suite: ProviderSuite): void => {
-  suite.each("writes, reads, lists, moves, changes and removes files of any name", async ({ guest }) => {
-    for (const name of ["plain", "a b", "-rf", "new\nline", "q'\"", "p|pe", "🙂", "$(x)"]) {
-      const path = `/workspace/deep/${name}`;
-      const content = randomBytes(5000);
-      await guest.writeFile(path, content, { mode: 0o640 }, signal());
-      const read = await guest.readFile(path, {}, signal());
-      expect(Buffer.compare(await buffer(read.body), content)).toBe(0);
-      expect(await guest.stat(path, signal())).toMatchObject({ path, type: "file", sizeBytes: 5000, mode: 0o640 });
-      expect((await guest.list("/workspace/deep", signal())).map((entry) => entry.path)).toContain(path);
-      await guest.chmod(path, 0o600, signal());
-      await guest.move(path, `${path}.moved`, signal());
-      expect((await guest.stat(`${path}.moved`, signal())).mode).toBe(0o600);
-      await guest.remove(`${path}.moved`, { recursive: false }, signal());
-      await expect(guest.stat(`${path}.moved`, signal())).rejects.toMatchObject({ reason: "file_not_found" });
-    }
+  suite.each("writes, reads and lists files, and removes a full directory only when told to", async ({ guest }) => {
+    const path = "/workspace/deep/er/file";
+    const content = randomBytes(5000);
+    await guest.writeFile(path, content, { mode: 0o640 }, signal());
+    const read = await guest.readFile(path, {}, signal());
+    expect(Buffer.compare(await buffer(read.body), content)).toBe(0);
+    expect(await guest.stat(path, signal())).toMatchObject({ path, type: "file", sizeBytes: 5000, mode: 0o640 });
+    expect((await guest.list("/workspace/deep/er", signal())).map((entry) => entry.path)).toEqual([path]);
     await expect(guest.remove("/workspace/deep", { recursive: false }, signal())).rejects.toMatchObject({
       reason: "directory_needs_recursive",
     });
