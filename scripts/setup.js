@@ -2,7 +2,7 @@
 // (run) or its tests need. Nothing is done twice.
 import { ensurePackages, packages } from "./setup/apt.js";
 import { ensureGo } from "./setup/go.js";
-import { ensureNodeModules } from "./setup/node-modules.js";
+import { ensureClientRuntimes, ensureNodeModules } from "./setup/node-modules.js";
 import { orStop, SetupStop } from "./setup/say.js";
 
 const purpose = process.argv[2] ?? "run";
@@ -15,4 +15,6 @@ await orStop(() => {
   ensureNodeModules();
   ensurePackages(purpose === "run" ? packages.run : { ...packages.run, ...packages.test });
   ensureGo();
+  if (purpose === "run") return;
+  ensureClientRuntimes();
 });

@@ -4,22 +4,42 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { nodePath, root } from "./paths.js";
 import { run } from "./run.js";
-import { SetupStop, say } from "./say.js";
+import { orSkip, SetupStop, say } from "./say.js";
 
-/** Installs the dependencies when the lockfile is not the one they were installed from. */
+/** Installs the dependencies, which bring Node 24 along. */
 export const ensureNodeModules = () => {
-  const stamp = join(root, "node_modules", ".stacyvm-lock");
-  const hash = createHash("sha256");
-  for (const file of ["package.json", "package-lock.json"]) hash.update(readFileSync(join(root, file)));
-  const wanted = hash.digest("hex");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
-  say("installing the locked dependencies, which bring Node 24 along (npm ci)");
-  run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: root });
+  installLocked(root, "installing the locked dependencies, which bring Node 24 along (npm ci)", []);
   if (nodePath() === undefined) {
     throw new SetupStop([
       `found: no Node 24 for ${process.platform} ${process.arch} among the dependencies, and this is Node ${process.versions.node}`,
       "would help: start this with Node 24 or newer",
     ]);
   }
+};
+
+/** Installs the runtimes that the TypeScript client is tried in. Each is one program: nothing of them runs at install. */
+export const ensureClientRuntimes = () =>
+  orSkip("the client is not tried in them", () =>
+    installLocked(
+      join(root, "test", "clients", "runtimes"),
+      "installing Node 22, Bun and Deno, which the TypeScript client is tried in (npm ci)",
+      ["--ignore-scripts"],
+    ),
+  );
+
+/**
+ * Installs a folder's dependencies when its lockfile is not the one that they were installed from.
+ * @param {string} folder
+ * @param {string} reason
+ * @param {readonly string[]} options
+ */
+const installLocked = (folder, reason, options) => {
+  const stamp = join(folder, "node_modules", ".stacyvm-lock");
+  const hash = createHash("sha256");
+  for (const file of ["package.json", "package-lock.json"]) hash.update(readFileSync(join(folder, file)));
+  const wanted = hash.digest("hex");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
+  say(reason);
+  run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error", ...options], { cwd: folder });
   writeFileSync(stamp, wanted);
 };

@@ -29,3 +29,17 @@ export const orStop = async (work) => {
     process.exit(exitUnsupported);
   }
 };
+
+/**
+ * For what the rest can do without: a stop is printed with its consequence, and the setup goes on.
+ * @param {string} consequence
+ * @param {() => void} work
+ */
+export const orSkip = (consequence, work) => {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof SetupStop)) throw error;
+    say(`${error.message}\n  so ${consequence}`);
+  }
+};

@@ -5,23 +5,15 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { installPacked } from "./packed.ts";
 
 const run = promisify(execFile);
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 let home = "";
 
-/** A project that has the packed package installed and nothing else of this one. */
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), "stacyvm-packed-"));
-  const source = join(home, "source");
-  await run(process.execPath, [join(root, "scripts", "build.ts"), join(source, "dist")]);
-  for (const name of ["package.json", "README.md", "LICENSE"]) await cp(join(root, name), join(source, name));
-  const { stdout } = await run("npm", ["pack", "--json", "--pack-destination", home], { cwd: source });
-  const [packed] = JSON.parse(stdout) as [{ filename: string }];
-  const target = join(home, "node_modules", "stacyvm");
-  await run("mkdir", ["-p", target]);
-  await run("tar", ["-xzf", join(home, packed.filename), "-C", target, "--strip-components=1"]);
-  await writeFile(join(home, "package.json"), '{"name":"consumer","private":true,"type":"module"}');
+  await installPacked(home);
 }, 120_000);
 
 afterAll(() => rm(home, { recursive: true, force: true }));
