@@ -2,6 +2,8 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 
 const methods = "GET, POST, PUT, DELETE, OPTIONS";
 const headers = "Content-Type, X-API-Key, X-Admin-API-Key, X-Request-ID, X-User-ID, X-Tenant-ID, Authorization";
+/** What a page may read beside the body: without the cursor a list would seem to end with its first page. */
+const exposed = "X-Request-ID, X-Next-Cursor, Retry-After, ETag, Content-Range, Content-Disposition";
 
 /** Writes the CORS headers of a configuration. An empty list, or `*` in it, allows every origin (without credentials). */
 export const createCors = (allowedOrigins: readonly string[]) => {
@@ -10,7 +12,10 @@ export const createCors = (allowedOrigins: readonly string[]) => {
     /** Sets the headers and tells whether the origin is allowed. */
     apply(request: FastifyRequest, reply: FastifyReply): boolean {
       const { origin } = request.headers;
-      reply.header("Access-Control-Allow-Methods", methods).header("Access-Control-Allow-Headers", headers);
+      reply
+        .header("Access-Control-Allow-Methods", methods)
+        .header("Access-Control-Allow-Headers", headers)
+        .header("Access-Control-Expose-Headers", exposed);
       if (wildcard) {
         reply.header("Access-Control-Allow-Origin", "*");
         return true;

@@ -129,6 +129,7 @@ test("CORS allows every origin by default, and only the listed ones where some a
   const listed = { apiKey: api, corsAllowedOrigins: [origin] };
   const allowed = await ask(listed, "/api/v1/sandboxes", { origin, "x-api-key": api });
   expect(allowed.headers).toMatchObject({ "access-control-allow-origin": origin, vary: "Origin" });
+  expect(allowed.headers["access-control-expose-headers"]).toContain("X-Next-Cursor");
   const other = await ask(listed, "/api/v1/sandboxes", { origin: "https://other.example", "x-api-key": api });
   expect(other.statusCode).toBe(200);
   expect(other.headers["access-control-allow-origin"]).toBeUndefined();
