@@ -1,6 +1,6 @@
 // Plain JavaScript that Node 20 can start: `node scripts/setup.js [run|test]` brings the machine what the product
 // (run) or its tests need. Nothing is done twice.
-import { ensurePackages, packages } from "./setup/apt.js";
+import { ensureBrowser, ensurePackages, packages } from "./setup/apt.js";
 import { ensureGo } from "./setup/go.js";
 import { ensureClientRuntimes, ensureNodeModules } from "./setup/node-modules.js";
 import { orStop, SetupStop } from "./setup/say.js";
@@ -17,4 +17,5 @@ await orStop(() => {
   ensureGo();
   if (purpose === "run") return;
   ensureClientRuntimes();
+  ensureBrowser();
 });

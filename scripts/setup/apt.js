@@ -1,7 +1,7 @@
 // Plain JavaScript that Node 20 can start.
 import { existsSync } from "node:fs";
 import { outputOf, run } from "./run.js";
-import { SetupStop, say } from "./say.js";
+import { orSkip, SetupStop, say } from "./say.js";
 
 /** Package and what it is for. Names of Debian 12 and newer and Ubuntu 24.04 and newer. */
 export const packages = {
@@ -31,6 +31,12 @@ export const packages = {
 /** @param {string} name */
 // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholder
 const isInstalled = (name) => outputOf("dpkg-query", ["-W", "-f=${Status}", name])?.endsWith(" installed") === true;
+
+/** Where the distribution has it as a package: Ubuntu doesn't. */
+export const ensureBrowser = () => {
+  const offered = /Candidate: [^(]/.test(outputOf("apt-cache", ["policy", "chromium"]) ?? "");
+  if (offered) orSkip("no test opens a browser", () => ensurePackages({ chromium: "opens what the API serves" }));
+};
 
 /**
  * Installs what is missing, and says why each is wanted. Stops where it may not or can't.
