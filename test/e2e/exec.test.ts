@@ -81,7 +81,15 @@ describe.each(["oci", "mock"])("exec on %s", (provider) => {
       "content-type": "application/octet-stream",
       "x-content-type-options": "nosniff",
     });
-    expect(answer.headers["content-security-policy"]).toContain("sandbox");
+    expect(answer.headers["content-disposition"]).toMatch(/^attachment/);
+    expect(answer.headers["content-security-policy"]).toMatch(/^sandbox;/);
+  });
+
+  test("what the console printed comes as an attachment that no browser runs", async () => {
+    const { status, headers } = await fetch(`${sandbox.url}/logs`);
+    expect([status, headers.get("x-content-type-options")]).toEqual([200, "nosniff"]);
+    expect(headers.get("content-disposition")).toMatch(/^attachment/);
+    expect(headers.get("content-security-policy")).toMatch(/^sandbox;/);
   });
 
   test("200 execs at once all answer with their own output", async () => {
