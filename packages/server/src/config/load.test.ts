@@ -142,12 +142,13 @@ test("maps come as JSON or as pairs, lists as lists or with commas", () => {
 });
 
 test("an unknown key is refused with the nearest known name", () => {
-  const found = problems(yaml("servr: {port: 1}\nserver: {prot: 1}\ndefaults: {max_ttls: 1h}\nzzzzzz: 1"));
+  const found = problems(yaml("servr: {port: 1}\nserver: {prot: 1}\ndefaults: {max_ttls: 1h}\nzzzzzz: 1\nx: 1"));
   expect(found.map(({ message, hint }) => `${message}. ${hint}`)).toEqual([
     "servr is not a known key. Did you mean server?",
     "server.prot is not a known key. Did you mean server.port?",
     "defaults.max_ttls is not a known key. Did you mean defaults.max_ttl?",
     "zzzzzz is not a known key. See docs/generated/config.md for the keys there are.",
+    "x is not a known key. See docs/generated/config.md for the keys there are.",
   ]);
 });
 

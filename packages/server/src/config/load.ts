@@ -73,7 +73,7 @@ export const loadConfig = (options: LoadOptions = {}): LoadedConfig => {
   problems.push(...(inFile?.problems ?? []));
   for (const path of inFile?.values.keys() ?? []) {
     if (known.has(path)) continue;
-    const meant = groups.has(path) ? undefined : nearest(path, [...known.keys(), ...groups]);
+    const meant = groups.has(path) ? undefined : nearest(path, [...known.keys(), ...groups].filter(Boolean));
     const message = groups.has(path) ? `${path} must be a map of settings` : `${path} is not a known key`;
     const hint =
       meant === undefined ? "See docs/generated/config.md for the keys there are." : `Did you mean ${meant}?`;
