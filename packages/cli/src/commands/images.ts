@@ -56,7 +56,7 @@ export async function listImages(output: Output, flags: ImageFlags): Promise<voi
     image.source,
     new Date(image.createdAtMs).toISOString().slice(0, 16).replace("T", " "),
   ]);
-  output.result(all, all.length === 0 ? "No images" : table([heading, ...rows]));
+  output.result(all, all.length === 0 ? "No images" : table([heading, ...rows], { elastic: 0, width: output.width }));
 }
 
 export async function removeImage(output: Output, reference: string, flags: ImageFlags): Promise<void> {

@@ -47,7 +47,8 @@ const cells = (info: SandboxInfo) => [
 export async function listCommand(client: Client, output: Output): Promise<void> {
   const sandboxes = await client.list();
   const heading = ["ID", "STATE", "PROVIDER", "IMAGE", "CREATED", "EXPIRES"];
-  const text = sandboxes.length === 0 ? "No active sandboxes" : table([heading, ...sandboxes.map(cells)]);
+  const layout = { elastic: 3, width: output.width };
+  const text = sandboxes.length === 0 ? "No active sandboxes" : table([heading, ...sandboxes.map(cells)], layout);
   output.result([...sandboxes], text);
 }
 
