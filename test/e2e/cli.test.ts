@@ -1,30 +1,6 @@
-import { spawn } from "node:child_process";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { launcher, runProgram, systemNode } from "./cli-process.ts";
 import { startServer, type TestServer } from "./server.ts";
-
-const launcher = join(import.meta.dirname, "../../node_modules/.bin/stacyvm");
-/** The machine's own Node, which may be too old: the launcher has to manage. */
-const systemNode = "/usr/bin/node";
-
-interface Run {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-const runProgram = (program: string, args: readonly string[], stdin = ""): Promise<Run> =>
-  new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
-    const out = { stdout: "", stderr: "" };
-    for (const name of ["stdout", "stderr"] as const)
-      child[name].setEncoding("utf8").on("data", (text: string) => {
-        out[name] += text;
-      });
-    child.on("error", reject);
-    child.on("close", (status) => resolve({ status, ...out }));
-    child.stdin.end(stdin);
-  });
 
 let server: TestServer;
 beforeAll(async () => {
@@ -35,7 +11,7 @@ afterAll(async () => {
 });
 
 const stacyvm = (args: readonly string[], stdin?: string) =>
-  runProgram(launcher, ["--server", server.url, ...args], stdin);
+  runProgram(launcher, ["--server", server.url, ...args], stdin === undefined ? {} : { stdin });
 
 test("spawn, list, exec and kill print what people and scripts know", async () => {
   expect((await stacyvm(["list"])).stdout).toBe("No active sandboxes\n");

@@ -1,4 +1,5 @@
 import { openLocalImages } from "@stacyvm/server/local-images";
+import { interruptible } from "../interrupt.ts";
 import { type Output, table } from "../output.ts";
 
 /** How a command of the image family finds this host's store: the server's own configuration. */
@@ -15,21 +16,15 @@ const progress = (output: Output) => {
     output.errorLine(`${phase}: ${message}`);
 };
 
-const interrupt = () => {
-  const controller = new AbortController();
-  process.once("SIGINT", () => controller.abort(new Error("interrupted")));
-  return controller.signal;
-};
-
 export async function pullImage(output: Output, reference: string, flags: ImageFlags): Promise<void> {
   const images = await open(flags);
-  const image = await images.pull(reference, interrupt(), progress(output));
+  const image = await interruptible((signal) => images.pull(reference, signal, progress(output)));
   output.result(image, `${image.reference} pulled (${image.digest})`);
 }
 
 export async function importImage(output: Output, reference: string, source: string, flags: ImageFlags): Promise<void> {
   const images = await open(flags);
-  const image = await images.importFrom(reference, source, interrupt(), progress(output));
+  const image = await interruptible((signal) => images.importFrom(reference, source, signal, progress(output)));
   output.result(image, `${image.reference} imported (${image.digest})`);
 }
 
@@ -40,7 +35,7 @@ export async function buildBaseImage(
 ): Promise<void> {
   const images = await open(flags);
   const options = flags.suite === undefined ? {} : { suite: flags.suite };
-  const image = await images.buildBase(reference, options, interrupt(), progress(output));
+  const image = await interruptible((signal) => images.buildBase(reference, options, signal, progress(output)));
   output.result(image, `${image.reference} built (${image.digest})`);
 }
 

@@ -1,5 +1,6 @@
-import type { Client, SandboxInfo } from "stacyvm";
+import type { Client, ExecOptions, Sandbox, SandboxInfo } from "stacyvm";
 import { ExitWith, UsageFailure } from "../failure.ts";
+import { interruptible } from "../interrupt.ts";
 import { type Output, table } from "../output.ts";
 
 export interface SpawnFlags {
@@ -47,8 +48,10 @@ const cells = (info: SandboxInfo) => [
 export async function listCommand(client: Client, output: Output): Promise<void> {
   const sandboxes = await client.list();
   const heading = ["ID", "STATE", "PROVIDER", "IMAGE", "CREATED", "EXPIRES"];
-  const layout = { elastic: 3, width: output.width };
-  const text = sandboxes.length === 0 ? "No active sandboxes" : table([heading, ...sandboxes.map(cells)], layout);
+  const text =
+    sandboxes.length === 0
+      ? "No active sandboxes"
+      : table([heading, ...sandboxes.map(cells)], { elastic: 3, width: output.width });
   output.result([...sandboxes], text);
 }
 
@@ -73,7 +76,6 @@ export async function execCommand(
 ): Promise<void> {
   const [command, ...args] = words;
   if (command === undefined) throw new UsageFailure("no command specified; use: stacyvm exec <id> -- <command>");
-  const sandbox = await client.get(id);
   const options = {
     mode: flags.shell ? ("shell" as const) : ("argv" as const),
     args: flags.shell ? undefined : args,
@@ -84,16 +86,24 @@ export async function execCommand(
     stdin: flags.stdin ? await ownInput() : undefined,
   };
   const line = flags.shell ? words.join(" ") : command;
+  const sandbox = await client.get(id);
+  throw new ExitWith(await interruptible((signal) => run(sandbox, output, line, { ...options, signal })));
+}
+
+/** Runs the command, hands on what it prints, and returns its exit code. */
+async function run(sandbox: Sandbox, output: Output, line: string, options: ExecOptions): Promise<number> {
   if (output.json) {
     const result = await sandbox.exec(line, { ...options, timeoutMs: 0 });
     output.result(result, "");
-    throw new ExitWith(result.exit_code);
+    return result.exit_code;
   }
   const stream = sandbox.execStream(line, options);
   for await (const { stream: name, data } of stream) await output.raw(name === "stderr" ? "stderr" : "stdout", data);
   const exit = await stream.done;
   if (exit.exit_code === null) throw new Error("the server ended the output without the command's exit code");
-  throw new ExitWith(exit.exit_code);
+  // The server's last words on stderr name the timeout, without ending their line.
+  if (exit.timed_out) output.errorLine("\n  Give a longer --timeout.");
+  return exit.exit_code;
 }
 
 function envOf(pairs: readonly string[]): Record<string, string> | undefined {
