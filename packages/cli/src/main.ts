@@ -1,145 +1,31 @@
-import { Command, CommanderError, InvalidArgumentError } from "commander";
-import { reportFailure, UsageFailure } from "./failure.ts";
+import { CommanderError } from "commander";
+import { reportFailure } from "./failure.ts";
 import { createOutput } from "./output.ts";
+import { createProgram } from "./program.ts";
 
-const version = "v0.2.0";
-const defaultServer = "http://localhost:7423";
+const words = process.argv.slice(2);
+const end = words.indexOf("--");
+/** Known also where the command line can't be read to its end. What stands after -- is another program's. */
+const wantsJson = words.slice(0, end === -1 ? words.length : end).includes("--json");
+const output = createOutput(wantsJson);
 
-interface GlobalFlags {
-  readonly server: string;
-  readonly apiKey?: string;
-  readonly json?: true;
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    // A reader that has seen enough is no failure.
+    if (error.code === "EPIPE") process.exit(0);
+    if (stream === process.stdout) output.errorLine(`the output can't be written: ${error.message}`);
+    process.exit(1);
+  });
 }
 
-const wholeNumber = (text: string): number => {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("a whole number is needed");
-  return Number(text);
-};
-
-const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
-
-/** The command line. Each command loads what it needs when it runs, so that `version` loads nothing. */
-function createProgram(): Command {
-  const program = new Command("stacyvm")
-    .description("Disposable sandboxes on your own host")
-    .version(version, "-v, --version")
-    .option("--server <url>", "the server's address", process.env.STACYVM_SERVER ?? defaultServer)
-    .option("--api-key <key>", "key for the API (default: $STACYVM_API_KEY)")
-    .option("--json", "print results and errors as JSON")
-    .showSuggestionAfterError()
-    .exitOverride();
-  const flags = () => program.opts<GlobalFlags>();
-  const output = () => createOutput(flags().json ?? false);
-  const client = async () => {
-    const { Client } = await import("stacyvm");
-    const { server, apiKey = process.env.STACYVM_API_KEY } = flags();
-    return new Client({ baseUrl: server, apiKey });
-  };
-  const sandboxes = () => import("./commands/sandboxes.ts");
-  const images = () => import("./commands/images.ts");
-
-  program
-    .command("serve")
-    .description("run the server in the foreground until Ctrl-C")
-    .option("--config <file>", "the only configuration file to read")
-    .option("--host <address>", "address to listen on")
-    .option("--port <number>", "port to listen on", wholeNumber)
-    .option("--insecure", "permit a reachable address without credentials")
-    .action(async (own: { config?: string; host?: string; port?: number; insecure?: true }) => {
-      const { serve } = await import("@stacyvm/server");
-      await serve({
-        ...(own.config === undefined ? {} : { argvConfigPath: own.config }),
-        overrides: {
-          ...(own.host === undefined ? {} : { "server.host": own.host }),
-          ...(own.port === undefined ? {} : { "server.port": String(own.port) }),
-          ...(own.insecure === undefined ? {} : { "server.insecure": "true" }),
-        },
-      });
-    });
-  program
-    .command("spawn")
-    .description("make a sandbox, for example: stacyvm spawn --ttl 10m")
-    .option("--image <name>", "image of the sandbox", "alpine:latest")
-    .option("--provider <name>", "provider; the server's default where absent")
-    .option("--ttl <duration>", "time to live, for example 30m")
-    .option("--memory <mb>", "memory in MiB", wholeNumber)
-    .option("--vcpus <count>", "processors", wholeNumber)
-    .action(async (own) => (await sandboxes()).spawnCommand(await client(), output(), own));
-  program
-    .command("exec")
-    .description("run a command, for example: stacyvm exec sb-… -- ls -la /")
-    .argument("<id>", "the sandbox")
-    .argument("[command...]", "the command and its arguments, after --")
-    .option("--shell", "join the words with spaces and give them to a shell")
-    .option("-i, --stdin", "send this command's standard input along")
-    .option("--user <user>", "user inside the sandbox")
-    .option("--workdir <path>", "working directory")
-    .option("--env <NAME=value>", "environment variable; repeat for more", collect, [])
-    .option("--timeout <duration>", "end the whole process tree after this long, for example 90s")
-    .action(async (id: string, words: readonly string[], own) =>
-      (await sandboxes()).execCommand(await client(), output(), id, words, own),
-    );
-  program
-    .command("kill")
-    .description("destroy a sandbox")
-    .argument("<id>", "the sandbox")
-    .action(async (id: string) => (await sandboxes()).killCommand(await client(), output(), id));
-  program
-    .command("list")
-    .alias("ls")
-    .description("list sandboxes")
-    .action(async () => (await sandboxes()).listCommand(await client(), output()));
-  program
-    .command("version")
-    .description("print the version")
-    .action(() => {
-      const arch = process.arch === "x64" ? "amd64" : process.arch;
-      output().result({ version, os: process.platform, arch }, `stacyvm ${version} (${process.platform}/${arch})`);
-    });
-
-  const image = program.command("image").description("images of this host (where the server runs)");
-  const withConfig = (command: Command) => command.option("--config <file>", "the server's configuration file");
-  withConfig(image.command("pull").description("pull from a registry").argument("<reference>")).action(
-    async (reference: string, own) => (await images()).pullImage(output(), reference, own),
-  );
-  withConfig(
-    image
-      .command("import")
-      .description("bring in a root file system tar, an OCI layout or a Docker archive")
-      .argument("<reference>", "the name it gets")
-      .argument("<file>", "file or directory"),
-  ).action(async (reference: string, file: string, own) =>
-    (await images()).importImage(output(), reference, file, own),
-  );
-  withConfig(image.command("list").alias("ls").description("list images")).action(async (own) =>
-    (await images()).listImages(output(), own),
-  );
-  withConfig(image.command("rm").description("remove an image").argument("<reference>")).action(
-    async (reference: string, own) => (await images()).removeImage(output(), reference, own),
-  );
-  withConfig(
-    image
-      .command("build-base")
-      .description("make a Debian base from this host's package sources")
-      .argument("[reference]", "the name it gets", "stacyvm/base:latest")
-      .option("--suite <name>", "Debian or Ubuntu release; this host's where absent"),
-  ).action(async (reference: string, own) => (await images()).buildBaseImage(output(), reference, own));
-  return program;
-}
-
-const program = createProgram();
-// A reader that has seen enough is no failure.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0);
-  throw error;
-});
 try {
-  await program.parseAsync();
+  await createProgram({ tellsMisuse: !wantsJson }).parseAsync();
 } catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
-  else {
-    const isJson = program.opts<GlobalFlags>().json ?? false;
-    process.exitCode = reportFailure(error, createOutput(isJson));
-    if (error instanceof UsageFailure) process.exitCode = 1;
+  if (!(error instanceof CommanderError)) process.exitCode = reportFailure(error, output);
+  else if (error.exitCode !== 0) {
+    // Its text was told where it was found.
+    const message = error.code === "commander.help" ? "a command is missing" : error.message.replace(/^error: /, "");
+    if (output.json) reportFailure(new Error(message), output);
+    process.exitCode = 2;
   }
 }

@@ -1,0 +1,148 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { launcher, runProgram } from "./cli-process.ts";
+import { busyboxTar, startServer, type TestServer } from "./server.ts";
+import { createTranscript } from "./transcript.ts";
+
+const longReference = "registry.example.com/team/tools/python-with-everything-for-data-science:3.13.1-bookworm-slim";
+let server: TestServer;
+let tar = "";
+
+beforeAll(async () => {
+  server = await startServer();
+  tar = busyboxTar(server.dataDir);
+  writeFileSync(join(server.dataDir, "stacyvm.yaml"), `data_dir: ${server.dataDir}\n`);
+});
+afterAll(() => server?.[Symbol.asyncDispose]());
+
+/** Beside the server, with its configuration and nothing of this machine's. */
+const beside = (env: Readonly<Record<string, string>> = {}) => ({
+  cwd: server.dataDir,
+  env: { STACYVM_SERVER: server.url, TZ: "UTC", NO_COLOR: "", FORCE_COLOR: "", ...env },
+});
+const start = (env?: Readonly<Record<string, string>>) =>
+  createTranscript(beside(env), [
+    [server.url, "http://127.0.0.1:7423"],
+    [server.dataDir, "/data"],
+    [`${process.platform}/${process.arch === "x64" ? "amd64" : process.arch}`, "linux/amd64"],
+    [`"arch":"${process.arch === "x64" ? "amd64" : process.arch}"`, '"arch":"amd64"'],
+  ]);
+
+const golden = (name: string) => join(import.meta.dirname, "golden", `${name}.txt`);
+
+test("sandboxes are made, listed, used and destroyed in the words on record", async () => {
+  const { run, text } = start();
+  await run("list");
+  await run("list", "--json");
+  const { stdout } = await run("spawn", "--ttl", "10m");
+  const id = /sb-\w+/.exec(stdout)?.[0] ?? "";
+  await run("exec", id, "--", "echo", "hello");
+  await run("exec", id, "--", "printf", "[%s]\\n", "a  b", 'it"s', "$HOME", "--json", "--", "-v", "--help");
+  await run("exec", id, "--json", "--", "sh", "-c", "echo out; echo err >&2; exit 3");
+  await run("exec", id, "--", "sh", "-c", "kill -9 $$");
+  await run("exec", id, "--timeout", "300ms", "--", "sleep", "60");
+  await run("exec", id, "--timeout", "300ms", "--json", "--", "sh", "-c", "echo early; sleep 60");
+  await run("list");
+  await run("ls", "--json");
+  await run("kill", id);
+  await run("kill", id);
+  await run("exec", id, "--json", "--", "true");
+  await expect(text()).toMatchFileSnapshot(golden("sandboxes"));
+});
+
+test("images come in, are listed, used and removed in the words on record", async () => {
+  const { run, text } = start();
+  await run("image", "list");
+  await run("image", "rm", "alpine:latest", "--json");
+  await run("image", "ls");
+  await run("image", "ls", "--json");
+  await run("image", "import", longReference, tar);
+  await run("image", "import", "alpine:latest", tar, "--json");
+  await run("image", "list");
+  const { stdout } = await run("spawn", "--image", longReference, "--json");
+  const { id } = JSON.parse(stdout) as { id: string };
+  await run("list");
+  await run("image", "rm", longReference);
+  await run("kill", id, "--json");
+  await run("image", "rm", longReference);
+  await expect(text()).toMatchFileSnapshot(golden("images"));
+});
+
+test("every failure says what helps, in the words on record", async () => {
+  const { run, text } = start();
+  await run();
+  await run("lst");
+  await run("lst", "--json");
+  await run("list", "--jsn");
+  await run("spawn", "--memory", "lots");
+  await run("spawn", "--ttl", "soon");
+  await run("spawn", "--image", "nowhere.invalid/a:b", "--provider", "nope");
+  await run("exec", "sb-0000000000000000");
+  await run("exec", "sb-0000000000000000", "ls", "-la");
+  await run("exec", "sb-0000000000000000", "--env", "=x", "--", "true");
+  await run("exec", "sb-0000000000000000", "--", "true");
+  await run("list", "--server", "http://127.0.0.1:9");
+  await run("list", "--server", "http://127.0.0.1:9", "--json");
+  await run("image", "pull", "Not A Reference");
+  await run("image", "pull", "127.0.0.1:9/a:b");
+  await run("image", "pull", "127.0.0.1:9/a:b", "--json");
+  await run("image", "import", "a:b", "/no/such/file");
+  await run("image", "rm", "a:b");
+  await run("image", "list", "--config", "none.yaml");
+  await run("version");
+  await run("version", "--json");
+  await run("--version");
+  await expect(text()).toMatchFileSnapshot(golden("failures"));
+});
+
+test("a server with a key says which option and variable hold it", async () => {
+  await using locked = await startServer({ config: { "auth.api_key": "k".repeat(40) } });
+  const list = (env: Readonly<Record<string, string>>) =>
+    runProgram(launcher, ["--server", locked.url, "list"], { env: { STACYVM_API_KEY: "", ...env } });
+  const without = await list({});
+  expect(without).toMatchObject({ status: 1, stdout: "" });
+  expect(without.stderr).toContain("--api-key <key>, or $STACYVM_API_KEY");
+  expect((await list({ STACYVM_API_KEY: "k".repeat(40) })).stdout).toBe("No active sandboxes\n");
+});
+
+/** On a terminal of its own; what it shows, line by line. */
+const onTerminal = async (columns: number, words: string, env: Readonly<Record<string, string>> = {}) => {
+  const line = `stty cols ${columns}; exec ${launcher} ${words}`;
+  const { stdout } = await runProgram("script", ["--quiet", "--return", "--command", line, "/dev/null"], beside(env));
+  return stdout.replaceAll("\r\n", "\n").trimEnd().split("\n");
+};
+
+test("a narrow terminal shortens names in the middle and keeps ids; a pipe gets them whole", async () => {
+  const imported = await runProgram(launcher, ["image", "import", longReference, tar], beside());
+  expect(imported.status).toBe(0);
+  const spawned = await runProgram(launcher, ["spawn", "--image", longReference, "--json"], beside());
+  const { id } = JSON.parse(spawned.stdout) as { id: string };
+  const narrow = await onTerminal(80, "list");
+  expect(narrow.map((line) => line.length <= 80)).toEqual([true, true]);
+  expect(narrow[1]).toMatch(new RegExp(`^${id}  running  oci       registry\\S*…\\S+slim  \\d\\d:`));
+  expect((await onTerminal(200, "list"))[1]).toContain(longReference);
+  expect((await runProgram(launcher, ["list"], beside())).stdout).toContain(longReference);
+  await runProgram(launcher, ["kill", id], beside());
+});
+
+test.each([{}, { NO_COLOR: "1" }, { FORCE_COLOR: "1", TERM: "xterm-256color" }])(
+  "no escape sequence is printed, on a terminal or off it, with %j",
+  async (env) => {
+    for (const words of ["list", "lst", "--help", "image list"]) {
+      const piped = await runProgram(launcher, words.split(" "), beside(env));
+      const seen = [piped.stdout, piped.stderr, ...(await onTerminal(80, words, env))].join("\n");
+      expect(seen.length).toBeGreaterThan(10);
+      expect(seen).not.toContain("\u001b");
+    }
+  },
+);
+
+test("an output that can't be written is a failure without a stack", async () => {
+  const full = ["-c", 'exec "$@" > /dev/full', "sh", launcher, "version"];
+  expect(await runProgram("sh", full)).toEqual({
+    status: 1,
+    stdout: "",
+    stderr: "the output can't be written: ENOSPC: no space left on device, write\n",
+  });
+});
