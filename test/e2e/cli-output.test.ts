@@ -90,6 +90,7 @@ test("every failure says what helps, in the words on record", async () => {
   await run("image", "import", "a:b", "/no/such/file");
   await run("image", "rm", "a:b");
   await run("image", "list", "--config", "none.yaml");
+  await run("completion", "tcsh");
   await run("version");
   await run("version", "--json");
   await run("--version");

@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Argument, Command, InvalidArgumentError } from "commander";
 import { createOutput } from "./output.ts";
 
 const version = "v0.2.0";
@@ -101,6 +101,15 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .action(() => {
       const arch = process.arch === "x64" ? "amd64" : process.arch;
       output().result({ version, os: process.platform, arch }, `stacyvm ${version} (${process.platform}/${arch})`);
+    });
+
+  program
+    .command("completion")
+    .description("print what makes a shell complete these commands, for example: source <(stacyvm completion bash)")
+    .addArgument(new Argument("<shell>", "a shell").choices(["bash", "zsh", "fish"]))
+    .action(async (shell: "bash" | "zsh" | "fish") => {
+      const { completionScript } = await import("./completion/script.ts");
+      process.stdout.write(completionScript(program, shell));
     });
 
   const image = program.command("image").description("images of this host (where the server runs)");
