@@ -14,6 +14,8 @@ export default defineConfig({
           name: "unit",
           include: ["packages/*/{src,test}/**/*.test.ts", "scripts/**/*.test.ts"],
           exclude: [...ignored, "**/*.long.test.ts", "packages/server/src/{providers,images}/**"],
+          // Property tests are busy rather than slow; beside other work they take their time.
+          testTimeout: 30_000,
         },
       },
       {
