@@ -23,6 +23,7 @@ export const packages = {
     "musl-tools": "makes a musl program for the agent's tests",
     gcc: "Go's race detector needs a C compiler",
     "libc6-dev": "Go's race detector needs the C library",
+    curl: "takes README's tour",
     "python3-venv": "runs the published Python client",
     zstd: "makes archives for the image tests",
   },
