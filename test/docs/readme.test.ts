@@ -37,7 +37,8 @@ const block = (document: string, language: string, word: string): string => {
 
 /** As typed, but stopping where a step fails. */
 const type = async (text: string): Promise<string> => {
-  const args = ["-euo", "pipefail", "-c", text];
+  // Where bash takes its input for a network connection it reads the machine's start-up file.
+  const args = ["--norc", "-euo", "pipefail", "-c", text];
   const { status, stdout, stderr } = await runProgram("bash", args, {
     cwd: checkout,
     env: { STACYVM_SERVER: server.url },
@@ -73,7 +74,7 @@ test("the tour by the command line does what it says", async () => {
 
 test("the server for others starts with the key that is made for it, and ends at Ctrl-C", async () => {
   const [leader, serving] = [Promise.withResolvers<number>(), Promise.withResolvers<void>()];
-  const running = runProgram("bash", ["-c", block(readme, "sh", "stacyvm serve")], {
+  const running = runProgram("bash", ["--norc", "-c", block(readme, "sh", "stacyvm serve")], {
     cwd: checkout,
     env: { STACYVM_SERVER_PORT: "0", STACYVM_DATA_DIR: join(checkout, "data") },
     onStart: leader.resolve,

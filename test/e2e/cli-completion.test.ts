@@ -5,7 +5,7 @@ import { launcher, runProgram } from "./cli-process.ts";
 const completions = async (...words: readonly string[]): Promise<readonly string[]> => {
   const script = 'source <("$0" completion bash) && COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))';
   const ask = `${script} && complete -p stacyvm >/dev/null && _stacyvm && printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const { stdout, stderr, status } = await runProgram("bash", ["-uc", ask, launcher, ...words]);
+  const { stdout, stderr, status } = await runProgram("bash", ["--norc", "-uc", ask, launcher, ...words]);
   expect([status, stderr]).toEqual([0, ""]);
   return stdout.trim().split("\n");
 };
