@@ -12,7 +12,7 @@ export interface Run {
 }
 
 export interface RunOptions {
-  readonly stdin?: string;
+  readonly stdin?: string | Uint8Array;
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly onStart?: (pid: number) => void;

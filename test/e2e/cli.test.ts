@@ -64,6 +64,8 @@ test("what can't be done is said without a stack, with status 1, and misuse with
   expect(nowhere).toMatchObject({ status: 1, stdout: "" });
   expect(nowhere.stderr).toContain("Cannot connect to StacyVM server at http://127.0.0.1:9");
   expect(nowhere.stderr).not.toContain("    at ");
+  const binary = await runProgram(launcher, ["exec", "-i", "sb-1", "--", "cat"], { stdin: Uint8Array.of(0x50, 0xff) });
+  expect(binary).toEqual({ status: 1, stdout: "", stderr: "the input is not UTF-8 text; upload it as a file\n" });
   expect((await stacyvm(["exec", "sb-1"])).stderr).toContain(
     "no command specified; use: stacyvm exec <id> -- <command>",
   );

@@ -128,5 +128,9 @@ async function ownInput(): Promise<string> {
     }
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks));
+  } catch (cause) {
+    throw new UsageFailure("the input is not UTF-8 text; upload it as a file", { cause });
+  }
 }
