@@ -2,7 +2,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { connectGuest } from "../guest/agent/connect-guest.ts";
 import type { ProviderUnderTest } from "./contract/suite.testing.ts";
-import { busyboxImage, killServing, makeTestHost } from "./host.testing.ts";
+import { buildNative, busyboxImage, killServing, makeTestHost } from "./host.testing.ts";
 import { type HostHelper, hostHelper } from "./host-helper.ts";
 import { mockProvider } from "./mock/mock.ts";
 import { ociProvider } from "./oci/oci.ts";
@@ -13,6 +13,7 @@ const make =
   (provider: (helper: HostHelper) => Provider, needsImage: boolean) => async (): Promise<ProviderUnderTest> => {
     const { dataRoot, programPath, agentPath } = await makeTestHost();
     const image = needsImage ? await busyboxImage(join(dataRoot, "images/busybox")) : undefined;
+    const probePath = buildNative("wall-probe", join(dataRoot, "programs"));
     let helper: HostHelper;
     const open = () => {
       helper = hostHelper({ programPath, dataRoot, agentPath });
@@ -21,6 +22,7 @@ const make =
     return {
       dataRoot,
       image,
+      probePath,
       open,
       async crash() {
         await killServing(programPath);

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { expect } from "vitest";
 import type { ExecRequest, ExecResult, Guest } from "../../guest/guest.ts";
 import type { ImageRoot } from "../../images/image-store.ts";
@@ -8,6 +9,8 @@ import type { Provider, Runtime, SandboxSpec, SecurityProfile } from "../provide
 export interface ProviderUnderTest {
   readonly dataRoot: string;
   readonly image: ImageRoot | undefined;
+  /** The program wall-probe, to be put into a sandbox. */
+  readonly probePath: string;
   /** A new instance over the same data root, as after a restart. */
   open(): Provider;
   /** Ends the provider's programs without a farewell, as kill -9 would. */
@@ -47,6 +50,13 @@ export const sh = async (
   const request = { argv: shell(script), maxOutputBytes: outputMaxBytes, timeoutMs: 20_000, ...more };
   const result = await guest.run(request, signal());
   return { ...result, out: text(result.stdout), err: text(result.stderr) };
+};
+
+/** Puts wall-probe into the sandbox and returns its path there. */
+export const placeProbe = async (suite: ProviderSuite, guest: Guest): Promise<string> => {
+  const path = "/tmp/wall-probe";
+  await guest.writeFile(path, await readFile(suite.under().probePath), { mode: 0o755 }, signal());
+  return path;
 };
 
 /** Everything that runs in the sandbox, one command line each. */

@@ -1,9 +1,11 @@
 import { expect } from "vitest";
 import type { Guest } from "../../guest/guest.ts";
-import { marker, type ProviderSuite, sh, signal } from "./suite.testing.ts";
+import { marker, outputMaxBytes, type ProviderSuite, placeProbe, sh, signal, text } from "./suite.testing.ts";
 
 /** What a sandbox's programs cannot do, see or reach. */
 export const wallContract = (suite: ProviderSuite): void => {
+  const hasWall = () => suite.provider().capabilities.isolation !== "none";
+
   suite.each("has lost every privilege that its profile doesn't name", async ({ guest }, profile) => {
     const status = (await sh(guest, "cat /proc/self/status")).out;
     const field = (name: string): string => new RegExp(`^${name}:\\s*(\\S+)`, "m").exec(status)?.[1] ?? "";
@@ -12,7 +14,32 @@ export const wallContract = (suite: ProviderSuite): void => {
     const allowed = profile === "restricted" ? "0000000000000000" : "00000000000004fb";
     expect([field("CapBnd"), field("CapPrm")]).toEqual([allowed, allowed]);
     expect(field("CapAmb")).toBe("0000000000000000");
-    if (suite.provider().capabilities.isolation !== "none") expect(field("Seccomp")).toBe("2");
+    if (hasWall()) expect(field("Seccomp")).toBe("2");
+  });
+
+  suite.each("is refused every call that reaches for the host or administers the kernel", async ({ guest }) => {
+    const probe = await placeProbe(suite, guest);
+    const answered = await guest.run({ argv: [probe, "calls"], maxOutputBytes: outputMaxBytes }, signal());
+    const answers: Record<string, string> = JSON.parse(text(answered.stdout));
+    expect(Object.keys(answers).length).toBeGreaterThan(50);
+    const got = Object.entries(answers);
+    if (hasWall()) {
+      expect(got.filter(([, answer]) => !["EPERM", "EACCES", "ENOENT", "ENODATA", "ENOSPC"].includes(answer))).toEqual(
+        [],
+      );
+      expect(got.flatMap(([name, answer]) => (answer === "ENOSPC" ? [name] : []))).toEqual(["clone3 user namespace"]);
+    } else {
+      const open = [
+        "add_key",
+        "request_key",
+        "keyctl",
+        "io_uring_setup",
+        "userfaultfd",
+        "vsock",
+        "kernel crypto socket",
+      ];
+      expect(got.filter(([name, answer]) => answer === "done" && !open.includes(name))).toEqual([]);
+    }
   });
 
   suite.each("cannot make user namespaces, nor other namespaces without one", async ({ guest }) => {
@@ -20,11 +47,30 @@ export const wallContract = (suite: ProviderSuite): void => {
     expect((await sh(guest, "unshare -U true 2>/dev/null || unshare -n true 2>/dev/null")).exitCode).not.toBe(0);
   });
 
+  suite.each("finds masked paths empty and the kernel's settings read-only", async ({ guest }) => {
+    if (!hasWall()) return;
+    const masked = `for f in acpi asound interrupts kcore keys latency_stats sched_debug scsi timer_list; do
+        if [ -d /proc/$f ]; then ls -A /proc/$f; elif [ -e /proc/$f ]; then head -c 64 /proc/$f; fi; done
+      ls -A /sys/fs/cgroup /sys/firmware /sys/kernel 2>/dev/null | grep -v '^/sys.*:$' | grep .; :`;
+    expect((await sh(guest, masked)).out).toBe("");
+    const opening = `for f; do true 2>/dev/null >>"$f" && echo "$f"; done`;
+    const writable = `find /proc/sys /proc/bus /proc/fs /proc/irq /sys -type f -exec sh -c '${opening}' - {} + 2>/dev/null`;
+    expect((await sh(guest, `${writable}; :`)).out).toBe("");
+    const options = (await sh(guest, "cat /proc/self/mountinfo")).out;
+    for (const path of ["/sys", "/proc/sys", "/proc/bus", "/proc/fs", "/proc/irq"]) {
+      expect(options, path).toMatch(new RegExp(`^\\S+ \\S+ \\S+ \\S+ ${path} ro,`, "m"));
+    }
+    expect(options).not.toMatch(/ (shared|master):\d+/);
+  });
+
   suite.each("is never root on the host", async ({ guest }) => {
     const map = (await sh(guest, "cat /proc/self/uid_map")).out.trim().split(/\s+/).map(Number);
-    const [inside, outside] = map;
+    const [inside, outside, count] = map;
     expect(inside).toBe(0);
-    if (process.getuid?.() === 0) expect(outside).toBeGreaterThanOrEqual(0x70000000);
+    if (process.getuid?.() !== 0) return;
+    expect(outside).toBeGreaterThanOrEqual(0x70000000);
+    expect(count).toBe(65536);
+    expect(map).toHaveLength(3);
   });
 
   suite.each("shows no device, engine or setting of the host that could be used", async ({ guest }) => {
@@ -42,7 +88,13 @@ export const wallContract = (suite: ProviderSuite): void => {
     ]) {
       expect((await sh(guest, `mkdir -p /mnt; ${attempt}`)).exitCode, attempt).not.toBe(0);
     }
-    expect((await sh(guest, "cat /proc/net/dev")).out).not.toMatch(/eth|ens|docker/);
+  });
+
+  suite.each("has no network but its own loopback", async ({ guest }) => {
+    const devices = (await sh(guest, "cat /proc/net/dev")).out.split("\n").slice(2);
+    expect(devices.flatMap((line) => /^\s*([^:]+):/.exec(line)?.[1] ?? [])).toEqual(["lo"]);
+    expect((await sh(guest, "cat /proc/net/route")).out.trim().split("\n")).toHaveLength(1);
+    expect((await sh(guest, "cat /proc/net/unix")).out.split("\n").filter((line) => /\s[@/]/.test(line))).toEqual([]);
   });
 
   suite.each("tells nothing of where things lie on the host", async ({ guest }) => {
