@@ -62,6 +62,7 @@ export const namesContract = (suite: ProviderSuite): void => {
       await expect(guest.stat(moved, signal())).rejects.toMatchObject({ reason: "file_not_found" });
     }
     expect(await guest.list(from, signal())).toEqual([]);
+    for (const path of [from, to]) await guest.remove(path, { recursive: true }, signal());
   });
 
   suite.each("refuses a name of a byte too many, and NUL, in every operation", async ({ guest }) => {
