@@ -15,6 +15,7 @@ import { encodeJson } from "./json.ts";
 import { createNotFound } from "./not-found.ts";
 import "./request-context.ts";
 import { safeHeaders } from "./served-content.ts";
+import { closeIfUnread } from "./unread-body.ts";
 import { createUpgrades, isWebSocketRequest } from "./upgrade.ts";
 
 export interface AppOptions {
@@ -138,11 +139,7 @@ export const createApp = (options: AppOptions): FastifyInstance => {
     }
   });
   app.addHook("onSend", (request, reply, payload, done) => {
-    // An unread body would be waited for before the next request on the connection.
-    if (!request.raw.complete && request.raw.headers["content-length"] !== undefined)
-      reply.header("Connection", "close");
-    else if (!request.raw.complete && request.raw.headers["transfer-encoding"] !== undefined)
-      reply.header("Connection", "close");
+    closeIfUnread(request, reply);
     done(null, payload);
   });
   app.addHook("onResponse", logRequest);

@@ -8,6 +8,7 @@ import type { AnyAnswer, OperationRequest } from "./handler.ts";
 import type { InFlight } from "./in-flight.ts";
 import { encodeJson } from "./json.ts";
 import { readBody, streamBody } from "./request-body.ts";
+import { sendParts } from "./send-parts.ts";
 import { attachment } from "./served-content.ts";
 import type { Upgrades } from "./upgrade.ts";
 
@@ -28,16 +29,15 @@ export interface BindOptions {
 /** `/a/{id}` as the router writes it. */
 const routerPath = (path: string): string => path.replace(/\{([^}]+)\}/g, ":$1");
 
-const send = (reply: FastifyReply, operation: Operation, answer: AnyAnswer): FastifyReply => {
+const send = async (reply: FastifyReply, operation: Operation, answer: AnyAnswer): Promise<FastifyReply> => {
   reply.code(answer.status);
   if (operation.untrusted) reply.header("Content-Disposition", attachment());
   if (answer.headers !== undefined) reply.headers(answer.headers);
   if ("body" in answer) return reply.header("Content-Type", "application/json").send(encodeJson(answer.body));
   if (!("stream" in answer)) return reply.send();
   reply.header("Content-Type", answer.contentType);
-  for (const [name, value] of Object.entries(answer.trailers ?? {})) reply.trailer(name, async () => value());
-  const { stream } = answer;
-  return reply.send(stream instanceof Readable ? stream : Readable.from(stream, { objectMode: false }));
+  const { stream, trailers } = answer;
+  return stream instanceof Readable ? reply.send(stream) : await sendParts(reply, { stream, trailers });
 };
 
 /** Makes the route of one row: decode, call, answer. */
@@ -87,7 +87,7 @@ export const bindOperation = (options: BindOptions): void => {
     }
     const answer = (await handler(decoded)) as AnyAnswer;
     if (options.validateResponses) checkAnswer(operation, answer);
-    return send(reply, operation, answer);
+    return await send(reply, operation, answer);
   };
 
   const paths = [operation.path, ...(operation.trailingSlash ? [`${operation.path}/`] : [])];

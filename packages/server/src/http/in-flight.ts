@@ -4,6 +4,8 @@ import { abortedTimeoutMs, drainTimeoutMs } from "./bounds.ts";
 
 /** A request that is being served. Its signal is made when somebody first asks for it. */
 export class ServedRequest {
+  /** Of a streamed answer's body, so far. */
+  sentBytes = 0;
   #controller: AbortController | undefined;
   #reason: unknown;
 

@@ -1,0 +1,49 @@
+import type { ServerResponse } from "node:http";
+import type { FastifyReply } from "fastify";
+import { closeIfUnread } from "./unread-body.ts";
+
+export interface PartsAnswer {
+  readonly stream: AsyncIterable<Uint8Array | string>;
+  readonly trailers?: Readonly<Record<string, () => string>> | undefined;
+}
+
+/**
+ * Sends parts one by one: the next is asked for when the last has left this process, so a part's memory may be used
+ * again. What fails before the first part throws; later the connection is cut, so that no end is faked.
+ */
+export const sendParts = async (reply: FastifyReply, { stream, trailers = {} }: PartsAnswer): Promise<FastifyReply> => {
+  const parts = stream[Symbol.asyncIterator]();
+  let next = await parts.next();
+  const { raw, request } = reply;
+  const names = Object.keys(trailers);
+  if (names.length > 0) reply.header("Trailer", names.join(", "));
+  closeIfUnread(request, reply);
+  reply.hijack();
+  raw.writeHead(reply.statusCode, reply.getHeaders() as Record<string, string>);
+  const write = writer(raw);
+  try {
+    for (; next.done !== true && !raw.destroyed; next = await parts.next()) {
+      const part = typeof next.value === "string" ? Buffer.from(next.value) : next.value;
+      request.served.sentBytes += part.length;
+      await write(part);
+    }
+    if (next.done !== true) await parts.return?.();
+    raw.addTrailers(Object.fromEntries(Object.entries(trailers).map(([name, value]) => [name, value()])));
+    raw.end();
+  } catch (error) {
+    if (!raw.destroyed) request.log.warn({ err: error, request_id: request.id }, "answer cut short");
+    raw.destroy();
+  }
+  return reply;
+};
+
+/** Resolves when a part has left this process, or can't any more. */
+const writer = (raw: ServerResponse): ((part: Uint8Array) => Promise<void>) => {
+  let settle = (): void => {};
+  raw.once("close", () => settle());
+  return (part) =>
+    new Promise((resolve) => {
+      settle = resolve;
+      raw.write(part, () => resolve());
+    });
+};
