@@ -1,3 +1,4 @@
+import type { OnReadOpts, Socket } from "node:net";
 import type { Readable } from "node:stream";
 
 /** Which output a chunk came from. */
@@ -33,6 +34,7 @@ export interface ExecExit {
 
 export type ExecEvent =
   | { readonly type: "start"; readonly processId: string; readonly pid: number }
+  /** `data` is valid until the next event is asked for: its memory is used again. */
   | { readonly type: "output"; readonly stream: OutputStream; readonly data: Uint8Array }
   | ({ readonly type: "exit" } & ExecExit);
 
@@ -126,7 +128,7 @@ export interface Guest extends AsyncDisposable {
   ready(signal: AbortSignal): Promise<void>;
 }
 
-/** How to reach an agent: a fresh byte stream for each call. */
-export type Dial = () => import("node:stream").Duplex;
+/** How to reach an agent: a fresh connection for each call, which reads into the given memory where there is any. */
+export type Dial = (onread?: OnReadOpts) => Socket;
 
 export type ConnectGuest = (options: { readonly dial: Dial; readonly label: string }) => Guest;

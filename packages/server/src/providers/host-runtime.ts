@@ -30,7 +30,10 @@ export const hostRuntimes = (options: HostRuntimesOptions) => {
   };
 
   const runtime = (sandboxId: string, ref: RuntimeRef, socketPath: string): Runtime => {
-    const guest = options.connectGuest({ dial: () => connect(socketPath), label: sandboxId });
+    const guest = options.connectGuest({
+      dial: (onread) => connect({ path: socketPath, ...(onread === undefined ? {} : { onread }) }),
+      label: sandboxId,
+    });
     let last: { readonly atMs: number; readonly cpuUs: number } | undefined;
     return {
       sandboxId,

@@ -11,6 +11,7 @@ import { collectExec, streamExec } from "./exec.ts";
 import { type FailureReading, guestFailure } from "./failures.ts";
 import { readFile, writeFile } from "./files.ts";
 import { configureAgent } from "./init.ts";
+import { keptConnectionsMax, plainConnections } from "./plain-connections.ts";
 
 /** Most entries of one listing or glob that are passed on. */
 const entriesMax = 100_000;
@@ -18,8 +19,6 @@ const entriesMax = 100_000;
 const callTimeoutMs = 30_000;
 /** A multiplexed connection without calls is closed after this, milliseconds; the next call makes another. */
 const idleConnectionTimeoutMs = 60_000;
-/** Plain connections kept open per sandbox for the next command or file. */
-const keptConnectionsMax = 8;
 
 /** The address in a request means nothing: every stream goes through the sandbox's door. */
 const agentUrl = "http://agent";
@@ -29,6 +28,7 @@ const processReading: FailureReading = { [Code.NotFound]: "process_not_found" };
 /** The guest behind an agent: one multiplexed connection for calls, plain ones for commands and bulk bytes. */
 export const connectGuest: ConnectGuest = ({ dial, label }) => {
   const connections = plainConnections(dial);
+  const uploads = uploadConnections(dial);
   const session = new Http2SessionManager(agentUrl, { idleConnectionTimeoutMs }, { createConnection: () => dial() });
   const transport = createConnectTransport({
     baseUrl: agentUrl,
@@ -74,8 +74,8 @@ export const connectGuest: ConnectGuest = ({ dial, label }) => {
       );
     },
 
-    readFile: (path, options, signal) => readFile(connections, path, options, signal),
-    writeFile: (path, content, options, signal) => writeFile(connections, path, content, options.mode, signal),
+    readFile: (path, options, signal) => readFile(uploads, path, options, signal),
+    writeFile: (path, content, options, signal) => writeFile(uploads, path, content, options.mode, signal),
     stat: async (path, signal) =>
       fileEntry((await call(signal, (options) => filesystem.stat({ path }, options))).entry),
     list: async (path, signal) => {
@@ -110,13 +110,14 @@ export const connectGuest: ConnectGuest = ({ dial, label }) => {
         diskTotalBytes: safeNumber(usage.diskTotalBytes),
       };
     },
-    configure: ({ env }, signal) => configureAgent(connections, env, signal),
+    configure: ({ env }, signal) => configureAgent(uploads, env, signal),
     ready: async (signal) => {
       await call(signal, (options) => guest.info({}, options));
     },
     [Symbol.asyncDispose]: async () => {
       session.abort(new StacyError("guest_unreachable", "the sandbox is gone"));
       connections.destroy();
+      uploads.destroy();
     },
     get [Symbol.toStringTag]() {
       return `Guest(${label})`;
@@ -131,7 +132,7 @@ function bounded<T>(values: readonly T[]): readonly T[] {
   return values;
 }
 
-function plainConnections(dial: Dial): http.Agent {
+function uploadConnections(dial: Dial): http.Agent {
   const agent = new http.Agent({
     keepAlive: true,
     maxFreeSockets: keptConnectionsMax,

@@ -1,5 +1,4 @@
 import { create } from "@bufbuild/protobuf";
-import { StacyError } from "@stacyvm/contract";
 import type { ExecEvent, ExecExit, ExecRequest, OutputStream } from "../guest.ts";
 import {
   type ExecEvent_Exit,
@@ -8,6 +7,7 @@ import {
   type ExecEvent as WireEvent,
   type ExecRequest as WireRequest,
 } from "../wire/stacyvm/guest/v1/guest_pb.js";
+import { unexpected } from "./envelope.ts";
 
 /** Longest opaque process id taken from an agent, characters. */
 const processIdMax = 64;
@@ -32,6 +32,13 @@ export function wireExecRequest(request: ExecRequest): WireRequest {
   });
 }
 
+/** Throws guest_protocol for a number that names none. */
+export function outputStream(number: number): OutputStream {
+  const stream = streamNames[number as Stream];
+  if (stream === undefined) throw unexpected("output of an unknown stream");
+  return stream;
+}
+
 /** Undefined for events that only keep the stream alive. Throws guest_protocol on what can't be. */
 export function execEvent(wire: WireEvent): ExecEvent | undefined {
   const { event } = wire;
@@ -39,11 +46,8 @@ export function execEvent(wire: WireEvent): ExecEvent | undefined {
     case "start":
       if (event.value.processId.length > processIdMax) throw unexpected("a process id that is too long");
       return { type: "start", processId: event.value.processId, pid: event.value.pid };
-    case "data": {
-      const stream = streamNames[event.value.stream];
-      if (stream === undefined) throw unexpected("output of an unknown stream");
-      return { type: "output", stream, data: event.value.data };
-    }
+    case "data":
+      return { type: "output", stream: outputStream(event.value.stream), data: event.value.data };
     case "exit":
       return { type: "exit", ...execExit(event.value) };
     case "gap":
@@ -66,8 +70,4 @@ function execExit(exit: ExecEvent_Exit): ExecExit {
     background: exit.background,
     durationMs: Number(exit.durationUs) / 1000,
   };
-}
-
-function unexpected(what: string): StacyError {
-  return new StacyError("guest_protocol", `the sandbox's agent sent ${what}`);
 }

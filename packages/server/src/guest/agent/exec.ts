@@ -1,12 +1,13 @@
-import http from "node:http";
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { StacyError } from "@stacyvm/contract";
 import type { ExecEvent, ExecRequest, ExecResult } from "../guest.ts";
-import { ExecEventSchema, ExecRequestSchema } from "../wire/stacyvm/guest/v1/guest_pb.js";
-import { encodeEnvelope, readEnvelopes } from "./envelope.ts";
-import { execEvent, wireExecRequest } from "./exec-events.ts";
+import { ExecRequestSchema } from "../wire/stacyvm/guest/v1/guest_pb.js";
+import { encodeEnvelope } from "./envelope.ts";
+import { wireExecRequest } from "./exec-events.ts";
+import { readExecEvents } from "./exec-reader.ts";
 import { guestFailure } from "./failures.ts";
+import type { Answer, PlainConnections } from "./plain-connections.ts";
 
 const execPath = "/stacyvm.guest.v1.Guest/Exec";
 const execReading = { [Code.NotFound]: "invalid_input" } as const;
@@ -16,42 +17,42 @@ const execReading = { [Code.NotFound]: "invalid_input" } as const;
  * than a multiplexed one, and a stalled reader stalls nobody else.
  */
 export async function* streamExec(
-  connections: http.Agent,
+  connections: PlainConnections,
   request: ExecRequest,
   signal: AbortSignal,
 ): AsyncGenerator<ExecEvent> {
   try {
-    const response = await post(
-      connections,
-      encodeEnvelope(toBinary(ExecRequestSchema, wireExecRequest(request))),
+    const answer = await connections.send(
+      {
+        method: "POST",
+        path: execPath,
+        headers: { "content-type": "application/connect+proto", "connect-protocol-version": "1" },
+        body: encodeEnvelope(toBinary(ExecRequestSchema, wireExecRequest(request))),
+      },
       signal,
     );
-    try {
-      yield* events(response);
-    } finally {
-      // A consumer that leaves early ends the process: the agent sees the connection go.
-      if (!response.complete) response.destroy();
-    }
+    // A consumer that leaves early ends the process: the agent sees the connection go.
+    yield* events(answer);
   } catch (error) {
     throw guestFailure(error, signal, execReading);
   }
 }
 
-async function* events(response: http.IncomingMessage): AsyncGenerator<ExecEvent> {
-  if (response.statusCode !== 200) {
-    throw new StacyError("guest_protocol", `the sandbox's agent answered exec with status ${response.statusCode}`);
+async function* events({ status, body }: Answer): AsyncGenerator<ExecEvent> {
+  if (status !== 200) {
+    body.discard();
+    throw new StacyError("guest_protocol", `the sandbox's agent answered exec with status ${status}`);
   }
   let exit: ExecEvent | undefined;
-  for await (const envelope of readEnvelopes(response)) {
-    if (envelope.end) {
-      const failure = endFailure(envelope.payload);
+  for await (const event of readExecEvents(body)) {
+    if (event.type === "end") {
+      const failure = endFailure(event.payload);
       if (failure !== undefined) throw failure;
-      break;
+    } else if (event.type === "exit") {
+      exit = event;
+    } else {
+      yield event;
     }
-    const event = execEvent(fromBinary(ExecEventSchema, envelope.payload));
-    if (event === undefined) continue;
-    if (event.type === "exit") exit = event;
-    else yield event;
   }
   if (exit === undefined)
     throw new StacyError("guest_unreachable", "the sandbox's agent ended a command's stream without its exit");
@@ -77,28 +78,6 @@ function codeOf(name: string): Code {
   return typeof code === "number" ? code : Code.Unknown;
 }
 
-function post(connections: http.Agent, body: Buffer, signal: AbortSignal): Promise<http.IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    const request = http.request(
-      {
-        agent: connections,
-        host: "agent",
-        method: "POST",
-        path: execPath,
-        signal,
-        headers: {
-          "content-type": "application/connect+proto",
-          "connect-protocol-version": "1",
-          "content-length": body.length,
-        },
-      },
-      resolve,
-    );
-    request.on("error", reject);
-    request.end(body);
-  });
-}
-
 /** Collects a bounded exec. `maxOutputBytes` bounds what is held here as well: an agent that sends more is at fault. */
 export async function collectExec(events: AsyncIterable<ExecEvent>, maxOutputBytes: number): Promise<ExecResult> {
   const stdout: Uint8Array[] = [];
@@ -109,7 +88,7 @@ export async function collectExec(events: AsyncIterable<ExecEvent>, maxOutputByt
       held += event.data.length;
       if (held > maxOutputBytes)
         throw new StacyError("guest_protocol", "the sandbox's agent sent more output than was asked for");
-      (event.stream === "stderr" ? stderr : stdout).push(event.data);
+      (event.stream === "stderr" ? stderr : stdout).push(Buffer.from(event.data));
     } else if (event.type === "exit") {
       const { type: _, ...exit } = event;
       return { ...exit, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) };

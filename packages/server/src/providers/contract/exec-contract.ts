@@ -47,7 +47,9 @@ export const execContract = (suite: ProviderSuite): void => {
   suite.each("streams output in the order in which it was written, then the exit", async ({ guest }) => {
     const events: ExecEvent[] = [];
     const script = "i=0; while [ $i -lt 200 ]; do echo $i; i=$((i+1)); done; exit 3";
-    for await (const event of guest.exec({ argv: shell(script) }, signal())) events.push(event);
+    for await (const event of guest.exec({ argv: shell(script) }, signal())) {
+      events.push(event.type === "output" ? { ...event, data: Buffer.from(event.data) } : event);
+    }
     const output = events.flatMap((event) => (event.type === "output" ? [event.data] : []));
     expect(text(Buffer.concat(output))).toBe(Array.from({ length: 200 }, (_, i) => `${i}\n`).join(""));
     expect(events[0]?.type).toBe("start");
