@@ -20,10 +20,10 @@ export const sendParts = async (reply: FastifyReply, { stream, trailers = {} }: 
   closeIfUnread(request, reply);
   reply.hijack();
   raw.writeHead(reply.statusCode, reply.getHeaders() as Record<string, string>);
-  const write = writer(raw);
+  const [write, encode] = [writer(raw), encoder()];
   try {
     for (; next.done !== true && !raw.destroyed; next = await parts.next()) {
-      const part = typeof next.value === "string" ? Buffer.from(next.value) : next.value;
+      const part = typeof next.value === "string" ? encode(next.value) : next.value;
       request.served.sentBytes += part.length;
       await write(part);
     }
@@ -46,4 +46,14 @@ const writer = (raw: ServerResponse): ((part: Uint8Array) => Promise<void>) => {
       settle = resolve;
       raw.write(part, () => resolve());
     });
+};
+
+/** Text as bytes in memory that the next text overwrites. */
+const encoder = (): ((text: string) => Uint8Array) => {
+  let memory = Buffer.alloc(0);
+  return (text) => {
+    const length = Buffer.byteLength(text);
+    if (length > memory.length) memory = Buffer.allocUnsafeSlow(length * 2);
+    return memory.subarray(0, memory.write(text));
+  };
 };

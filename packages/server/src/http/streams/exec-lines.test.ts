@@ -68,3 +68,10 @@ test("the raw view is standard output to the byte, and the exit is known when it
   expect(Buffer.concat(parts)).toEqual(bytes);
   expect(code).toBe(7);
 });
+
+test("output that was read at once is cut into lines of at most 64 KiB, and none of its characters suffers", async () => {
+  const text = `a${"€".repeat(70_000)}`;
+  const lines = await read(eventsOf([Buffer.from(text)]));
+  expect(lines.map(({ data }) => data).join("")).toBe(text);
+  expect(lines.every(({ data }) => Buffer.byteLength(data) <= 64 * 1024 + 2)).toBe(true);
+});

@@ -1,5 +1,8 @@
 import type { ExecEvent, ExecExit } from "../../guest/guest.ts";
 
+/** Most output of one line, bytes: longer text would be made in pages of its own, at four times the cost. */
+const lineOutputBytes = 64 * 1024;
+
 /** What old clients read when a deadline ends a stream. */
 const timeoutLine = (id: string): string => `${JSON.stringify({ stream: "stderr", data: `exec timeout: ${id}` })}\n`;
 
@@ -38,8 +41,10 @@ export async function* execLines(events: AsyncIterable<ExecEvent>, id: string): 
   const line = (stream: string, data: string) => `{"stream":"${stream}","data":${JSON.stringify(data)}}\n`;
   for await (const event of events) {
     if (event.type === "output") {
-      const data = decoders.text(event.stream, event.data);
-      if (data !== "") yield line(event.stream === "stderr" ? "stderr" : "stdout", data);
+      for (let at = 0; at < event.data.length; at += lineOutputBytes) {
+        const data = decoders.text(event.stream, event.data.subarray(at, at + lineOutputBytes));
+        if (data !== "") yield line(event.stream === "stderr" ? "stderr" : "stdout", data);
+      }
     } else if (event.type === "exit") {
       for (const [stream, data] of decoders.rest()) if (data !== "") yield line(stream, data);
       if (event.timedOut) yield timeoutLine(id);
