@@ -63,8 +63,8 @@ export interface FileContent {
   readonly etag: string | undefined;
   readonly contentRange: string | undefined;
   readonly modifiedAt: string | undefined;
-  /** Must be consumed or destroyed. */
-  readonly body: Readable;
+  /** Must be read to its end, left, or discarded. Each part is valid until the next one is asked for. */
+  readonly body: AsyncIterable<Buffer> & { readonly discard: () => void };
 }
 
 export interface ReadFileOptions {

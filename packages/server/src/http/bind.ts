@@ -1,4 +1,3 @@
-import { Readable } from "node:stream";
 import { type ErrorReason, type Operation, StacyError } from "@stacyvm/contract";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { jsonBodyBytesMax, jsonBodyTimeoutMs } from "./bounds.ts";
@@ -36,8 +35,7 @@ const send = async (reply: FastifyReply, operation: Operation, answer: AnyAnswer
   if ("body" in answer) return reply.header("Content-Type", "application/json").send(encodeJson(answer.body));
   if (!("stream" in answer)) return reply.send();
   reply.header("Content-Type", answer.contentType);
-  const { stream, trailers } = answer;
-  return stream instanceof Readable ? reply.send(stream) : await sendParts(reply, { stream, trailers });
+  return await sendParts(reply, answer);
 };
 
 /** Makes the route of one row: decode, call, answer. */

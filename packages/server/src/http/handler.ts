@@ -36,11 +36,14 @@ export interface OperationRequest<R extends Operation = Operation> {
 
 type Headers = Readonly<Record<string, string>>;
 
-/** An answer that streams. The iterable ends with the answer; a throw cuts the connection, so that no end is faked. */
+/**
+ * An answer that streams. Each part is valid until the next one is asked for. The iterable ends with the answer; a
+ * throw cuts the connection, so that no end is faked.
+ */
 export interface StreamAnswer<Status extends number = number, Media extends string = string> {
   readonly status: Status;
   readonly contentType: Media;
-  readonly stream: Readable | AsyncIterable<Uint8Array | string>;
+  readonly stream: AsyncIterable<Uint8Array | string>;
   readonly headers?: Headers;
   /** Sent after the last byte; asked when the stream has ended. */
   readonly trailers?: Readonly<Record<string, () => string>>;

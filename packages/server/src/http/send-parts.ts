@@ -1,17 +1,16 @@
 import type { ServerResponse } from "node:http";
 import type { FastifyReply } from "fastify";
+import type { StreamAnswer } from "./handler.ts";
 import { closeIfUnread } from "./unread-body.ts";
-
-export interface PartsAnswer {
-  readonly stream: AsyncIterable<Uint8Array | string>;
-  readonly trailers?: Readonly<Record<string, () => string>> | undefined;
-}
 
 /**
  * Sends parts one by one: the next is asked for when the last has left this process, so a part's memory may be used
  * again. What fails before the first part throws; later the connection is cut, so that no end is faked.
  */
-export const sendParts = async (reply: FastifyReply, { stream, trailers = {} }: PartsAnswer): Promise<FastifyReply> => {
+export const sendParts = async (
+  reply: FastifyReply,
+  { stream, trailers = {} }: StreamAnswer,
+): Promise<FastifyReply> => {
   const parts = stream[Symbol.asyncIterator]();
   let next = await parts.next();
   const { raw, request } = reply;

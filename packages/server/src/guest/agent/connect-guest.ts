@@ -74,7 +74,7 @@ export const connectGuest: ConnectGuest = ({ dial, label }) => {
       );
     },
 
-    readFile: (path, options, signal) => readFile(uploads, path, options, signal),
+    readFile: (path, options, signal) => readFile(connections, path, options, signal),
     writeFile: (path, content, options, signal) => writeFile(uploads, path, content, options.mode, signal),
     stat: async (path, signal) =>
       fileEntry((await call(signal, (options) => filesystem.stat({ path }, options))).entry),

@@ -4,6 +4,7 @@ import { pipeline } from "node:stream/promises";
 import { type ErrorReason, StacyError } from "@stacyvm/contract";
 import type { FileContent, ReadFileOptions } from "../guest.ts";
 import { agentText, guestFailure } from "./failures.ts";
+import type { PlainConnections } from "./plain-connections.ts";
 
 /** Longest error body read from an agent, bytes. */
 const errorBodyMaxBytes = 16 * 1024;
@@ -21,28 +22,29 @@ const writeReasons: Partial<Record<number, ErrorReason>> = {
   507: "disk_full",
 };
 
-/** A file's bytes on a plain connection. The body must be consumed or destroyed. */
+/** A file's bytes on a plain connection. */
 export async function readFile(
-  connections: http.Agent,
+  connections: PlainConnections,
   path: string,
   options: ReadFileOptions,
   signal: AbortSignal,
 ): Promise<FileContent> {
+  const headers = {
+    "accept-encoding": "identity",
+    ...(options.range === undefined ? {} : { range: options.range }),
+    ...(options.ifNoneMatch === undefined ? {} : { "if-none-match": options.ifNoneMatch }),
+  };
   try {
-    const response = await send(connections, options.method ?? "GET", path, {}, signal, {
-      "accept-encoding": "identity",
-      ...(options.range === undefined ? {} : { range: options.range }),
-      ...(options.ifNoneMatch === undefined ? {} : { "if-none-match": options.ifNoneMatch }),
-    });
-    const status = response.statusCode ?? 0;
-    if (![200, 206, 304, 416].includes(status)) throw await failureOf(response, path, readReasons);
+    const request = { method: options.method ?? "GET", path: `/files?${new URLSearchParams({ path })}`, headers };
+    const { status, headers: found, body } = await connections.send(request, signal);
+    if (![200, 206, 304, 416].includes(status)) throw await failureOf(status, body, path, readReasons);
     return {
       status,
-      sizeBytes: lengthOf(response.headers["content-length"]),
-      etag: header(response.headers.etag, /^"[\w.:-]{1,128}"$/),
-      contentRange: header(response.headers["content-range"], /^bytes [\d*/-]{1,64}$/),
-      modifiedAt: header(response.headers["last-modified"], /^[\w, :]{1,40}$/),
-      body: response,
+      sizeBytes: lengthOf(found.get("content-length")),
+      etag: header(found.get("etag"), /^"[\w.:-]{1,128}"$/),
+      contentRange: header(found.get("content-range"), /^bytes [\d*/-]{1,64}$/),
+      modifiedAt: header(found.get("last-modified"), /^[\w, :]{1,40}$/),
+      body,
     };
   } catch (error) {
     throw guestFailure(error, signal);
@@ -59,16 +61,9 @@ export async function writeFile(
 ): Promise<void> {
   try {
     const query = mode === undefined ? {} : { mode: mode.toString(8).padStart(4, "0") };
-    const response = await send(
-      connections,
-      "POST",
-      path,
-      query,
-      signal,
-      { "content-type": "application/octet-stream" },
-      content,
-    );
-    if (response.statusCode !== 200) throw await failureOf(response, path, writeReasons);
+    const response = await send(connections, path, query, signal, content);
+    const status = response.statusCode ?? 0;
+    if (status !== 200) throw await failureOf(status, response, path, writeReasons);
     response.resume();
   } catch (error) {
     throw guestFailure(error, signal);
@@ -77,18 +72,17 @@ export async function writeFile(
 
 function send(
   connections: http.Agent,
-  method: string,
   path: string,
   query: Readonly<Record<string, string>>,
   signal: AbortSignal,
-  headers: http.OutgoingHttpHeaders,
-  content?: Readable | Uint8Array,
+  content: Readable | Uint8Array,
 ): Promise<http.IncomingMessage> {
+  const headers = { "content-type": "application/octet-stream" };
   return new Promise((resolve, reject) => {
     const request = http.request({
       agent: connections,
       host: "agent",
-      method,
+      method: "POST",
       path: `/files?${new URLSearchParams({ path, ...query })}`,
       signal,
       headers: content instanceof Uint8Array ? { ...headers, "content-length": content.length } : headers,
@@ -99,7 +93,7 @@ function send(
       resolve(response);
     });
     request.on("error", reject);
-    if (content === undefined || content instanceof Uint8Array) {
+    if (content instanceof Uint8Array) {
       request.end(content);
       return;
     }
@@ -111,21 +105,22 @@ function send(
 }
 
 async function failureOf(
-  response: http.IncomingMessage,
+  status: number,
+  body: AsyncIterable<Buffer>,
   path: string,
   reasons: Partial<Record<number, ErrorReason>>,
 ): Promise<StacyError> {
-  const reason = reasons[response.statusCode ?? 0];
+  const reason = reasons[status];
   const chunks: Buffer[] = [];
   let held = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
+  for await (const chunk of body) {
     held += chunk.length;
     if (held > errorBodyMaxBytes) break;
-    chunks.push(chunk);
+    chunks.push(Buffer.from(chunk));
   }
   const text = agentText(messageIn(Buffer.concat(chunks).toString("utf8")));
   if (reason === undefined) {
-    return new StacyError("guest_protocol", `the sandbox's agent answered with status ${response.statusCode}`);
+    return new StacyError("guest_protocol", `the sandbox's agent answered with status ${status}`);
   }
   return new StacyError(reason, reason === "file_not_found" ? `no such file or directory: ${path}` : text || path);
 }

@@ -54,7 +54,7 @@ const contentHeaders = (content: FileContent, path: string): Record<string, stri
 /** Status of the agent's answer in our terms; anything but content or "not modified" is an error. */
 const servedStatus = (content: FileContent): 200 | 206 | 304 => {
   if (content.status === 200 || content.status === 206 || content.status === 304) return content.status;
-  content.body.destroy();
+  content.body.discard();
   throw new StacyError("range_not_satisfiable", "the range lies outside the file", {
     details: { content_range: content.contentRange },
   });
@@ -69,7 +69,7 @@ export const fileHandlers = ({ useCases }: { readonly useCases: UseCases }): Han
       const status = servedStatus(content);
       const headers = contentHeaders(content, path);
       if (status === 304) {
-        content.body.destroy();
+        content.body.discard();
         return { status, headers };
       }
       return { status, headers, contentType: "application/octet-stream", stream: content.body };
@@ -77,7 +77,7 @@ export const fileHandlers = ({ useCases }: { readonly useCases: UseCases }): Han
     "files.head": async (request) => {
       const path = queryPath(request.query.path);
       const content = await files.read(targetOf(request), path, readOptions(request.headers, "HEAD"));
-      content.body.resume();
+      content.body.discard();
       return { status: servedStatus(content), headers: contentHeaders(content, path) };
     },
     "files.write": async (request) => {

@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { buffer } from "node:stream/consumers";
 import { expect } from "vitest";
-import { type ProviderSuite, signal } from "./suite.testing.ts";
+import { contentOf, type ProviderSuite, signal } from "./suite.testing.ts";
 
 /** Files through the guest interface. */
 export const filesContract = (suite: ProviderSuite): void => {
@@ -10,7 +9,7 @@ export const filesContract = (suite: ProviderSuite): void => {
     const content = randomBytes(5000);
     await guest.writeFile(path, content, { mode: 0o640 }, signal());
     const read = await guest.readFile(path, {}, signal());
-    expect(Buffer.compare(await buffer(read.body), content)).toBe(0);
+    expect(Buffer.compare(await contentOf(read), content)).toBe(0);
     expect(await guest.stat(path, signal())).toMatchObject({ path, type: "file", sizeBytes: 5000, mode: 0o640 });
     expect((await guest.list("/workspace/deep/er", signal())).map((entry) => entry.path)).toEqual([path]);
     await expect(guest.remove("/workspace/deep", { recursive: false }, signal())).rejects.toMatchObject({

@@ -1,10 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { buffer } from "node:stream/consumers";
 import { expect } from "vitest";
 import type { Guest } from "../../guest/guest.ts";
-import { bytes, type ProviderSuite, placeProbe, sh, signal } from "./suite.testing.ts";
+import { bytes, contentOf, type ProviderSuite, placeProbe, sh, signal } from "./suite.testing.ts";
 
 /** Each makes every operation twice. */
 const rounds = 40;
@@ -28,10 +27,8 @@ const placeCanary = async (suite: ProviderSuite) => {
   };
 };
 
-const contentOf = async (guest: Guest, path: string): Promise<string> => {
-  const { body } = await guest.readFile(path, {}, AbortSignal.timeout(5000));
-  return (await buffer(body)).toString();
-};
+const textAt = async (guest: Guest, path: string): Promise<string> =>
+  (await contentOf(await guest.readFile(path, {}, AbortSignal.timeout(5000)))).toString();
 
 /** What an operation gave, or the reason why it gave nothing. */
 const outcome = (operation: Promise<unknown>): Promise<string> =>
@@ -42,7 +39,7 @@ const outcome = (operation: Promise<unknown>): Promise<string> =>
 
 /** Every file operation once, below a directory that somebody else changes meanwhile. */
 const operateBelow = (guest: Guest, directory: string, round: number): Promise<string>[] => [
-  outcome(contentOf(guest, `${directory}/file`)),
+  outcome(textAt(guest, `${directory}/file`)),
   outcome(guest.writeFile(`${directory}/file`, bytes(`round ${round}`), {}, signal())),
   outcome(guest.writeFile(`${directory}/new/${round}`, bytes("new"), {}, signal())),
   outcome(guest.stat(`${directory}/file`, signal())),
@@ -68,7 +65,7 @@ export const hostilePathsContract = (suite: ProviderSuite): void => {
     expect((await sh(guest, "cat /tmp/inside")).out).toBe("in");
     const own = (await sh(guest, "cat /etc/passwd")).out;
     for (const path of ["/workspace/passwd", "/../../../etc/passwd", `/workspace/${up}etc/passwd`]) {
-      expect(await contentOf(guest, path), path).toBe(own);
+      expect(await textAt(guest, path), path).toBe(own);
     }
     expect(own).not.toBe(await readFile("/etc/passwd", "utf8"));
     const ways = ["absolute", "relative", "chained", `root${canary.path}`, `${up}${canary.path.slice(1)}`, "loop"];
@@ -85,7 +82,7 @@ export const hostilePathsContract = (suite: ProviderSuite): void => {
   suite.each("follows no link that the kernel makes up", async ({ guest }) => {
     for (const door of ["1/root", "1/cwd", "1/fd/1", "1/fd/3", "1/exe", "self/root", "self/cwd", "self/fd/3"]) {
       for (const path of [`/proc/${door}`, `/proc/${door}/etc/passwd`]) {
-        expect(await outcome(contentOf(guest, path)), path).toMatch(
+        expect(await outcome(textAt(guest, path)), path).toMatch(
           /^(file_permission_denied|file_not_found|not_a_file)$/,
         );
       }
@@ -123,7 +120,7 @@ export const hostilePathsContract = (suite: ProviderSuite): void => {
       "mkdir -p kept tree; echo kept > kept/file; ln -s /workspace/kept tree/a; ln -s ../kept/file tree/b",
     );
     await guest.remove("/workspace/tree", { recursive: true }, signal());
-    expect(await contentOf(guest, "/workspace/kept/file")).toBe("kept\n");
+    expect(await textAt(guest, "/workspace/kept/file")).toBe("kept\n");
     await sh(guest, "ln -s kept single");
     await guest.remove("/workspace/single", { recursive: true }, signal());
     expect((await sh(guest, "ls /workspace/kept; ls /workspace/single 2>&1 >/dev/null | wc -l")).out).toBe("file\n1\n");
@@ -155,13 +152,13 @@ export const hostilePathsContract = (suite: ProviderSuite): void => {
     const read = await guest.readFile("/workspace/sparse", {}, signal());
     expect(read.sizeBytes).toBe(2 ** 40);
     let received = 0;
-    for await (const chunk of read.body as AsyncIterable<Buffer>) {
+    for await (const chunk of read.body) {
       received += chunk.length;
       if (received > 32 * 1024 * 1024) break;
     }
     const end = await guest.readFile("/workspace/sparse", { range: "bytes=-4" }, signal());
-    expect((await buffer(end.body)).length).toBe(4);
-    const status = await contentOf(guest, "/proc/1/status");
+    expect((await contentOf(end)).length).toBe(4);
+    const status = await textAt(guest, "/proc/1/status");
     expect(Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024).toBeLessThan(agentMemoryMax);
     await guest.remove("/workspace/sparse", { recursive: false }, signal());
   });

@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { buffer } from "node:stream/consumers";
 import { expect } from "vitest";
-import { expectAlive, marker, type ProviderSuite, sh, signal, until } from "./suite.testing.ts";
+import { contentOf, expectAlive, marker, type ProviderSuite, sh, signal, until } from "./suite.testing.ts";
 
 const mebibyte = 1024 * 1024;
 
@@ -68,8 +67,8 @@ export const limitsContract = (suite: ProviderSuite): void => {
       await expect(guest.writeFile("/workspace/more", old, {}, signal())).rejects.toMatchObject({
         reason: "disk_full",
       });
-      const { body } = await guest.readFile("/workspace/kept", {}, signal());
-      expect(Buffer.compare(await buffer(body), old)).toBe(0);
+      const kept = await guest.readFile("/workspace/kept", {}, signal());
+      expect(Buffer.compare(await contentOf(kept), old)).toBe(0);
       expect((await guest.list("/workspace", signal())).map((entry) => entry.path)).toEqual([
         "/workspace/fill",
         "/workspace/kept",

@@ -1,7 +1,6 @@
-import { buffer } from "node:stream/consumers";
 import { expect } from "vitest";
 import type { Guest } from "../../guest/guest.ts";
-import { bytes, type ProviderSuite, sh, signal } from "./suite.testing.ts";
+import { bytes, contentOf, type ProviderSuite, sh, signal } from "./suite.testing.ts";
 
 const longest = "n".repeat(255);
 
@@ -37,7 +36,7 @@ const names = [
 ];
 
 const read = async (guest: Guest, path: string): Promise<string> =>
-  (await buffer((await guest.readFile(path, {}, signal())).body)).toString();
+  (await contentOf(await guest.readFile(path, {}, signal()))).toString();
 
 /** Names of files. */
 export const namesContract = (suite: ProviderSuite): void => {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { expect } from "vitest";
-import type { ExecRequest, ExecResult, Guest } from "../../guest/guest.ts";
+import type { ExecRequest, ExecResult, FileContent, Guest } from "../../guest/guest.ts";
 import type { ImageRoot } from "../../images/image-store.ts";
 import type { Provider, Runtime, SandboxSpec, SecurityProfile } from "../provider.ts";
 
@@ -51,6 +51,10 @@ export const sh = async (
   const result = await guest.run(request, signal());
   return { ...result, out: text(result.stdout), err: text(result.stderr) };
 };
+
+/** All of a file's bytes: a part is valid only until the next one is asked for. */
+export const contentOf = async ({ body }: FileContent): Promise<Buffer> =>
+  Buffer.concat(await Array.fromAsync(body, (part) => Buffer.from(part)));
 
 /** Puts wall-probe into the sandbox and returns its path there. */
 export const placeProbe = async (suite: ProviderSuite, guest: Guest): Promise<string> => {
