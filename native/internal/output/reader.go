@@ -18,7 +18,7 @@ const (
 	End
 )
 
-// Chunk is one step of a reader. Bytes must not be changed.
+// Chunk is one step of a reader. Bytes must not be changed, and the primary reader holds them only until its next step.
 type Chunk struct {
 	Event  Event
 	Stream Stream
@@ -29,8 +29,10 @@ type Chunk struct {
 
 // Reader walks a ring from an offset.
 type Reader struct {
-	ring    *Ring
-	at      uint64
+	ring *Ring
+	at   uint64
+	// done is what the reader has finished with: all that it got before its last step.
+	done    uint64
 	live    bool
 	primary bool
 }
@@ -54,6 +56,7 @@ func (r *Ring) Follow(offset uint64, limit int) *Reader {
 		return nil
 	}
 	r.readers++
+	r.shared = true
 	return &Reader{ring: r, at: min(offset, r.next)}
 }
 
@@ -100,6 +103,7 @@ func (d *Reader) Next(ctx context.Context, limit int) (Chunk, error) {
 
 func (d *Reader) take(limit int) (Chunk, bool) {
 	r := d.ring
+	d.done = d.at
 	if d.primary && r.marked && d.at >= r.mark {
 		return Chunk{Event: End, Offset: d.at}, true
 	}

@@ -21,6 +21,7 @@ type segment struct {
 	stream Stream
 	start  uint64
 	data   []byte
+	owned  bool
 }
 
 func (s *segment) end() uint64 { return s.start + uint64(len(s.data)) }
@@ -42,6 +43,8 @@ type Ring struct {
 	mark     uint64
 	changed  chan struct{}
 	room     sync.Cond
+	recycle  func([]byte)
+	shared   bool
 }
 
 // NewRing makes an empty ring that keeps at most maxBytes.
@@ -50,6 +53,9 @@ func NewRing(maxBytes int) *Ring {
 	r.room.L = &r.mu
 	return r
 }
+
+// Recycle has owned memory given back once nobody can read it any more. To be called before the first Append.
+func (r *Ring) Recycle(give func(data []byte)) { r.recycle = give }
 
 // Append adds bytes. With owned the ring keeps data itself, otherwise a copy. It waits for the primary reader when full.
 func (r *Ring) Append(stream Stream, data []byte, owned bool) {
@@ -76,6 +82,9 @@ func (r *Ring) put(stream Stream, data []byte, owned bool) {
 		last := &r.segments[n-1]
 		if last.stream == stream && cap(last.data)-len(last.data) >= len(data) {
 			last.data = append(last.data, data...)
+			if owned && r.recycle != nil {
+				r.recycle(data)
+			}
 			return
 		}
 		if last.stream == stream {
@@ -87,7 +96,7 @@ func (r *Ring) put(stream Stream, data []byte, owned bool) {
 		spare := min(grow, r.max-r.cost-segmentCost)
 		kept = append(make([]byte, 0, max(len(data), spare)), data...)
 	}
-	r.segments = append(r.segments, segment{stream: stream, start: r.next, data: kept})
+	r.segments = append(r.segments, segment{stream: stream, start: r.next, data: kept, owned: owned})
 	r.cost += r.segments[len(r.segments)-1].cost()
 }
 
@@ -99,6 +108,10 @@ func (r *Ring) makeRoom(need int) bool {
 			return r.hurried || r.closed
 		}
 		r.cost -= oldest.cost()
+		// A reader that follows may still hold a part of it; the primary one is known to have gone on.
+		if oldest.owned && r.recycle != nil && !r.shared && r.primary != nil && oldest.end() <= r.primary.done {
+			r.recycle(oldest.data)
+		}
 		r.segments[0] = segment{}
 		r.segments = r.segments[1:]
 	}

@@ -107,3 +107,46 @@ func TestOneReaderTooManyIsRefused(t *testing.T) {
 		t.Error("the bound does not hold")
 	}
 }
+
+func TestMemoryIsGivenBackOnlyOnceItsReaderHasGoneOnAndNobodyElseFollows(t *testing.T) {
+	for _, followed := range []bool{false, true} {
+		ring := NewRing(4 * 1024)
+		given := map[*byte]bool{}
+		ring.Recycle(func(data []byte) { given[&data[:1][0]] = true })
+		primary := ring.Primary()
+		if followed && ring.Follow(0, 2) == nil {
+			t.Fatal("no reader")
+		}
+		var held []byte
+		for range 100 {
+			buf := make([]byte, 1000)
+			ring.Append(Stdout, buf, true)
+			if held != nil && given[&held[0]] {
+				t.Fatal("given back while its reader held it")
+			}
+			chunk, ok := primary.Try(1000)
+			if !ok || len(chunk.Bytes) != 1000 {
+				t.Fatal("not read")
+			}
+			held = chunk.Bytes
+		}
+		if followed != (len(given) == 0) {
+			t.Errorf("followed %v: %d given back", followed, len(given))
+		}
+	}
+}
+
+func TestTheLastChunkOfTheReaderIsNotGivenBackWhileTheRingIsFull(t *testing.T) {
+	ring := NewRing(1100)
+	given := 0
+	ring.Recycle(func([]byte) { given++ })
+	primary := ring.Primary()
+	ring.Append(Stdout, make([]byte, 1000), true)
+	if _, ok := primary.Try(1000); !ok {
+		t.Fatal("not read")
+	}
+	ring.Append(Stdout, make([]byte, 1000), true)
+	if given != 0 {
+		t.Error("given back while its reader held it")
+	}
+}

@@ -64,6 +64,7 @@ func newProcess(table *Table, spec Spec) *Process {
 		table: table, state: Running,
 		status: make(chan syscall.WaitStatus, 1), exited: make(chan struct{}), over: make(chan struct{}),
 	}
+	p.Ring.Recycle(giveBuffer)
 	if spec.Primary {
 		p.Primary = p.Ring.Primary()
 	}

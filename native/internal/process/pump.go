@@ -20,6 +20,13 @@ const terminalDrainBytes = 64 << 10
 
 var buffers = sync.Pool{New: func() any { return new([bound.ChunkBytes]byte) }}
 
+// giveBuffer takes back memory that a ring has owned.
+func giveBuffer(data []byte) {
+	if cap(data) == bound.ChunkBytes {
+		buffers.Put((*[bound.ChunkBytes]byte)(data[:bound.ChunkBytes]))
+	}
+}
+
 // pump moves one stream from its pipe to the ring. Idle, it holds no buffer.
 type pump struct {
 	file    *os.File
