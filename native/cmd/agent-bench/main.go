@@ -22,17 +22,18 @@ import (
 func main() {
 	socket := flag.String("socket", "", "the agent's unix socket")
 	n := flag.Int("n", 1000, "sequential execs")
+	pause := flag.Duration("pause", 0, "rest before each sequential exec; beyond half a second the agent has given its memory back")
 	burst := flag.Int("burst", 200, "parallel execs")
 	megabytes := flag.Int64("mb", 512, "size of the bulk transfers")
 	dir := flag.String("dir", "/tmp", "directory inside for the bulk file")
 	flag.Parse()
-	if err := run(*socket, *n, *burst, *megabytes<<20, *dir); err != nil {
+	if err := run(*socket, *n, *pause, *burst, *megabytes<<20, *dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(socket string, n, burst int, size int64, dir string) error {
+func run(socket string, n int, pause time.Duration, burst int, size int64, dir string) error {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", socket)
@@ -46,6 +47,7 @@ func run(socket string, n, burst int, size int64, dir string) error {
 	}
 	times := make([]time.Duration, n)
 	for i := range times {
+		time.Sleep(pause)
 		begun := time.Now()
 		if _, err := exec(guest, "true"); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -118,4 +119,39 @@ func TestTheAgentOutlivesManySmallProcessesThatUseUpTheMemory(t *testing.T) {
 	a.mustLive(t)
 	_ = stream.Close()
 	eventually(t, "the tree ends", func() bool { return a.find(id).State == guestv1.ProcessState_PROCESS_STATE_EXITED })
+}
+
+// proportionalBytes is what the agent takes, shared pages divided among those who share them.
+func (a *agent) proportionalBytes() int {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(a.cmd.Process.Pid) + "/smaps_rollup")
+	if err != nil {
+		a.t.Skip("this kernel does not tell a process's share of memory: ", err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\nPss:")
+	kilobytes, err := strconv.Atoi(strings.Fields(rest)[0])
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return kilobytes << 10
+}
+
+func TestAnAgentThatHasNothingToDoTakesLittleMemory(t *testing.T) {
+	const idleMax, afterBurstMax = 8_000_000, 12_000_000
+	dir := t.TempDir()
+	a := &agent{t: t, dir: dir, socket: filepath.Join(dir, "agent.sock")}
+	a.cmd = exec.Command(build(t), "serve", "--listen-unix", a.socket, "--workdir", dir, "--cgroup-fd", "3")
+	a.cmd.ExtraFiles = []*os.File{ownCgroup(t, true)}
+	a.run()
+	eventually(t, "memory goes back after the start", func() bool { return a.proportionalBytes() <= idleMax })
+	var burst sync.WaitGroup
+	for range 200 {
+		burst.Go(func() {
+			if r := a.exec(&guestv1.ExecRequest{Argv: []string{"true"}}); r.exit.GetExitCode() != 0 || r.exit == nil {
+				t.Errorf("%v %v", r.exit, r.err)
+			}
+		})
+	}
+	burst.Wait()
+	eventually(t, "memory goes back after a burst", func() bool { return a.proportionalBytes() <= afterBurstMax })
+	a.mustLive(t)
 }

@@ -16,6 +16,7 @@ import (
 
 	"stacyvm/native/internal/account"
 	"stacyvm/native/internal/bound"
+	"stacyvm/native/internal/idle"
 	"stacyvm/native/internal/process"
 	door "stacyvm/native/internal/serve"
 	"stacyvm/native/internal/tree"
@@ -58,7 +59,7 @@ func parse(args []string) (options, error) {
 }
 
 func serve(args []string) error {
-	ownScore := harden()
+	ownScore, memory := harden()
 	o, err := parse(args)
 	if err != nil {
 		return err
@@ -75,8 +76,10 @@ func serve(args []string) error {
 		}
 	}
 	prepare(o, accounts)
+	memory.Start()
 	table := process.NewTable(process.Options{
 		Limits: o.limits, Forest: forest(o.cgroupFD, ownScore), Accounts: accounts, DefaultUser: o.user, DefaultCwd: o.workdir,
+		Used: memory.Used,
 	})
 	server := door.New(door.Options{Limits: o.limits, Table: table, Accounts: accounts, Version: version})
 	asked := make(chan os.Signal, 1)
@@ -91,16 +94,16 @@ func serve(args []string) error {
 }
 
 // harden closes what the sandbox's processes could otherwise reach, before anything else is done. It returns the
-// descriptor of the agent's own OOM score, which can't be opened afterwards.
-func harden() (ownScore int) {
+// descriptor of the agent's own OOM score and its mappings, neither of which it may open afterwards.
+func harden() (ownScore int, memory *idle.Memory) {
 	_ = unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
-	ownScore = tree.OwnScore()
+	ownScore, memory = tree.OwnScore(), idle.Find()
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	unix.Umask(0o022)
 	_ = unix.Chdir("/")
 	debug.SetGCPercent(idleGCPercent)
 	runtime.GOMAXPROCS(min(runtime.NumCPU(), maxProcs))
-	return ownScore
+	return ownScore, memory
 }
 
 func listen(o options) (net.Listener, error) {

@@ -1,15 +1,10 @@
 package process
 
 import (
-	"runtime"
-	"runtime/debug"
 	"time"
 
 	"stacyvm/native/internal/bound"
 )
-
-// quietAfter is how long nothing must have ended before memory goes back to the host.
-const quietAfter = 500 * time.Millisecond
 
 // ended books a process's end and forgets what is beyond the bounds for ended ones.
 func (t *Table) ended(p *Process) {
@@ -19,17 +14,7 @@ func (t *Table) ended(p *Process) {
 	delete(t.background, p)
 	t.finished = append(t.finished, p)
 	t.trim()
-	if t.quiet == nil {
-		t.quiet = time.AfterFunc(quietAfter, giveBack)
-	} else {
-		t.quiet.Reset(quietAfter)
-	}
-}
-
-// giveBack collects twice: pools let go of what they hold only at the second collection after its last use.
-func giveBack() {
-	runtime.GC()
-	debug.FreeOSMemory()
+	t.used()
 }
 
 // Release forgets the output of an ended process that nobody will ask for again; its end stays listed.

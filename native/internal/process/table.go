@@ -22,6 +22,8 @@ type Options struct {
 	// DefaultUser and DefaultCwd apply where a spec names none.
 	DefaultUser string
 	DefaultCwd  string
+	// Used is called whenever a process has ended; nil does nothing.
+	Used func()
 }
 
 // Table holds every process that the agent started.
@@ -29,6 +31,7 @@ type Table struct {
 	limits   bound.Limits
 	forest   tree.Forest
 	accounts *account.Database
+	used     func()
 	// noGroups: the user namespace forbids setgroups.
 	noGroups bool
 
@@ -44,7 +47,6 @@ type Table struct {
 	finished   []*Process
 	closed     bool
 	orphans    chan struct{}
-	quiet      *time.Timer
 }
 
 // Defaults apply where a spec says nothing.
@@ -61,6 +63,10 @@ func NewTable(o Options) *Table {
 		leaders: map[int]*Process{}, all: map[string]*Process{}, background: map[*Process]bool{},
 		defaults: Defaults{User: o.DefaultUser, Cwd: o.DefaultCwd},
 		orphans:  make(chan struct{}, 1),
+		used:     o.Used,
+	}
+	if t.used == nil {
+		t.used = func() {}
 	}
 	if groups, err := unix.Getgroups(); err == nil {
 		t.noGroups = unix.Setgroups(groups) != nil
