@@ -1,5 +1,6 @@
 import { StacyError } from "@stacyvm/contract";
 import type { ExecEvent, ExecResult, ExecRequest as GuestExecRequest } from "../guest/guest.ts";
+import { type Deadline, withDeadline } from "../lib/deadline.ts";
 import { execArgv, parseExecMode } from "../sandbox/exec-mode.ts";
 import { guestPath, workspacePath } from "../sandbox/guest-path.ts";
 import { execTimeoutMs } from "../sandbox/limits.ts";
@@ -47,7 +48,8 @@ export async function exec(
     const maxOutputBytes = request.maxOutputBytes || defaultMaxOutputBytes;
     const wanted = { ...(await guestRequest(context, record, request)), maxOutputBytes };
     context.publish({ type: "exec.started", sandboxId: id, tenantId: record.tenantId });
-    const result = await runtime.guest.run(wanted, withSilence(wanted, signal));
+    using silence = untilSilence(wanted, signal);
+    const result = await runtime.guest.run(wanted, silence.signal);
     if (result.timedOut) {
       throw new StacyError("exec_timeout", `exec timeout: ${id}`, {
         details: {
@@ -87,7 +89,8 @@ export async function execStream(
     const { record, runtime } = await findServing(context, id, caller, signal);
     facts.record = record;
     const wanted = await guestRequest(context, record, request);
-    const source = runtime.guest.exec(wanted, withSilence(wanted, signal))[Symbol.asyncIterator]();
+    using silence = untilSilence(wanted, signal);
+    const source = runtime.guest.exec(wanted, silence.signal)[Symbol.asyncIterator]();
     const first = await source.next();
     started.resolve({ record, guest: runtime.guest, events: follow(first, source, facts, finished) });
     await finished.promise;
@@ -145,8 +148,7 @@ async function guestRequest(context: Context, record: SandboxRecord, request: Ex
 }
 
 /** An agent that keeps silent past the deadline it was given is not waited for. */
-function withSilence(request: GuestExecRequest, signal: AbortSignal): AbortSignal {
-  if (!request.timeoutMs) return signal;
-  const silence = AbortSignal.timeout(request.timeoutMs + silenceMs);
-  return AbortSignal.any([signal, silence]);
+function untilSilence(request: GuestExecRequest, signal: AbortSignal): Deadline {
+  if (!request.timeoutMs) return { signal, [Symbol.dispose]: () => {} };
+  return withDeadline(signal, request.timeoutMs + silenceMs);
 }
