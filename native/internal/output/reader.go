@@ -16,6 +16,8 @@ const (
 	Live
 	// End: nothing follows (for the primary reader: before the exit).
 	End
+	// Marked: what was written before the mark has been told. Said once, and never to the primary reader.
+	Marked
 )
 
 // Chunk is one step of a reader. Bytes must not be changed, and the primary reader holds them only until its next step.
@@ -35,6 +37,7 @@ type Reader struct {
 	done    uint64
 	live    bool
 	primary bool
+	marked  bool
 }
 
 // Primary attaches the reader for which nothing is ever dropped. There is one, from offset 0.
@@ -112,12 +115,16 @@ func (d *Reader) take(limit int) (Chunk, bool) {
 		d.at = first
 		return lost, true
 	}
+	if r.marked && !d.marked && !d.primary && d.at >= r.mark && (d.live || d.at < r.next) {
+		d.marked = true
+		return Chunk{Event: Marked, Offset: d.at}, true
+	}
 	if d.at < r.next {
 		i := sort.Search(len(r.segments), func(i int) bool { return r.segments[i].end() > d.at })
 		s := &r.segments[i]
 		bytes := s.data[d.at-s.start:]
 		bytes = bytes[:min(len(bytes), limit):min(len(bytes), limit)]
-		if d.primary && r.marked {
+		if r.marked && d.at < r.mark {
 			bytes = bytes[:min(uint64(len(bytes)), r.mark-d.at)]
 		}
 		chunk := Chunk{Event: Data, Stream: s.stream, Bytes: bytes, Offset: d.at}

@@ -65,6 +65,9 @@ func newProcess(table *Table, spec Spec) *Process {
 		status: make(chan syscall.WaitStatus, 1), exited: make(chan struct{}), over: make(chan struct{}),
 	}
 	p.Ring.Recycle(giveBuffer)
+	if spec.ID != "" {
+		p.ID = spec.ID
+	}
 	if spec.Primary {
 		p.Primary = p.Ring.Primary()
 	}

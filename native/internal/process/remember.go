@@ -1,6 +1,7 @@
 package process
 
 import (
+	"slices"
 	"time"
 
 	"stacyvm/native/internal/bound"
@@ -26,21 +27,26 @@ func (t *Table) Release(p *Process) {
 	}
 }
 
+// trim forgets ended processes beyond the bounds, oldest first. Those that were given a name are counted apart: a burst
+// of commands must not push out a process that somebody will come back to.
 func (t *Table) trim() {
+	kept := make([]*Process, 0, len(t.finished))
+	count := map[bool]int{}
 	total := 0
-	for i := len(t.finished) - 1; i >= 0; i-- {
-		p := t.finished[i]
+	for _, p := range slices.Backward(t.finished) {
+		named := p.Spec.ID != ""
 		_, ended := p.State()
-		if len(t.finished)-i > t.limits.EndedProcesses || time.Since(ended) > bound.EndedAge {
-			for _, old := range t.finished[:i+1] {
-				delete(t.all, old.ID)
-			}
-			t.finished = append([]*Process(nil), t.finished[i+1:]...)
-			return
+		if count[named] >= t.limits.EndedProcesses || time.Since(ended) > bound.EndedAge {
+			delete(t.all, p.ID)
+			continue
 		}
+		count[named]++
 		if total += p.Ring.Bytes(); total > t.limits.EndedBytes {
 			total -= p.Ring.Bytes()
 			p.Ring.Drop()
 		}
+		kept = append(kept, p)
 	}
+	slices.Reverse(kept)
+	t.finished = kept
 }

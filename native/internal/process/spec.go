@@ -14,6 +14,9 @@ type Size struct{ Cols, Rows uint16 }
 
 // Spec is what to start.
 type Spec struct {
+	// ID is the caller's own name for the process; empty means a random one. Processes with a name are remembered
+	// apart from the others.
+	ID string
 	// Argv[0] is looked up in the process's PATH.
 	Argv []string
 	Env  map[string]string
@@ -68,6 +71,9 @@ func (s *Spec) check(l *bound.Limits) error {
 	if total > l.ArgvBytes {
 		return fault.Exceeds("argv-bytes", l.ArgvBytes)
 	}
+	if !isID(s.ID) {
+		return fault.New(fault.Invalid, "process_id must be at most %d letters, digits and dashes", maxIDBytes)
+	}
 	if len(s.Tag) > l.TagBytes {
 		return fault.Exceeds("tag-bytes", l.TagBytes)
 	}
@@ -75,6 +81,15 @@ func (s *Spec) check(l *bound.Limits) error {
 		return fault.New(fault.Invalid, "pty needs cols and rows from 1 to 65535")
 	}
 	return CheckEnv(s.Env, l)
+}
+
+// maxIDBytes bounds a caller's own name for a process.
+const maxIDBytes = 64
+
+func isID(id string) bool {
+	return len(id) <= maxIDBytes && !strings.ContainsFunc(id, func(r rune) bool {
+		return r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	})
 }
 
 // CheckEnv refuses variables that a process can't have.

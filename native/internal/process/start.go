@@ -21,12 +21,12 @@ func (t *Table) Start(spec Spec) (*Process, error) {
 	if err := spec.check(&t.limits); err != nil {
 		return nil, err
 	}
-	if err := t.reserve(); err != nil {
+	if err := t.reserve(spec.ID); err != nil {
 		return nil, err
 	}
 	p, err := t.start(spec)
 	if err != nil {
-		t.unreserve()
+		t.unreserve(spec.ID)
 	}
 	return p, err
 }

@@ -42,6 +42,7 @@ type Table struct {
 	mu         sync.Mutex
 	defaults   Defaults
 	all        map[string]*Process
+	claimed    map[string]bool
 	live       int
 	background map[*Process]bool
 	finished   []*Process
@@ -60,7 +61,7 @@ type Defaults struct {
 func NewTable(o Options) *Table {
 	t := &Table{
 		limits: o.Limits, forest: o.Forest, accounts: o.Accounts,
-		leaders: map[int]*Process{}, all: map[string]*Process{}, background: map[*Process]bool{},
+		leaders: map[int]*Process{}, all: map[string]*Process{}, claimed: map[string]bool{}, background: map[*Process]bool{},
 		defaults: Defaults{User: o.DefaultUser, Cwd: o.DefaultCwd},
 		orphans:  make(chan struct{}, 1),
 		used:     o.Used,
@@ -158,7 +159,7 @@ func (t *Table) Shutdown(grace time.Duration) {
 	}
 }
 
-func (t *Table) reserve() error {
+func (t *Table) reserve(id string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -167,19 +168,27 @@ func (t *Table) reserve() error {
 	if t.live >= t.limits.Processes {
 		return fault.Exceeds("processes", t.limits.Processes)
 	}
+	if id != "" {
+		if t.all[id] != nil || t.claimed[id] {
+			return fault.New(fault.Exists, "process %q exists already", id)
+		}
+		t.claimed[id] = true
+	}
 	t.live++
 	return nil
 }
 
-func (t *Table) unreserve() {
+func (t *Table) unreserve(id string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	delete(t.claimed, id)
 	t.live--
 }
 
 func (t *Table) add(p *Process) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	delete(t.claimed, p.ID)
 	t.all[p.ID] = p
 }
 

@@ -35,17 +35,11 @@ func keepaliveOf(h http.Header) time.Duration {
 
 func (g *guest) Exec(ctx context.Context, req *connect.Request[guestv1.ExecRequest], stream *execStream) error {
 	m := req.Msg
-	spec := process.Spec{
-		Argv: m.Argv, Env: m.Env, Cwd: m.Cwd, User: m.User, Stdin: m.Stdin, StdinOpen: m.StdinOpen,
-		Timeout: time.Duration(m.TimeoutMs) * time.Millisecond, MaxOutputBytes: m.MaxOutputBytes, Tag: m.Tag, Primary: true,
+	spec, err := specOf(m)
+	if err != nil {
+		return connectError(err)
 	}
-	if m.Pty != nil {
-		size, err := sizeOf(m.Pty.Cols, m.Pty.Rows)
-		if err != nil {
-			return connectError(err)
-		}
-		spec.Pty = &size
-	}
+	spec.Primary = true
 	p, err := g.table.Start(spec)
 	if err != nil {
 		return connectError(err)
@@ -62,7 +56,7 @@ func (g *guest) Exec(ctx context.Context, req *connect.Request[guestv1.ExecReque
 	if err := sendStart(stream, p); err != nil {
 		return err
 	}
-	if err := follow(ctx, p.Primary, stream, keepaliveOf(req.Header()), true); err != nil {
+	if err := follow(ctx, p, p.Primary, stream, keepaliveOf(req.Header()), true); err != nil {
 		return err
 	}
 	select {
@@ -86,17 +80,26 @@ func (g *guest) Attach(ctx context.Context, req *connect.Request[guestv1.AttachR
 	if err := sendStart(stream, p); err != nil {
 		return err
 	}
-	if err := follow(ctx, reader, stream, keepaliveOf(req.Header()), req.Msg.Follow); err != nil {
-		return err
+	return follow(ctx, p, reader, stream, keepaliveOf(req.Header()), req.Msg.Follow)
+}
+
+func specOf(m *guestv1.ExecRequest) (process.Spec, error) {
+	spec := process.Spec{
+		Argv: m.GetArgv(), Env: m.GetEnv(), Cwd: m.GetCwd(), User: m.GetUser(), Stdin: m.GetStdin(), StdinOpen: m.GetStdinOpen(),
+		Timeout: time.Duration(m.GetTimeoutMs()) * time.Millisecond, MaxOutputBytes: m.GetMaxOutputBytes(), Tag: m.GetTag(),
 	}
-	if state, _ := p.State(); state == process.Exited {
-		return sendExit(stream, p)
+	if m.GetPty() != nil {
+		size, err := sizeOf(m.Pty.Cols, m.Pty.Rows)
+		if err != nil {
+			return spec, err
+		}
+		spec.Pty = &size
 	}
-	return nil
+	return spec, nil
 }
 
 // follow sends output until its end, or without wait until it has caught up with the present.
-func follow(ctx context.Context, reader *output.Reader, stream *execStream, keepalive time.Duration, wait bool) error {
+func follow(ctx context.Context, p *process.Process, reader *output.Reader, stream *execStream, keepalive time.Duration, wait bool) error {
 	for {
 		chunk, err := nextOrPing(ctx, reader, keepalive, func() error {
 			return stream.Send(&guestv1.ExecEvent{Event: &guestv1.ExecEvent_Keepalive{Keepalive: &guestv1.ExecEvent_KeepAlive{}}})
@@ -115,12 +118,17 @@ func follow(ctx context.Context, reader *output.Reader, stream *execStream, keep
 		case output.Lost:
 			event.Event = &guestv1.ExecEvent_Gap_{Gap: &guestv1.ExecEvent_Gap{FromOffset: chunk.Offset, ToOffset: chunk.Until}}
 		case output.Live:
-			event.Event = &guestv1.ExecEvent_Live_{Live: &guestv1.ExecEvent_Live{}}
+			event.Event = &guestv1.ExecEvent_Live_{Live: &guestv1.ExecEvent_Live{Offset: chunk.Offset}}
+		case output.Marked:
+			event.Event = &guestv1.ExecEvent_Exit_{Exit: exitOf(p.Exit())}
 		}
 		if err := stream.Send(event); err != nil {
 			return err
 		}
 		if chunk.Event == output.Live && !wait {
+			if next, ok := reader.Try(bound.ChunkBytes); ok && next.Event == output.Marked {
+				return sendExit(stream, p)
+			}
 			return nil
 		}
 	}

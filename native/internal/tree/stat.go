@@ -60,6 +60,15 @@ func ReadStat(pid int) (Stat, bool) {
 	return ParseStat(text)
 }
 
+// Name is what the kernel calls a process, at most 15 bytes of the process's own choice; empty when it is gone.
+func Name(pid int) string {
+	text, err := readAt(unix.AT_FDCWD, "/proc/"+strconv.Itoa(pid)+"/comm", 64)
+	if err != nil {
+		return ""
+	}
+	return string(bytes.TrimSuffix(text, []byte("\n")))
+}
+
 // All reads the line of every process that the agent can see.
 func All() []Stat {
 	dir, err := os.Open("/proc")

@@ -693,6 +693,376 @@ func (x *ProcessDetail) GetMemoryBytes() uint64 {
 	return 0
 }
 
+type ChildProcess struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Pid       uint32                 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
+	ParentPid uint32                 `protobuf:"varint,2,opt,name=parent_pid,json=parentPid,proto3" json:"parent_pid,omitempty"`
+	// As the kernel shortens it.
+	Name          string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	CpuUs         uint64 `protobuf:"varint,4,opt,name=cpu_us,json=cpuUs,proto3" json:"cpu_us,omitempty"`
+	MemoryBytes   uint64 `protobuf:"varint,5,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChildProcess) Reset() {
+	*x = ChildProcess{}
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChildProcess) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChildProcess) ProtoMessage() {}
+
+func (x *ChildProcess) ProtoReflect() protoreflect.Message {
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChildProcess.ProtoReflect.Descriptor instead.
+func (*ChildProcess) Descriptor() ([]byte, []int) {
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ChildProcess) GetPid() uint32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *ChildProcess) GetParentPid() uint32 {
+	if x != nil {
+		return x.ParentPid
+	}
+	return 0
+}
+
+func (x *ChildProcess) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ChildProcess) GetCpuUs() uint64 {
+	if x != nil {
+		return x.CpuUs
+	}
+	return 0
+}
+
+func (x *ChildProcess) GetMemoryBytes() uint64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
+type StartProcessRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 64 letters, digits and dashes, in use by no process that is still known. Ended processes started like this
+	// are remembered apart from those that Exec started.
+	ProcessId string `protobuf:"bytes,1,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"`
+	// `stdin_open` and `pty` as in Exec; `durable` means nothing here.
+	Process       *ExecRequest `protobuf:"bytes,2,opt,name=process,proto3" json:"process,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartProcessRequest) Reset() {
+	*x = StartProcessRequest{}
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartProcessRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartProcessRequest) ProtoMessage() {}
+
+func (x *StartProcessRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartProcessRequest.ProtoReflect.Descriptor instead.
+func (*StartProcessRequest) Descriptor() ([]byte, []int) {
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *StartProcessRequest) GetProcessId() string {
+	if x != nil {
+		return x.ProcessId
+	}
+	return ""
+}
+
+func (x *StartProcessRequest) GetProcess() *ExecRequest {
+	if x != nil {
+		return x.Process
+	}
+	return nil
+}
+
+type StartProcessResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Process       *ProcessDetail         `protobuf:"bytes,1,opt,name=process,proto3" json:"process,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartProcessResponse) Reset() {
+	*x = StartProcessResponse{}
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartProcessResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartProcessResponse) ProtoMessage() {}
+
+func (x *StartProcessResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartProcessResponse.ProtoReflect.Descriptor instead.
+func (*StartProcessResponse) Descriptor() ([]byte, []int) {
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *StartProcessResponse) GetProcess() *ProcessDetail {
+	if x != nil {
+		return x.Process
+	}
+	return nil
+}
+
+type GetProcessRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ProcessId     string                 `protobuf:"bytes,1,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetProcessRequest) Reset() {
+	*x = GetProcessRequest{}
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetProcessRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetProcessRequest) ProtoMessage() {}
+
+func (x *GetProcessRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetProcessRequest.ProtoReflect.Descriptor instead.
+func (*GetProcessRequest) Descriptor() ([]byte, []int) {
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *GetProcessRequest) GetProcessId() string {
+	if x != nil {
+		return x.ProcessId
+	}
+	return ""
+}
+
+type GetProcessResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Process *ProcessDetail         `protobuf:"bytes,1,opt,name=process,proto3" json:"process,omitempty"`
+	// The living members of its tree, the leader included; bounded.
+	Members       []*ChildProcess `protobuf:"bytes,2,rep,name=members,proto3" json:"members,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetProcessResponse) Reset() {
+	*x = GetProcessResponse{}
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetProcessResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetProcessResponse) ProtoMessage() {}
+
+func (x *GetProcessResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetProcessResponse.ProtoReflect.Descriptor instead.
+func (*GetProcessResponse) Descriptor() ([]byte, []int) {
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GetProcessResponse) GetProcess() *ProcessDetail {
+	if x != nil {
+		return x.Process
+	}
+	return nil
+}
+
+func (x *GetProcessResponse) GetMembers() []*ChildProcess {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+type WaitProcessRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ProcessId string                 `protobuf:"bytes,1,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"`
+	// 0 looks once.
+	WaitMs        uint32 `protobuf:"varint,2,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WaitProcessRequest) Reset() {
+	*x = WaitProcessRequest{}
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WaitProcessRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WaitProcessRequest) ProtoMessage() {}
+
+func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WaitProcessRequest.ProtoReflect.Descriptor instead.
+func (*WaitProcessRequest) Descriptor() ([]byte, []int) {
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *WaitProcessRequest) GetProcessId() string {
+	if x != nil {
+		return x.ProcessId
+	}
+	return ""
+}
+
+func (x *WaitProcessRequest) GetWaitMs() uint32 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
+type WaitProcessResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Process       *ProcessDetail         `protobuf:"bytes,1,opt,name=process,proto3" json:"process,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WaitProcessResponse) Reset() {
+	*x = WaitProcessResponse{}
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WaitProcessResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WaitProcessResponse) ProtoMessage() {}
+
+func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WaitProcessResponse.ProtoReflect.Descriptor instead.
+func (*WaitProcessResponse) Descriptor() ([]byte, []int) {
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *WaitProcessResponse) GetProcess() *ProcessDetail {
+	if x != nil {
+		return x.Process
+	}
+	return nil
+}
+
 type ListProcessesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -701,7 +1071,7 @@ type ListProcessesRequest struct {
 
 func (x *ListProcessesRequest) Reset() {
 	*x = ListProcessesRequest{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[5]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -713,7 +1083,7 @@ func (x *ListProcessesRequest) String() string {
 func (*ListProcessesRequest) ProtoMessage() {}
 
 func (x *ListProcessesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[5]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -726,7 +1096,7 @@ func (x *ListProcessesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProcessesRequest.ProtoReflect.Descriptor instead.
 func (*ListProcessesRequest) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{5}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{12}
 }
 
 type ListProcessesResponse struct {
@@ -738,7 +1108,7 @@ type ListProcessesResponse struct {
 
 func (x *ListProcessesResponse) Reset() {
 	*x = ListProcessesResponse{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[6]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -750,7 +1120,7 @@ func (x *ListProcessesResponse) String() string {
 func (*ListProcessesResponse) ProtoMessage() {}
 
 func (x *ListProcessesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[6]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -763,7 +1133,7 @@ func (x *ListProcessesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProcessesResponse.ProtoReflect.Descriptor instead.
 func (*ListProcessesResponse) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{6}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListProcessesResponse) GetProcesses() []*ProcessDetail {
@@ -784,7 +1154,7 @@ type SignalProcessRequest struct {
 
 func (x *SignalProcessRequest) Reset() {
 	*x = SignalProcessRequest{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[7]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -796,7 +1166,7 @@ func (x *SignalProcessRequest) String() string {
 func (*SignalProcessRequest) ProtoMessage() {}
 
 func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[7]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -809,7 +1179,7 @@ func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessRequest.ProtoReflect.Descriptor instead.
 func (*SignalProcessRequest) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{7}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SignalProcessRequest) GetProcessId() string {
@@ -841,7 +1211,7 @@ type SignalProcessResponse struct {
 
 func (x *SignalProcessResponse) Reset() {
 	*x = SignalProcessResponse{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[8]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -853,7 +1223,7 @@ func (x *SignalProcessResponse) String() string {
 func (*SignalProcessResponse) ProtoMessage() {}
 
 func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[8]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -866,20 +1236,22 @@ func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessResponse.ProtoReflect.Descriptor instead.
 func (*SignalProcessResponse) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{8}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{15}
 }
 
 type WriteStdinRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ProcessId     string                 `protobuf:"bytes,1,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"`
-	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ProcessId string                 `protobuf:"bytes,1,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"`
+	Data      []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	// How long the data may wait for room in the queue; then it is refused as a whole. 0: as long as the call lives.
+	WaitMs        uint32 `protobuf:"varint,3,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WriteStdinRequest) Reset() {
 	*x = WriteStdinRequest{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[9]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -891,7 +1263,7 @@ func (x *WriteStdinRequest) String() string {
 func (*WriteStdinRequest) ProtoMessage() {}
 
 func (x *WriteStdinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[9]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -904,7 +1276,7 @@ func (x *WriteStdinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteStdinRequest.ProtoReflect.Descriptor instead.
 func (*WriteStdinRequest) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{9}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WriteStdinRequest) GetProcessId() string {
@@ -921,6 +1293,13 @@ func (x *WriteStdinRequest) GetData() []byte {
 	return nil
 }
 
+func (x *WriteStdinRequest) GetWaitMs() uint32 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
 type WriteStdinResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -929,7 +1308,7 @@ type WriteStdinResponse struct {
 
 func (x *WriteStdinResponse) Reset() {
 	*x = WriteStdinResponse{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[10]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -941,7 +1320,7 @@ func (x *WriteStdinResponse) String() string {
 func (*WriteStdinResponse) ProtoMessage() {}
 
 func (x *WriteStdinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[10]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -954,7 +1333,7 @@ func (x *WriteStdinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteStdinResponse.ProtoReflect.Descriptor instead.
 func (*WriteStdinResponse) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{10}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{17}
 }
 
 type CloseStdinRequest struct {
@@ -966,7 +1345,7 @@ type CloseStdinRequest struct {
 
 func (x *CloseStdinRequest) Reset() {
 	*x = CloseStdinRequest{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[11]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -978,7 +1357,7 @@ func (x *CloseStdinRequest) String() string {
 func (*CloseStdinRequest) ProtoMessage() {}
 
 func (x *CloseStdinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[11]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -991,7 +1370,7 @@ func (x *CloseStdinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseStdinRequest.ProtoReflect.Descriptor instead.
 func (*CloseStdinRequest) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{11}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CloseStdinRequest) GetProcessId() string {
@@ -1009,7 +1388,7 @@ type CloseStdinResponse struct {
 
 func (x *CloseStdinResponse) Reset() {
 	*x = CloseStdinResponse{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[12]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1021,7 +1400,7 @@ func (x *CloseStdinResponse) String() string {
 func (*CloseStdinResponse) ProtoMessage() {}
 
 func (x *CloseStdinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[12]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1034,7 +1413,7 @@ func (x *CloseStdinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseStdinResponse.ProtoReflect.Descriptor instead.
 func (*CloseStdinResponse) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{12}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{19}
 }
 
 type ResizePtyRequest struct {
@@ -1047,7 +1426,7 @@ type ResizePtyRequest struct {
 
 func (x *ResizePtyRequest) Reset() {
 	*x = ResizePtyRequest{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[13]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1059,7 +1438,7 @@ func (x *ResizePtyRequest) String() string {
 func (*ResizePtyRequest) ProtoMessage() {}
 
 func (x *ResizePtyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[13]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1072,7 +1451,7 @@ func (x *ResizePtyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizePtyRequest.ProtoReflect.Descriptor instead.
 func (*ResizePtyRequest) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{13}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ResizePtyRequest) GetProcessId() string {
@@ -1097,7 +1476,7 @@ type ResizePtyResponse struct {
 
 func (x *ResizePtyResponse) Reset() {
 	*x = ResizePtyResponse{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[14]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1109,7 +1488,7 @@ func (x *ResizePtyResponse) String() string {
 func (*ResizePtyResponse) ProtoMessage() {}
 
 func (x *ResizePtyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[14]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1122,7 +1501,7 @@ func (x *ResizePtyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizePtyResponse.ProtoReflect.Descriptor instead.
 func (*ResizePtyResponse) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{14}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{21}
 }
 
 type DialRequest struct {
@@ -1138,7 +1517,7 @@ type DialRequest struct {
 
 func (x *DialRequest) Reset() {
 	*x = DialRequest{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[15]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1150,7 +1529,7 @@ func (x *DialRequest) String() string {
 func (*DialRequest) ProtoMessage() {}
 
 func (x *DialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[15]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1163,7 +1542,7 @@ func (x *DialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialRequest.ProtoReflect.Descriptor instead.
 func (*DialRequest) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{15}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DialRequest) GetMessage() isDialRequest_Message {
@@ -1220,7 +1599,7 @@ type DialTarget struct {
 
 func (x *DialTarget) Reset() {
 	*x = DialTarget{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[16]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1611,7 @@ func (x *DialTarget) String() string {
 func (*DialTarget) ProtoMessage() {}
 
 func (x *DialTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[16]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1624,7 @@ func (x *DialTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialTarget.ProtoReflect.Descriptor instead.
 func (*DialTarget) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{16}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DialTarget) GetTarget() isDialTarget_Target {
@@ -1299,7 +1678,7 @@ type DialResponse struct {
 
 func (x *DialResponse) Reset() {
 	*x = DialResponse{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[17]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1311,7 +1690,7 @@ func (x *DialResponse) String() string {
 func (*DialResponse) ProtoMessage() {}
 
 func (x *DialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[17]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1324,7 +1703,7 @@ func (x *DialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialResponse.ProtoReflect.Descriptor instead.
 func (*DialResponse) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{17}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DialResponse) GetData() []byte {
@@ -1342,7 +1721,7 @@ type ListPortsRequest struct {
 
 func (x *ListPortsRequest) Reset() {
 	*x = ListPortsRequest{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[18]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1354,7 +1733,7 @@ func (x *ListPortsRequest) String() string {
 func (*ListPortsRequest) ProtoMessage() {}
 
 func (x *ListPortsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[18]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1367,7 +1746,7 @@ func (x *ListPortsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPortsRequest.ProtoReflect.Descriptor instead.
 func (*ListPortsRequest) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{18}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{25}
 }
 
 type ListeningPort struct {
@@ -1382,7 +1761,7 @@ type ListeningPort struct {
 
 func (x *ListeningPort) Reset() {
 	*x = ListeningPort{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[19]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1394,7 +1773,7 @@ func (x *ListeningPort) String() string {
 func (*ListeningPort) ProtoMessage() {}
 
 func (x *ListeningPort) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[19]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1407,7 +1786,7 @@ func (x *ListeningPort) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListeningPort.ProtoReflect.Descriptor instead.
 func (*ListeningPort) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{19}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListeningPort) GetPort() uint32 {
@@ -1447,7 +1826,7 @@ type ListPortsResponse struct {
 
 func (x *ListPortsResponse) Reset() {
 	*x = ListPortsResponse{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[20]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1459,7 +1838,7 @@ func (x *ListPortsResponse) String() string {
 func (*ListPortsResponse) ProtoMessage() {}
 
 func (x *ListPortsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[20]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1472,7 +1851,7 @@ func (x *ListPortsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPortsResponse.ProtoReflect.Descriptor instead.
 func (*ListPortsResponse) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{20}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListPortsResponse) GetPorts() []*ListeningPort {
@@ -1493,7 +1872,7 @@ type ChmodRequest struct {
 
 func (x *ChmodRequest) Reset() {
 	*x = ChmodRequest{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[21]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1505,7 +1884,7 @@ func (x *ChmodRequest) String() string {
 func (*ChmodRequest) ProtoMessage() {}
 
 func (x *ChmodRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[21]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1518,7 +1897,7 @@ func (x *ChmodRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChmodRequest.ProtoReflect.Descriptor instead.
 func (*ChmodRequest) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{21}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ChmodRequest) GetPath() string {
@@ -1543,7 +1922,7 @@ type ChmodResponse struct {
 
 func (x *ChmodResponse) Reset() {
 	*x = ChmodResponse{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[22]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1555,7 +1934,7 @@ func (x *ChmodResponse) String() string {
 func (*ChmodResponse) ProtoMessage() {}
 
 func (x *ChmodResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[22]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1568,7 +1947,7 @@ func (x *ChmodResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChmodResponse.ProtoReflect.Descriptor instead.
 func (*ChmodResponse) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{22}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{29}
 }
 
 type MoveRequest struct {
@@ -1581,7 +1960,7 @@ type MoveRequest struct {
 
 func (x *MoveRequest) Reset() {
 	*x = MoveRequest{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[23]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1593,7 +1972,7 @@ func (x *MoveRequest) String() string {
 func (*MoveRequest) ProtoMessage() {}
 
 func (x *MoveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[23]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1606,7 +1985,7 @@ func (x *MoveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveRequest.ProtoReflect.Descriptor instead.
 func (*MoveRequest) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{23}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *MoveRequest) GetSource() string {
@@ -1631,7 +2010,7 @@ type MoveResponse struct {
 
 func (x *MoveResponse) Reset() {
 	*x = MoveResponse{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[24]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1643,7 +2022,7 @@ func (x *MoveResponse) String() string {
 func (*MoveResponse) ProtoMessage() {}
 
 func (x *MoveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[24]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1656,7 +2035,7 @@ func (x *MoveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveResponse.ProtoReflect.Descriptor instead.
 func (*MoveResponse) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{24}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{31}
 }
 
 type RemoveRequest struct {
@@ -1669,7 +2048,7 @@ type RemoveRequest struct {
 
 func (x *RemoveRequest) Reset() {
 	*x = RemoveRequest{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[25]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1681,7 +2060,7 @@ func (x *RemoveRequest) String() string {
 func (*RemoveRequest) ProtoMessage() {}
 
 func (x *RemoveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[25]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1694,7 +2073,7 @@ func (x *RemoveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveRequest.ProtoReflect.Descriptor instead.
 func (*RemoveRequest) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{25}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RemoveRequest) GetPath() string {
@@ -1719,7 +2098,7 @@ type RemoveResponse struct {
 
 func (x *RemoveResponse) Reset() {
 	*x = RemoveResponse{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[26]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1731,7 +2110,7 @@ func (x *RemoveResponse) String() string {
 func (*RemoveResponse) ProtoMessage() {}
 
 func (x *RemoveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[26]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1744,7 +2123,7 @@ func (x *RemoveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveResponse.ProtoReflect.Descriptor instead.
 func (*RemoveResponse) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{26}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{33}
 }
 
 type GlobRequest struct {
@@ -1757,7 +2136,7 @@ type GlobRequest struct {
 
 func (x *GlobRequest) Reset() {
 	*x = GlobRequest{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[27]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1769,7 +2148,7 @@ func (x *GlobRequest) String() string {
 func (*GlobRequest) ProtoMessage() {}
 
 func (x *GlobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[27]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1782,7 +2161,7 @@ func (x *GlobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GlobRequest.ProtoReflect.Descriptor instead.
 func (*GlobRequest) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{27}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GlobRequest) GetPattern() string {
@@ -1809,7 +2188,7 @@ type GlobResponse struct {
 
 func (x *GlobResponse) Reset() {
 	*x = GlobResponse{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[28]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1821,7 +2200,7 @@ func (x *GlobResponse) String() string {
 func (*GlobResponse) ProtoMessage() {}
 
 func (x *GlobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[28]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1834,7 +2213,7 @@ func (x *GlobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GlobResponse.ProtoReflect.Descriptor instead.
 func (*GlobResponse) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{28}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GlobResponse) GetPaths() []string {
@@ -1859,7 +2238,7 @@ type UsageRequest struct {
 
 func (x *UsageRequest) Reset() {
 	*x = UsageRequest{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[29]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +2250,7 @@ func (x *UsageRequest) String() string {
 func (*UsageRequest) ProtoMessage() {}
 
 func (x *UsageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[29]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +2263,7 @@ func (x *UsageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageRequest.ProtoReflect.Descriptor instead.
 func (*UsageRequest) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{29}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{36}
 }
 
 type UsageResponse struct {
@@ -1901,7 +2280,7 @@ type UsageResponse struct {
 
 func (x *UsageResponse) Reset() {
 	*x = UsageResponse{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[30]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1913,7 +2292,7 @@ func (x *UsageResponse) String() string {
 func (*UsageResponse) ProtoMessage() {}
 
 func (x *UsageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[30]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1926,7 +2305,7 @@ func (x *UsageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageResponse.ProtoReflect.Descriptor instead.
 func (*UsageResponse) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{30}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *UsageResponse) GetCpuUs() uint64 {
@@ -1979,7 +2358,7 @@ type InfoRequest struct {
 
 func (x *InfoRequest) Reset() {
 	*x = InfoRequest{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[31]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1991,7 +2370,7 @@ func (x *InfoRequest) String() string {
 func (*InfoRequest) ProtoMessage() {}
 
 func (x *InfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[31]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2004,7 +2383,7 @@ func (x *InfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InfoRequest.ProtoReflect.Descriptor instead.
 func (*InfoRequest) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{31}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{38}
 }
 
 type InfoResponse struct {
@@ -2021,7 +2400,7 @@ type InfoResponse struct {
 
 func (x *InfoResponse) Reset() {
 	*x = InfoResponse{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[32]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2033,7 +2412,7 @@ func (x *InfoResponse) String() string {
 func (*InfoResponse) ProtoMessage() {}
 
 func (x *InfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[32]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2046,7 +2425,7 @@ func (x *InfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InfoResponse.ProtoReflect.Descriptor instead.
 func (*InfoResponse) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{32}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *InfoResponse) GetVersion() string {
@@ -2092,7 +2471,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[33]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2104,7 +2483,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[33]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2117,7 +2496,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{33}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{40}
 }
 
 type ShutdownResponse struct {
@@ -2128,7 +2507,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[34]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2140,7 +2519,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[34]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2153,7 +2532,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{34}
+	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{41}
 }
 
 type ExecEvent_Start struct {
@@ -2167,7 +2546,7 @@ type ExecEvent_Start struct {
 
 func (x *ExecEvent_Start) Reset() {
 	*x = ExecEvent_Start{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[36]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2179,7 +2558,7 @@ func (x *ExecEvent_Start) String() string {
 func (*ExecEvent_Start) ProtoMessage() {}
 
 func (x *ExecEvent_Start) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[36]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2221,7 +2600,7 @@ type ExecEvent_Data struct {
 
 func (x *ExecEvent_Data) Reset() {
 	*x = ExecEvent_Data{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[37]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2233,7 +2612,7 @@ func (x *ExecEvent_Data) String() string {
 func (*ExecEvent_Data) ProtoMessage() {}
 
 func (x *ExecEvent_Data) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[37]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2281,7 +2660,7 @@ type ExecEvent_Gap struct {
 
 func (x *ExecEvent_Gap) Reset() {
 	*x = ExecEvent_Gap{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[38]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2293,7 +2672,7 @@ func (x *ExecEvent_Gap) String() string {
 func (*ExecEvent_Gap) ProtoMessage() {}
 
 func (x *ExecEvent_Gap) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[38]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2324,14 +2703,16 @@ func (x *ExecEvent_Gap) GetToOffset() uint64 {
 }
 
 type ExecEvent_Live struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the first byte that follows.
+	Offset        uint64 `protobuf:"varint,1,opt,name=offset,proto3" json:"offset,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExecEvent_Live) Reset() {
 	*x = ExecEvent_Live{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[39]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2343,7 +2724,7 @@ func (x *ExecEvent_Live) String() string {
 func (*ExecEvent_Live) ProtoMessage() {}
 
 func (x *ExecEvent_Live) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[39]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2357,6 +2738,13 @@ func (x *ExecEvent_Live) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ExecEvent_Live.ProtoReflect.Descriptor instead.
 func (*ExecEvent_Live) Descriptor() ([]byte, []int) {
 	return file_stacyvm_guest_v1_guest_proto_rawDescGZIP(), []int{2, 3}
+}
+
+func (x *ExecEvent_Live) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
 }
 
 type ExecEvent_Exit struct {
@@ -2378,7 +2766,7 @@ type ExecEvent_Exit struct {
 
 func (x *ExecEvent_Exit) Reset() {
 	*x = ExecEvent_Exit{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[40]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2390,7 +2778,7 @@ func (x *ExecEvent_Exit) String() string {
 func (*ExecEvent_Exit) ProtoMessage() {}
 
 func (x *ExecEvent_Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[40]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2463,7 +2851,7 @@ type ExecEvent_KeepAlive struct {
 
 func (x *ExecEvent_KeepAlive) Reset() {
 	*x = ExecEvent_KeepAlive{}
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[41]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2475,7 +2863,7 @@ func (x *ExecEvent_KeepAlive) String() string {
 func (*ExecEvent_KeepAlive) ProtoMessage() {}
 
 func (x *ExecEvent_KeepAlive) ProtoReflect() protoreflect.Message {
-	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[41]
+	mi := &file_stacyvm_guest_v1_guest_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2516,7 +2904,7 @@ const file_stacyvm_guest_v1_guest_proto_rawDesc = "" +
 	"\adurable\x18\v \x01(\bR\adurable\x1a6\n" +
 	"\bEnvEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xca\x06\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe2\x06\n" +
 	"\tExecEvent\x129\n" +
 	"\x05start\x18\x01 \x01(\v2!.stacyvm.guest.v1.ExecEvent.StartH\x00R\x05start\x126\n" +
 	"\x04data\x18\x02 \x01(\v2 .stacyvm.guest.v1.ExecEvent.DataH\x00R\x04data\x123\n" +
@@ -2535,8 +2923,9 @@ const file_stacyvm_guest_v1_guest_proto_rawDesc = "" +
 	"\x03Gap\x12\x1f\n" +
 	"\vfrom_offset\x18\x01 \x01(\x04R\n" +
 	"fromOffset\x12\x1b\n" +
-	"\tto_offset\x18\x02 \x01(\x04R\btoOffset\x1a\x06\n" +
-	"\x04Live\x1a\xda\x01\n" +
+	"\tto_offset\x18\x02 \x01(\x04R\btoOffset\x1a\x1e\n" +
+	"\x04Live\x12\x16\n" +
+	"\x06offset\x18\x01 \x01(\x04R\x06offset\x1a\xda\x01\n" +
 	"\x04Exit\x12\x1b\n" +
 	"\texit_code\x18\x01 \x01(\x05R\bexitCode\x12\x16\n" +
 	"\x06signal\x18\x02 \x01(\x05R\x06signal\x12\x1b\n" +
@@ -2576,7 +2965,32 @@ const file_stacyvm_guest_v1_guest_proto_rawDesc = "" +
 	"nextOffset\x12\x1c\n" +
 	"\tprocesses\x18\x0f \x01(\rR\tprocesses\x12\x15\n" +
 	"\x06cpu_us\x18\x10 \x01(\x04R\x05cpuUs\x12!\n" +
-	"\fmemory_bytes\x18\x11 \x01(\x04R\vmemoryBytes\"\x16\n" +
+	"\fmemory_bytes\x18\x11 \x01(\x04R\vmemoryBytes\"\x8d\x01\n" +
+	"\fChildProcess\x12\x10\n" +
+	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x1d\n" +
+	"\n" +
+	"parent_pid\x18\x02 \x01(\rR\tparentPid\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x15\n" +
+	"\x06cpu_us\x18\x04 \x01(\x04R\x05cpuUs\x12!\n" +
+	"\fmemory_bytes\x18\x05 \x01(\x04R\vmemoryBytes\"m\n" +
+	"\x13StartProcessRequest\x12\x1d\n" +
+	"\n" +
+	"process_id\x18\x01 \x01(\tR\tprocessId\x127\n" +
+	"\aprocess\x18\x02 \x01(\v2\x1d.stacyvm.guest.v1.ExecRequestR\aprocess\"Q\n" +
+	"\x14StartProcessResponse\x129\n" +
+	"\aprocess\x18\x01 \x01(\v2\x1f.stacyvm.guest.v1.ProcessDetailR\aprocess\"2\n" +
+	"\x11GetProcessRequest\x12\x1d\n" +
+	"\n" +
+	"process_id\x18\x01 \x01(\tR\tprocessId\"\x89\x01\n" +
+	"\x12GetProcessResponse\x129\n" +
+	"\aprocess\x18\x01 \x01(\v2\x1f.stacyvm.guest.v1.ProcessDetailR\aprocess\x128\n" +
+	"\amembers\x18\x02 \x03(\v2\x1e.stacyvm.guest.v1.ChildProcessR\amembers\"L\n" +
+	"\x12WaitProcessRequest\x12\x1d\n" +
+	"\n" +
+	"process_id\x18\x01 \x01(\tR\tprocessId\x12\x17\n" +
+	"\await_ms\x18\x02 \x01(\rR\x06waitMs\"P\n" +
+	"\x13WaitProcessResponse\x129\n" +
+	"\aprocess\x18\x01 \x01(\v2\x1f.stacyvm.guest.v1.ProcessDetailR\aprocess\"\x16\n" +
 	"\x14ListProcessesRequest\"V\n" +
 	"\x15ListProcessesResponse\x12=\n" +
 	"\tprocesses\x18\x01 \x03(\v2\x1f.stacyvm.guest.v1.ProcessDetailR\tprocesses\"a\n" +
@@ -2585,11 +2999,12 @@ const file_stacyvm_guest_v1_guest_proto_rawDesc = "" +
 	"process_id\x18\x01 \x01(\tR\tprocessId\x12\x16\n" +
 	"\x06signal\x18\x02 \x01(\x05R\x06signal\x12\x12\n" +
 	"\x04tree\x18\x03 \x01(\bR\x04tree\"\x17\n" +
-	"\x15SignalProcessResponse\"F\n" +
+	"\x15SignalProcessResponse\"_\n" +
 	"\x11WriteStdinRequest\x12\x1d\n" +
 	"\n" +
 	"process_id\x18\x01 \x01(\tR\tprocessId\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data\"\x14\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\x12\x17\n" +
+	"\await_ms\x18\x03 \x01(\rR\x06waitMs\"\x14\n" +
 	"\x12WriteStdinResponse\"2\n" +
 	"\x11CloseStdinRequest\x12\x1d\n" +
 	"\n" +
@@ -2665,12 +3080,15 @@ const file_stacyvm_guest_v1_guest_proto_rawDesc = "" +
 	"\x19PROCESS_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15PROCESS_STATE_RUNNING\x10\x01\x12\x1c\n" +
 	"\x18PROCESS_STATE_BACKGROUND\x10\x02\x12\x18\n" +
-	"\x14PROCESS_STATE_EXITED\x10\x032\x8d\n" +
-	"\n" +
+	"\x14PROCESS_STATE_EXITED\x10\x032\xa1\f\n" +
 	"\x05Guest\x12D\n" +
 	"\x04Exec\x12\x1d.stacyvm.guest.v1.ExecRequest\x1a\x1b.stacyvm.guest.v1.ExecEvent0\x01\x12H\n" +
-	"\x06Attach\x12\x1f.stacyvm.guest.v1.AttachRequest\x1a\x1b.stacyvm.guest.v1.ExecEvent0\x01\x12`\n" +
-	"\rListProcesses\x12&.stacyvm.guest.v1.ListProcessesRequest\x1a'.stacyvm.guest.v1.ListProcessesResponse\x12`\n" +
+	"\x06Attach\x12\x1f.stacyvm.guest.v1.AttachRequest\x1a\x1b.stacyvm.guest.v1.ExecEvent0\x01\x12]\n" +
+	"\fStartProcess\x12%.stacyvm.guest.v1.StartProcessRequest\x1a&.stacyvm.guest.v1.StartProcessResponse\x12`\n" +
+	"\rListProcesses\x12&.stacyvm.guest.v1.ListProcessesRequest\x1a'.stacyvm.guest.v1.ListProcessesResponse\x12W\n" +
+	"\n" +
+	"GetProcess\x12#.stacyvm.guest.v1.GetProcessRequest\x1a$.stacyvm.guest.v1.GetProcessResponse\x12Z\n" +
+	"\vWaitProcess\x12$.stacyvm.guest.v1.WaitProcessRequest\x1a%.stacyvm.guest.v1.WaitProcessResponse\x12`\n" +
 	"\rSignalProcess\x12&.stacyvm.guest.v1.SignalProcessRequest\x1a'.stacyvm.guest.v1.SignalProcessResponse\x12W\n" +
 	"\n" +
 	"WriteStdin\x12#.stacyvm.guest.v1.WriteStdinRequest\x1a$.stacyvm.guest.v1.WriteStdinResponse\x12W\n" +
@@ -2700,7 +3118,7 @@ func file_stacyvm_guest_v1_guest_proto_rawDescGZIP() []byte {
 }
 
 var file_stacyvm_guest_v1_guest_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_stacyvm_guest_v1_guest_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_stacyvm_guest_v1_guest_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_stacyvm_guest_v1_guest_proto_goTypes = []any{
 	(Stream)(0),                   // 0: stacyvm.guest.v1.Stream
 	(ProcessState)(0),             // 1: stacyvm.guest.v1.ProcessState
@@ -2709,97 +3127,115 @@ var file_stacyvm_guest_v1_guest_proto_goTypes = []any{
 	(*ExecEvent)(nil),             // 4: stacyvm.guest.v1.ExecEvent
 	(*AttachRequest)(nil),         // 5: stacyvm.guest.v1.AttachRequest
 	(*ProcessDetail)(nil),         // 6: stacyvm.guest.v1.ProcessDetail
-	(*ListProcessesRequest)(nil),  // 7: stacyvm.guest.v1.ListProcessesRequest
-	(*ListProcessesResponse)(nil), // 8: stacyvm.guest.v1.ListProcessesResponse
-	(*SignalProcessRequest)(nil),  // 9: stacyvm.guest.v1.SignalProcessRequest
-	(*SignalProcessResponse)(nil), // 10: stacyvm.guest.v1.SignalProcessResponse
-	(*WriteStdinRequest)(nil),     // 11: stacyvm.guest.v1.WriteStdinRequest
-	(*WriteStdinResponse)(nil),    // 12: stacyvm.guest.v1.WriteStdinResponse
-	(*CloseStdinRequest)(nil),     // 13: stacyvm.guest.v1.CloseStdinRequest
-	(*CloseStdinResponse)(nil),    // 14: stacyvm.guest.v1.CloseStdinResponse
-	(*ResizePtyRequest)(nil),      // 15: stacyvm.guest.v1.ResizePtyRequest
-	(*ResizePtyResponse)(nil),     // 16: stacyvm.guest.v1.ResizePtyResponse
-	(*DialRequest)(nil),           // 17: stacyvm.guest.v1.DialRequest
-	(*DialTarget)(nil),            // 18: stacyvm.guest.v1.DialTarget
-	(*DialResponse)(nil),          // 19: stacyvm.guest.v1.DialResponse
-	(*ListPortsRequest)(nil),      // 20: stacyvm.guest.v1.ListPortsRequest
-	(*ListeningPort)(nil),         // 21: stacyvm.guest.v1.ListeningPort
-	(*ListPortsResponse)(nil),     // 22: stacyvm.guest.v1.ListPortsResponse
-	(*ChmodRequest)(nil),          // 23: stacyvm.guest.v1.ChmodRequest
-	(*ChmodResponse)(nil),         // 24: stacyvm.guest.v1.ChmodResponse
-	(*MoveRequest)(nil),           // 25: stacyvm.guest.v1.MoveRequest
-	(*MoveResponse)(nil),          // 26: stacyvm.guest.v1.MoveResponse
-	(*RemoveRequest)(nil),         // 27: stacyvm.guest.v1.RemoveRequest
-	(*RemoveResponse)(nil),        // 28: stacyvm.guest.v1.RemoveResponse
-	(*GlobRequest)(nil),           // 29: stacyvm.guest.v1.GlobRequest
-	(*GlobResponse)(nil),          // 30: stacyvm.guest.v1.GlobResponse
-	(*UsageRequest)(nil),          // 31: stacyvm.guest.v1.UsageRequest
-	(*UsageResponse)(nil),         // 32: stacyvm.guest.v1.UsageResponse
-	(*InfoRequest)(nil),           // 33: stacyvm.guest.v1.InfoRequest
-	(*InfoResponse)(nil),          // 34: stacyvm.guest.v1.InfoResponse
-	(*ShutdownRequest)(nil),       // 35: stacyvm.guest.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),      // 36: stacyvm.guest.v1.ShutdownResponse
-	nil,                           // 37: stacyvm.guest.v1.ExecRequest.EnvEntry
-	(*ExecEvent_Start)(nil),       // 38: stacyvm.guest.v1.ExecEvent.Start
-	(*ExecEvent_Data)(nil),        // 39: stacyvm.guest.v1.ExecEvent.Data
-	(*ExecEvent_Gap)(nil),         // 40: stacyvm.guest.v1.ExecEvent.Gap
-	(*ExecEvent_Live)(nil),        // 41: stacyvm.guest.v1.ExecEvent.Live
-	(*ExecEvent_Exit)(nil),        // 42: stacyvm.guest.v1.ExecEvent.Exit
-	(*ExecEvent_KeepAlive)(nil),   // 43: stacyvm.guest.v1.ExecEvent.KeepAlive
+	(*ChildProcess)(nil),          // 7: stacyvm.guest.v1.ChildProcess
+	(*StartProcessRequest)(nil),   // 8: stacyvm.guest.v1.StartProcessRequest
+	(*StartProcessResponse)(nil),  // 9: stacyvm.guest.v1.StartProcessResponse
+	(*GetProcessRequest)(nil),     // 10: stacyvm.guest.v1.GetProcessRequest
+	(*GetProcessResponse)(nil),    // 11: stacyvm.guest.v1.GetProcessResponse
+	(*WaitProcessRequest)(nil),    // 12: stacyvm.guest.v1.WaitProcessRequest
+	(*WaitProcessResponse)(nil),   // 13: stacyvm.guest.v1.WaitProcessResponse
+	(*ListProcessesRequest)(nil),  // 14: stacyvm.guest.v1.ListProcessesRequest
+	(*ListProcessesResponse)(nil), // 15: stacyvm.guest.v1.ListProcessesResponse
+	(*SignalProcessRequest)(nil),  // 16: stacyvm.guest.v1.SignalProcessRequest
+	(*SignalProcessResponse)(nil), // 17: stacyvm.guest.v1.SignalProcessResponse
+	(*WriteStdinRequest)(nil),     // 18: stacyvm.guest.v1.WriteStdinRequest
+	(*WriteStdinResponse)(nil),    // 19: stacyvm.guest.v1.WriteStdinResponse
+	(*CloseStdinRequest)(nil),     // 20: stacyvm.guest.v1.CloseStdinRequest
+	(*CloseStdinResponse)(nil),    // 21: stacyvm.guest.v1.CloseStdinResponse
+	(*ResizePtyRequest)(nil),      // 22: stacyvm.guest.v1.ResizePtyRequest
+	(*ResizePtyResponse)(nil),     // 23: stacyvm.guest.v1.ResizePtyResponse
+	(*DialRequest)(nil),           // 24: stacyvm.guest.v1.DialRequest
+	(*DialTarget)(nil),            // 25: stacyvm.guest.v1.DialTarget
+	(*DialResponse)(nil),          // 26: stacyvm.guest.v1.DialResponse
+	(*ListPortsRequest)(nil),      // 27: stacyvm.guest.v1.ListPortsRequest
+	(*ListeningPort)(nil),         // 28: stacyvm.guest.v1.ListeningPort
+	(*ListPortsResponse)(nil),     // 29: stacyvm.guest.v1.ListPortsResponse
+	(*ChmodRequest)(nil),          // 30: stacyvm.guest.v1.ChmodRequest
+	(*ChmodResponse)(nil),         // 31: stacyvm.guest.v1.ChmodResponse
+	(*MoveRequest)(nil),           // 32: stacyvm.guest.v1.MoveRequest
+	(*MoveResponse)(nil),          // 33: stacyvm.guest.v1.MoveResponse
+	(*RemoveRequest)(nil),         // 34: stacyvm.guest.v1.RemoveRequest
+	(*RemoveResponse)(nil),        // 35: stacyvm.guest.v1.RemoveResponse
+	(*GlobRequest)(nil),           // 36: stacyvm.guest.v1.GlobRequest
+	(*GlobResponse)(nil),          // 37: stacyvm.guest.v1.GlobResponse
+	(*UsageRequest)(nil),          // 38: stacyvm.guest.v1.UsageRequest
+	(*UsageResponse)(nil),         // 39: stacyvm.guest.v1.UsageResponse
+	(*InfoRequest)(nil),           // 40: stacyvm.guest.v1.InfoRequest
+	(*InfoResponse)(nil),          // 41: stacyvm.guest.v1.InfoResponse
+	(*ShutdownRequest)(nil),       // 42: stacyvm.guest.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),      // 43: stacyvm.guest.v1.ShutdownResponse
+	nil,                           // 44: stacyvm.guest.v1.ExecRequest.EnvEntry
+	(*ExecEvent_Start)(nil),       // 45: stacyvm.guest.v1.ExecEvent.Start
+	(*ExecEvent_Data)(nil),        // 46: stacyvm.guest.v1.ExecEvent.Data
+	(*ExecEvent_Gap)(nil),         // 47: stacyvm.guest.v1.ExecEvent.Gap
+	(*ExecEvent_Live)(nil),        // 48: stacyvm.guest.v1.ExecEvent.Live
+	(*ExecEvent_Exit)(nil),        // 49: stacyvm.guest.v1.ExecEvent.Exit
+	(*ExecEvent_KeepAlive)(nil),   // 50: stacyvm.guest.v1.ExecEvent.KeepAlive
 }
 var file_stacyvm_guest_v1_guest_proto_depIdxs = []int32{
-	37, // 0: stacyvm.guest.v1.ExecRequest.env:type_name -> stacyvm.guest.v1.ExecRequest.EnvEntry
+	44, // 0: stacyvm.guest.v1.ExecRequest.env:type_name -> stacyvm.guest.v1.ExecRequest.EnvEntry
 	2,  // 1: stacyvm.guest.v1.ExecRequest.pty:type_name -> stacyvm.guest.v1.PtySize
-	38, // 2: stacyvm.guest.v1.ExecEvent.start:type_name -> stacyvm.guest.v1.ExecEvent.Start
-	39, // 3: stacyvm.guest.v1.ExecEvent.data:type_name -> stacyvm.guest.v1.ExecEvent.Data
-	40, // 4: stacyvm.guest.v1.ExecEvent.gap:type_name -> stacyvm.guest.v1.ExecEvent.Gap
-	41, // 5: stacyvm.guest.v1.ExecEvent.live:type_name -> stacyvm.guest.v1.ExecEvent.Live
-	42, // 6: stacyvm.guest.v1.ExecEvent.exit:type_name -> stacyvm.guest.v1.ExecEvent.Exit
-	43, // 7: stacyvm.guest.v1.ExecEvent.keepalive:type_name -> stacyvm.guest.v1.ExecEvent.KeepAlive
+	45, // 2: stacyvm.guest.v1.ExecEvent.start:type_name -> stacyvm.guest.v1.ExecEvent.Start
+	46, // 3: stacyvm.guest.v1.ExecEvent.data:type_name -> stacyvm.guest.v1.ExecEvent.Data
+	47, // 4: stacyvm.guest.v1.ExecEvent.gap:type_name -> stacyvm.guest.v1.ExecEvent.Gap
+	48, // 5: stacyvm.guest.v1.ExecEvent.live:type_name -> stacyvm.guest.v1.ExecEvent.Live
+	49, // 6: stacyvm.guest.v1.ExecEvent.exit:type_name -> stacyvm.guest.v1.ExecEvent.Exit
+	50, // 7: stacyvm.guest.v1.ExecEvent.keepalive:type_name -> stacyvm.guest.v1.ExecEvent.KeepAlive
 	1,  // 8: stacyvm.guest.v1.ProcessDetail.state:type_name -> stacyvm.guest.v1.ProcessState
-	42, // 9: stacyvm.guest.v1.ProcessDetail.exit:type_name -> stacyvm.guest.v1.ExecEvent.Exit
-	6,  // 10: stacyvm.guest.v1.ListProcessesResponse.processes:type_name -> stacyvm.guest.v1.ProcessDetail
-	2,  // 11: stacyvm.guest.v1.ResizePtyRequest.size:type_name -> stacyvm.guest.v1.PtySize
-	18, // 12: stacyvm.guest.v1.DialRequest.target:type_name -> stacyvm.guest.v1.DialTarget
-	21, // 13: stacyvm.guest.v1.ListPortsResponse.ports:type_name -> stacyvm.guest.v1.ListeningPort
-	0,  // 14: stacyvm.guest.v1.ExecEvent.Data.stream:type_name -> stacyvm.guest.v1.Stream
-	3,  // 15: stacyvm.guest.v1.Guest.Exec:input_type -> stacyvm.guest.v1.ExecRequest
-	5,  // 16: stacyvm.guest.v1.Guest.Attach:input_type -> stacyvm.guest.v1.AttachRequest
-	7,  // 17: stacyvm.guest.v1.Guest.ListProcesses:input_type -> stacyvm.guest.v1.ListProcessesRequest
-	9,  // 18: stacyvm.guest.v1.Guest.SignalProcess:input_type -> stacyvm.guest.v1.SignalProcessRequest
-	11, // 19: stacyvm.guest.v1.Guest.WriteStdin:input_type -> stacyvm.guest.v1.WriteStdinRequest
-	13, // 20: stacyvm.guest.v1.Guest.CloseStdin:input_type -> stacyvm.guest.v1.CloseStdinRequest
-	15, // 21: stacyvm.guest.v1.Guest.ResizePty:input_type -> stacyvm.guest.v1.ResizePtyRequest
-	17, // 22: stacyvm.guest.v1.Guest.Dial:input_type -> stacyvm.guest.v1.DialRequest
-	20, // 23: stacyvm.guest.v1.Guest.ListPorts:input_type -> stacyvm.guest.v1.ListPortsRequest
-	23, // 24: stacyvm.guest.v1.Guest.Chmod:input_type -> stacyvm.guest.v1.ChmodRequest
-	25, // 25: stacyvm.guest.v1.Guest.Move:input_type -> stacyvm.guest.v1.MoveRequest
-	27, // 26: stacyvm.guest.v1.Guest.Remove:input_type -> stacyvm.guest.v1.RemoveRequest
-	29, // 27: stacyvm.guest.v1.Guest.Glob:input_type -> stacyvm.guest.v1.GlobRequest
-	31, // 28: stacyvm.guest.v1.Guest.Usage:input_type -> stacyvm.guest.v1.UsageRequest
-	33, // 29: stacyvm.guest.v1.Guest.Info:input_type -> stacyvm.guest.v1.InfoRequest
-	35, // 30: stacyvm.guest.v1.Guest.Shutdown:input_type -> stacyvm.guest.v1.ShutdownRequest
-	4,  // 31: stacyvm.guest.v1.Guest.Exec:output_type -> stacyvm.guest.v1.ExecEvent
-	4,  // 32: stacyvm.guest.v1.Guest.Attach:output_type -> stacyvm.guest.v1.ExecEvent
-	8,  // 33: stacyvm.guest.v1.Guest.ListProcesses:output_type -> stacyvm.guest.v1.ListProcessesResponse
-	10, // 34: stacyvm.guest.v1.Guest.SignalProcess:output_type -> stacyvm.guest.v1.SignalProcessResponse
-	12, // 35: stacyvm.guest.v1.Guest.WriteStdin:output_type -> stacyvm.guest.v1.WriteStdinResponse
-	14, // 36: stacyvm.guest.v1.Guest.CloseStdin:output_type -> stacyvm.guest.v1.CloseStdinResponse
-	16, // 37: stacyvm.guest.v1.Guest.ResizePty:output_type -> stacyvm.guest.v1.ResizePtyResponse
-	19, // 38: stacyvm.guest.v1.Guest.Dial:output_type -> stacyvm.guest.v1.DialResponse
-	22, // 39: stacyvm.guest.v1.Guest.ListPorts:output_type -> stacyvm.guest.v1.ListPortsResponse
-	24, // 40: stacyvm.guest.v1.Guest.Chmod:output_type -> stacyvm.guest.v1.ChmodResponse
-	26, // 41: stacyvm.guest.v1.Guest.Move:output_type -> stacyvm.guest.v1.MoveResponse
-	28, // 42: stacyvm.guest.v1.Guest.Remove:output_type -> stacyvm.guest.v1.RemoveResponse
-	30, // 43: stacyvm.guest.v1.Guest.Glob:output_type -> stacyvm.guest.v1.GlobResponse
-	32, // 44: stacyvm.guest.v1.Guest.Usage:output_type -> stacyvm.guest.v1.UsageResponse
-	34, // 45: stacyvm.guest.v1.Guest.Info:output_type -> stacyvm.guest.v1.InfoResponse
-	36, // 46: stacyvm.guest.v1.Guest.Shutdown:output_type -> stacyvm.guest.v1.ShutdownResponse
-	31, // [31:47] is the sub-list for method output_type
-	15, // [15:31] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	49, // 9: stacyvm.guest.v1.ProcessDetail.exit:type_name -> stacyvm.guest.v1.ExecEvent.Exit
+	3,  // 10: stacyvm.guest.v1.StartProcessRequest.process:type_name -> stacyvm.guest.v1.ExecRequest
+	6,  // 11: stacyvm.guest.v1.StartProcessResponse.process:type_name -> stacyvm.guest.v1.ProcessDetail
+	6,  // 12: stacyvm.guest.v1.GetProcessResponse.process:type_name -> stacyvm.guest.v1.ProcessDetail
+	7,  // 13: stacyvm.guest.v1.GetProcessResponse.members:type_name -> stacyvm.guest.v1.ChildProcess
+	6,  // 14: stacyvm.guest.v1.WaitProcessResponse.process:type_name -> stacyvm.guest.v1.ProcessDetail
+	6,  // 15: stacyvm.guest.v1.ListProcessesResponse.processes:type_name -> stacyvm.guest.v1.ProcessDetail
+	2,  // 16: stacyvm.guest.v1.ResizePtyRequest.size:type_name -> stacyvm.guest.v1.PtySize
+	25, // 17: stacyvm.guest.v1.DialRequest.target:type_name -> stacyvm.guest.v1.DialTarget
+	28, // 18: stacyvm.guest.v1.ListPortsResponse.ports:type_name -> stacyvm.guest.v1.ListeningPort
+	0,  // 19: stacyvm.guest.v1.ExecEvent.Data.stream:type_name -> stacyvm.guest.v1.Stream
+	3,  // 20: stacyvm.guest.v1.Guest.Exec:input_type -> stacyvm.guest.v1.ExecRequest
+	5,  // 21: stacyvm.guest.v1.Guest.Attach:input_type -> stacyvm.guest.v1.AttachRequest
+	8,  // 22: stacyvm.guest.v1.Guest.StartProcess:input_type -> stacyvm.guest.v1.StartProcessRequest
+	14, // 23: stacyvm.guest.v1.Guest.ListProcesses:input_type -> stacyvm.guest.v1.ListProcessesRequest
+	10, // 24: stacyvm.guest.v1.Guest.GetProcess:input_type -> stacyvm.guest.v1.GetProcessRequest
+	12, // 25: stacyvm.guest.v1.Guest.WaitProcess:input_type -> stacyvm.guest.v1.WaitProcessRequest
+	16, // 26: stacyvm.guest.v1.Guest.SignalProcess:input_type -> stacyvm.guest.v1.SignalProcessRequest
+	18, // 27: stacyvm.guest.v1.Guest.WriteStdin:input_type -> stacyvm.guest.v1.WriteStdinRequest
+	20, // 28: stacyvm.guest.v1.Guest.CloseStdin:input_type -> stacyvm.guest.v1.CloseStdinRequest
+	22, // 29: stacyvm.guest.v1.Guest.ResizePty:input_type -> stacyvm.guest.v1.ResizePtyRequest
+	24, // 30: stacyvm.guest.v1.Guest.Dial:input_type -> stacyvm.guest.v1.DialRequest
+	27, // 31: stacyvm.guest.v1.Guest.ListPorts:input_type -> stacyvm.guest.v1.ListPortsRequest
+	30, // 32: stacyvm.guest.v1.Guest.Chmod:input_type -> stacyvm.guest.v1.ChmodRequest
+	32, // 33: stacyvm.guest.v1.Guest.Move:input_type -> stacyvm.guest.v1.MoveRequest
+	34, // 34: stacyvm.guest.v1.Guest.Remove:input_type -> stacyvm.guest.v1.RemoveRequest
+	36, // 35: stacyvm.guest.v1.Guest.Glob:input_type -> stacyvm.guest.v1.GlobRequest
+	38, // 36: stacyvm.guest.v1.Guest.Usage:input_type -> stacyvm.guest.v1.UsageRequest
+	40, // 37: stacyvm.guest.v1.Guest.Info:input_type -> stacyvm.guest.v1.InfoRequest
+	42, // 38: stacyvm.guest.v1.Guest.Shutdown:input_type -> stacyvm.guest.v1.ShutdownRequest
+	4,  // 39: stacyvm.guest.v1.Guest.Exec:output_type -> stacyvm.guest.v1.ExecEvent
+	4,  // 40: stacyvm.guest.v1.Guest.Attach:output_type -> stacyvm.guest.v1.ExecEvent
+	9,  // 41: stacyvm.guest.v1.Guest.StartProcess:output_type -> stacyvm.guest.v1.StartProcessResponse
+	15, // 42: stacyvm.guest.v1.Guest.ListProcesses:output_type -> stacyvm.guest.v1.ListProcessesResponse
+	11, // 43: stacyvm.guest.v1.Guest.GetProcess:output_type -> stacyvm.guest.v1.GetProcessResponse
+	13, // 44: stacyvm.guest.v1.Guest.WaitProcess:output_type -> stacyvm.guest.v1.WaitProcessResponse
+	17, // 45: stacyvm.guest.v1.Guest.SignalProcess:output_type -> stacyvm.guest.v1.SignalProcessResponse
+	19, // 46: stacyvm.guest.v1.Guest.WriteStdin:output_type -> stacyvm.guest.v1.WriteStdinResponse
+	21, // 47: stacyvm.guest.v1.Guest.CloseStdin:output_type -> stacyvm.guest.v1.CloseStdinResponse
+	23, // 48: stacyvm.guest.v1.Guest.ResizePty:output_type -> stacyvm.guest.v1.ResizePtyResponse
+	26, // 49: stacyvm.guest.v1.Guest.Dial:output_type -> stacyvm.guest.v1.DialResponse
+	29, // 50: stacyvm.guest.v1.Guest.ListPorts:output_type -> stacyvm.guest.v1.ListPortsResponse
+	31, // 51: stacyvm.guest.v1.Guest.Chmod:output_type -> stacyvm.guest.v1.ChmodResponse
+	33, // 52: stacyvm.guest.v1.Guest.Move:output_type -> stacyvm.guest.v1.MoveResponse
+	35, // 53: stacyvm.guest.v1.Guest.Remove:output_type -> stacyvm.guest.v1.RemoveResponse
+	37, // 54: stacyvm.guest.v1.Guest.Glob:output_type -> stacyvm.guest.v1.GlobResponse
+	39, // 55: stacyvm.guest.v1.Guest.Usage:output_type -> stacyvm.guest.v1.UsageResponse
+	41, // 56: stacyvm.guest.v1.Guest.Info:output_type -> stacyvm.guest.v1.InfoResponse
+	43, // 57: stacyvm.guest.v1.Guest.Shutdown:output_type -> stacyvm.guest.v1.ShutdownResponse
+	39, // [39:58] is the sub-list for method output_type
+	20, // [20:39] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_stacyvm_guest_v1_guest_proto_init() }
@@ -2815,11 +3251,11 @@ func file_stacyvm_guest_v1_guest_proto_init() {
 		(*ExecEvent_Exit_)(nil),
 		(*ExecEvent_Keepalive)(nil),
 	}
-	file_stacyvm_guest_v1_guest_proto_msgTypes[15].OneofWrappers = []any{
+	file_stacyvm_guest_v1_guest_proto_msgTypes[22].OneofWrappers = []any{
 		(*DialRequest_Target)(nil),
 		(*DialRequest_Data)(nil),
 	}
-	file_stacyvm_guest_v1_guest_proto_msgTypes[16].OneofWrappers = []any{
+	file_stacyvm_guest_v1_guest_proto_msgTypes[23].OneofWrappers = []any{
 		(*DialTarget_Port)(nil),
 		(*DialTarget_UnixPath)(nil),
 	}
@@ -2829,7 +3265,7 @@ func file_stacyvm_guest_v1_guest_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stacyvm_guest_v1_guest_proto_rawDesc), len(file_stacyvm_guest_v1_guest_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   42,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -39,8 +39,14 @@ const (
 	GuestExecProcedure = "/stacyvm.guest.v1.Guest/Exec"
 	// GuestAttachProcedure is the fully-qualified name of the Guest's Attach RPC.
 	GuestAttachProcedure = "/stacyvm.guest.v1.Guest/Attach"
+	// GuestStartProcessProcedure is the fully-qualified name of the Guest's StartProcess RPC.
+	GuestStartProcessProcedure = "/stacyvm.guest.v1.Guest/StartProcess"
 	// GuestListProcessesProcedure is the fully-qualified name of the Guest's ListProcesses RPC.
 	GuestListProcessesProcedure = "/stacyvm.guest.v1.Guest/ListProcesses"
+	// GuestGetProcessProcedure is the fully-qualified name of the Guest's GetProcess RPC.
+	GuestGetProcessProcedure = "/stacyvm.guest.v1.Guest/GetProcess"
+	// GuestWaitProcessProcedure is the fully-qualified name of the Guest's WaitProcess RPC.
+	GuestWaitProcessProcedure = "/stacyvm.guest.v1.Guest/WaitProcess"
 	// GuestSignalProcessProcedure is the fully-qualified name of the Guest's SignalProcess RPC.
 	GuestSignalProcessProcedure = "/stacyvm.guest.v1.Guest/SignalProcess"
 	// GuestWriteStdinProcedure is the fully-qualified name of the Guest's WriteStdin RPC.
@@ -75,9 +81,15 @@ type GuestClient interface {
 	// Unless `durable` is set the process tree is killed when the stream is cancelled.
 	Exec(context.Context, *connect.Request[v1.ExecRequest]) (*connect.ServerStreamForClient[v1.ExecEvent], error)
 	// Follows a process that already runs, or replays one that ended, from a byte offset of its ring.
-	// Replayed data is followed by `live` when the replay has caught up.
+	// Replayed data is followed by `live` when the replay has caught up. `exit` stands after the last byte that preceded
+	// it; with `follow` the stream goes on while descendants live.
 	Attach(context.Context, *connect.Request[v1.AttachRequest]) (*connect.ServerStreamForClient[v1.ExecEvent], error)
+	// Starts a process under an id of the caller's choice. Nobody follows it, and it lives on until it ends.
+	StartProcess(context.Context, *connect.Request[v1.StartProcessRequest]) (*connect.Response[v1.StartProcessResponse], error)
 	ListProcesses(context.Context, *connect.Request[v1.ListProcessesRequest]) (*connect.Response[v1.ListProcessesResponse], error)
+	GetProcess(context.Context, *connect.Request[v1.GetProcessRequest]) (*connect.Response[v1.GetProcessResponse], error)
+	// Answers when the leader has exited, or when the wait is over.
+	WaitProcess(context.Context, *connect.Request[v1.WaitProcessRequest]) (*connect.Response[v1.WaitProcessResponse], error)
 	// Signals a process; with `tree` every process that descends from it, those that called setsid included.
 	SignalProcess(context.Context, *connect.Request[v1.SignalProcessRequest]) (*connect.Response[v1.SignalProcessResponse], error)
 	WriteStdin(context.Context, *connect.Request[v1.WriteStdinRequest]) (*connect.Response[v1.WriteStdinResponse], error)
@@ -124,10 +136,28 @@ func NewGuestClient(httpClient connect.HTTPClient, baseURL string, opts ...conne
 			connect.WithSchema(guestMethods.ByName("Attach")),
 			connect.WithClientOptions(opts...),
 		),
+		startProcess: connect.NewClient[v1.StartProcessRequest, v1.StartProcessResponse](
+			httpClient,
+			baseURL+GuestStartProcessProcedure,
+			connect.WithSchema(guestMethods.ByName("StartProcess")),
+			connect.WithClientOptions(opts...),
+		),
 		listProcesses: connect.NewClient[v1.ListProcessesRequest, v1.ListProcessesResponse](
 			httpClient,
 			baseURL+GuestListProcessesProcedure,
 			connect.WithSchema(guestMethods.ByName("ListProcesses")),
+			connect.WithClientOptions(opts...),
+		),
+		getProcess: connect.NewClient[v1.GetProcessRequest, v1.GetProcessResponse](
+			httpClient,
+			baseURL+GuestGetProcessProcedure,
+			connect.WithSchema(guestMethods.ByName("GetProcess")),
+			connect.WithClientOptions(opts...),
+		),
+		waitProcess: connect.NewClient[v1.WaitProcessRequest, v1.WaitProcessResponse](
+			httpClient,
+			baseURL+GuestWaitProcessProcedure,
+			connect.WithSchema(guestMethods.ByName("WaitProcess")),
 			connect.WithClientOptions(opts...),
 		),
 		signalProcess: connect.NewClient[v1.SignalProcessRequest, v1.SignalProcessResponse](
@@ -215,7 +245,10 @@ func NewGuestClient(httpClient connect.HTTPClient, baseURL string, opts ...conne
 type guestClient struct {
 	exec          *connect.Client[v1.ExecRequest, v1.ExecEvent]
 	attach        *connect.Client[v1.AttachRequest, v1.ExecEvent]
+	startProcess  *connect.Client[v1.StartProcessRequest, v1.StartProcessResponse]
 	listProcesses *connect.Client[v1.ListProcessesRequest, v1.ListProcessesResponse]
+	getProcess    *connect.Client[v1.GetProcessRequest, v1.GetProcessResponse]
+	waitProcess   *connect.Client[v1.WaitProcessRequest, v1.WaitProcessResponse]
 	signalProcess *connect.Client[v1.SignalProcessRequest, v1.SignalProcessResponse]
 	writeStdin    *connect.Client[v1.WriteStdinRequest, v1.WriteStdinResponse]
 	closeStdin    *connect.Client[v1.CloseStdinRequest, v1.CloseStdinResponse]
@@ -241,9 +274,24 @@ func (c *guestClient) Attach(ctx context.Context, req *connect.Request[v1.Attach
 	return c.attach.CallServerStream(ctx, req)
 }
 
+// StartProcess calls stacyvm.guest.v1.Guest.StartProcess.
+func (c *guestClient) StartProcess(ctx context.Context, req *connect.Request[v1.StartProcessRequest]) (*connect.Response[v1.StartProcessResponse], error) {
+	return c.startProcess.CallUnary(ctx, req)
+}
+
 // ListProcesses calls stacyvm.guest.v1.Guest.ListProcesses.
 func (c *guestClient) ListProcesses(ctx context.Context, req *connect.Request[v1.ListProcessesRequest]) (*connect.Response[v1.ListProcessesResponse], error) {
 	return c.listProcesses.CallUnary(ctx, req)
+}
+
+// GetProcess calls stacyvm.guest.v1.Guest.GetProcess.
+func (c *guestClient) GetProcess(ctx context.Context, req *connect.Request[v1.GetProcessRequest]) (*connect.Response[v1.GetProcessResponse], error) {
+	return c.getProcess.CallUnary(ctx, req)
+}
+
+// WaitProcess calls stacyvm.guest.v1.Guest.WaitProcess.
+func (c *guestClient) WaitProcess(ctx context.Context, req *connect.Request[v1.WaitProcessRequest]) (*connect.Response[v1.WaitProcessResponse], error) {
+	return c.waitProcess.CallUnary(ctx, req)
 }
 
 // SignalProcess calls stacyvm.guest.v1.Guest.SignalProcess.
@@ -317,9 +365,15 @@ type GuestHandler interface {
 	// Unless `durable` is set the process tree is killed when the stream is cancelled.
 	Exec(context.Context, *connect.Request[v1.ExecRequest], *connect.ServerStream[v1.ExecEvent]) error
 	// Follows a process that already runs, or replays one that ended, from a byte offset of its ring.
-	// Replayed data is followed by `live` when the replay has caught up.
+	// Replayed data is followed by `live` when the replay has caught up. `exit` stands after the last byte that preceded
+	// it; with `follow` the stream goes on while descendants live.
 	Attach(context.Context, *connect.Request[v1.AttachRequest], *connect.ServerStream[v1.ExecEvent]) error
+	// Starts a process under an id of the caller's choice. Nobody follows it, and it lives on until it ends.
+	StartProcess(context.Context, *connect.Request[v1.StartProcessRequest]) (*connect.Response[v1.StartProcessResponse], error)
 	ListProcesses(context.Context, *connect.Request[v1.ListProcessesRequest]) (*connect.Response[v1.ListProcessesResponse], error)
+	GetProcess(context.Context, *connect.Request[v1.GetProcessRequest]) (*connect.Response[v1.GetProcessResponse], error)
+	// Answers when the leader has exited, or when the wait is over.
+	WaitProcess(context.Context, *connect.Request[v1.WaitProcessRequest]) (*connect.Response[v1.WaitProcessResponse], error)
 	// Signals a process; with `tree` every process that descends from it, those that called setsid included.
 	SignalProcess(context.Context, *connect.Request[v1.SignalProcessRequest]) (*connect.Response[v1.SignalProcessResponse], error)
 	WriteStdin(context.Context, *connect.Request[v1.WriteStdinRequest]) (*connect.Response[v1.WriteStdinResponse], error)
@@ -362,10 +416,28 @@ func NewGuestHandler(svc GuestHandler, opts ...connect.HandlerOption) (string, h
 		connect.WithSchema(guestMethods.ByName("Attach")),
 		connect.WithHandlerOptions(opts...),
 	)
+	guestStartProcessHandler := connect.NewUnaryHandler(
+		GuestStartProcessProcedure,
+		svc.StartProcess,
+		connect.WithSchema(guestMethods.ByName("StartProcess")),
+		connect.WithHandlerOptions(opts...),
+	)
 	guestListProcessesHandler := connect.NewUnaryHandler(
 		GuestListProcessesProcedure,
 		svc.ListProcesses,
 		connect.WithSchema(guestMethods.ByName("ListProcesses")),
+		connect.WithHandlerOptions(opts...),
+	)
+	guestGetProcessHandler := connect.NewUnaryHandler(
+		GuestGetProcessProcedure,
+		svc.GetProcess,
+		connect.WithSchema(guestMethods.ByName("GetProcess")),
+		connect.WithHandlerOptions(opts...),
+	)
+	guestWaitProcessHandler := connect.NewUnaryHandler(
+		GuestWaitProcessProcedure,
+		svc.WaitProcess,
+		connect.WithSchema(guestMethods.ByName("WaitProcess")),
 		connect.WithHandlerOptions(opts...),
 	)
 	guestSignalProcessHandler := connect.NewUnaryHandler(
@@ -452,8 +524,14 @@ func NewGuestHandler(svc GuestHandler, opts ...connect.HandlerOption) (string, h
 			guestExecHandler.ServeHTTP(w, r)
 		case GuestAttachProcedure:
 			guestAttachHandler.ServeHTTP(w, r)
+		case GuestStartProcessProcedure:
+			guestStartProcessHandler.ServeHTTP(w, r)
 		case GuestListProcessesProcedure:
 			guestListProcessesHandler.ServeHTTP(w, r)
+		case GuestGetProcessProcedure:
+			guestGetProcessHandler.ServeHTTP(w, r)
+		case GuestWaitProcessProcedure:
+			guestWaitProcessHandler.ServeHTTP(w, r)
 		case GuestSignalProcessProcedure:
 			guestSignalProcessHandler.ServeHTTP(w, r)
 		case GuestWriteStdinProcedure:
@@ -497,8 +575,20 @@ func (UnimplementedGuestHandler) Attach(context.Context, *connect.Request[v1.Att
 	return connect.NewError(connect.CodeUnimplemented, errors.New("stacyvm.guest.v1.Guest.Attach is not implemented"))
 }
 
+func (UnimplementedGuestHandler) StartProcess(context.Context, *connect.Request[v1.StartProcessRequest]) (*connect.Response[v1.StartProcessResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("stacyvm.guest.v1.Guest.StartProcess is not implemented"))
+}
+
 func (UnimplementedGuestHandler) ListProcesses(context.Context, *connect.Request[v1.ListProcessesRequest]) (*connect.Response[v1.ListProcessesResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("stacyvm.guest.v1.Guest.ListProcesses is not implemented"))
+}
+
+func (UnimplementedGuestHandler) GetProcess(context.Context, *connect.Request[v1.GetProcessRequest]) (*connect.Response[v1.GetProcessResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("stacyvm.guest.v1.Guest.GetProcess is not implemented"))
+}
+
+func (UnimplementedGuestHandler) WaitProcess(context.Context, *connect.Request[v1.WaitProcessRequest]) (*connect.Response[v1.WaitProcessResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("stacyvm.guest.v1.Guest.WaitProcess is not implemented"))
 }
 
 func (UnimplementedGuestHandler) SignalProcess(context.Context, *connect.Request[v1.SignalProcessRequest]) (*connect.Response[v1.SignalProcessResponse], error) {

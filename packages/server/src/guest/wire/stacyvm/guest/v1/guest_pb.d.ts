@@ -244,6 +244,12 @@ export declare const ExecEvent_GapSchema: GenMessage<ExecEvent_Gap>;
  * @generated from message stacyvm.guest.v1.ExecEvent.Live
  */
 export declare type ExecEvent_Live = Message<"stacyvm.guest.v1.ExecEvent.Live"> & {
+  /**
+   * Of the first byte that follows.
+   *
+   * @generated from field: uint64 offset = 1;
+   */
+  offset: bigint;
 };
 
 /**
@@ -447,6 +453,164 @@ export declare type ProcessDetail = Message<"stacyvm.guest.v1.ProcessDetail"> & 
 export declare const ProcessDetailSchema: GenMessage<ProcessDetail>;
 
 /**
+ * @generated from message stacyvm.guest.v1.ChildProcess
+ */
+export declare type ChildProcess = Message<"stacyvm.guest.v1.ChildProcess"> & {
+  /**
+   * @generated from field: uint32 pid = 1;
+   */
+  pid: number;
+
+  /**
+   * @generated from field: uint32 parent_pid = 2;
+   */
+  parentPid: number;
+
+  /**
+   * As the kernel shortens it.
+   *
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * @generated from field: uint64 cpu_us = 4;
+   */
+  cpuUs: bigint;
+
+  /**
+   * @generated from field: uint64 memory_bytes = 5;
+   */
+  memoryBytes: bigint;
+};
+
+/**
+ * Describes the message stacyvm.guest.v1.ChildProcess.
+ * Use `create(ChildProcessSchema)` to create a new message.
+ */
+export declare const ChildProcessSchema: GenMessage<ChildProcess>;
+
+/**
+ * @generated from message stacyvm.guest.v1.StartProcessRequest
+ */
+export declare type StartProcessRequest = Message<"stacyvm.guest.v1.StartProcessRequest"> & {
+  /**
+   * 1 to 64 letters, digits and dashes, in use by no process that is still known. Ended processes started like this
+   * are remembered apart from those that Exec started.
+   *
+   * @generated from field: string process_id = 1;
+   */
+  processId: string;
+
+  /**
+   * `stdin_open` and `pty` as in Exec; `durable` means nothing here.
+   *
+   * @generated from field: stacyvm.guest.v1.ExecRequest process = 2;
+   */
+  process?: ExecRequest | undefined;
+};
+
+/**
+ * Describes the message stacyvm.guest.v1.StartProcessRequest.
+ * Use `create(StartProcessRequestSchema)` to create a new message.
+ */
+export declare const StartProcessRequestSchema: GenMessage<StartProcessRequest>;
+
+/**
+ * @generated from message stacyvm.guest.v1.StartProcessResponse
+ */
+export declare type StartProcessResponse = Message<"stacyvm.guest.v1.StartProcessResponse"> & {
+  /**
+   * @generated from field: stacyvm.guest.v1.ProcessDetail process = 1;
+   */
+  process?: ProcessDetail | undefined;
+};
+
+/**
+ * Describes the message stacyvm.guest.v1.StartProcessResponse.
+ * Use `create(StartProcessResponseSchema)` to create a new message.
+ */
+export declare const StartProcessResponseSchema: GenMessage<StartProcessResponse>;
+
+/**
+ * @generated from message stacyvm.guest.v1.GetProcessRequest
+ */
+export declare type GetProcessRequest = Message<"stacyvm.guest.v1.GetProcessRequest"> & {
+  /**
+   * @generated from field: string process_id = 1;
+   */
+  processId: string;
+};
+
+/**
+ * Describes the message stacyvm.guest.v1.GetProcessRequest.
+ * Use `create(GetProcessRequestSchema)` to create a new message.
+ */
+export declare const GetProcessRequestSchema: GenMessage<GetProcessRequest>;
+
+/**
+ * @generated from message stacyvm.guest.v1.GetProcessResponse
+ */
+export declare type GetProcessResponse = Message<"stacyvm.guest.v1.GetProcessResponse"> & {
+  /**
+   * @generated from field: stacyvm.guest.v1.ProcessDetail process = 1;
+   */
+  process?: ProcessDetail | undefined;
+
+  /**
+   * The living members of its tree, the leader included; bounded.
+   *
+   * @generated from field: repeated stacyvm.guest.v1.ChildProcess members = 2;
+   */
+  members: ChildProcess[];
+};
+
+/**
+ * Describes the message stacyvm.guest.v1.GetProcessResponse.
+ * Use `create(GetProcessResponseSchema)` to create a new message.
+ */
+export declare const GetProcessResponseSchema: GenMessage<GetProcessResponse>;
+
+/**
+ * @generated from message stacyvm.guest.v1.WaitProcessRequest
+ */
+export declare type WaitProcessRequest = Message<"stacyvm.guest.v1.WaitProcessRequest"> & {
+  /**
+   * @generated from field: string process_id = 1;
+   */
+  processId: string;
+
+  /**
+   * 0 looks once.
+   *
+   * @generated from field: uint32 wait_ms = 2;
+   */
+  waitMs: number;
+};
+
+/**
+ * Describes the message stacyvm.guest.v1.WaitProcessRequest.
+ * Use `create(WaitProcessRequestSchema)` to create a new message.
+ */
+export declare const WaitProcessRequestSchema: GenMessage<WaitProcessRequest>;
+
+/**
+ * @generated from message stacyvm.guest.v1.WaitProcessResponse
+ */
+export declare type WaitProcessResponse = Message<"stacyvm.guest.v1.WaitProcessResponse"> & {
+  /**
+   * @generated from field: stacyvm.guest.v1.ProcessDetail process = 1;
+   */
+  process?: ProcessDetail | undefined;
+};
+
+/**
+ * Describes the message stacyvm.guest.v1.WaitProcessResponse.
+ * Use `create(WaitProcessResponseSchema)` to create a new message.
+ */
+export declare const WaitProcessResponseSchema: GenMessage<WaitProcessResponse>;
+
+/**
  * @generated from message stacyvm.guest.v1.ListProcessesRequest
  */
 export declare type ListProcessesRequest = Message<"stacyvm.guest.v1.ListProcessesRequest"> & {
@@ -525,6 +689,13 @@ export declare type WriteStdinRequest = Message<"stacyvm.guest.v1.WriteStdinRequ
    * @generated from field: bytes data = 2;
    */
   data: Uint8Array;
+
+  /**
+   * How long the data may wait for room in the queue; then it is refused as a whole. 0: as long as the call lives.
+   *
+   * @generated from field: uint32 wait_ms = 3;
+   */
+  waitMs: number;
 };
 
 /**
@@ -1088,7 +1259,8 @@ export declare const Guest: GenService<{
   },
   /**
    * Follows a process that already runs, or replays one that ended, from a byte offset of its ring.
-   * Replayed data is followed by `live` when the replay has caught up.
+   * Replayed data is followed by `live` when the replay has caught up. `exit` stands after the last byte that preceded
+   * it; with `follow` the stream goes on while descendants live.
    *
    * @generated from rpc stacyvm.guest.v1.Guest.Attach
    */
@@ -1098,12 +1270,40 @@ export declare const Guest: GenService<{
     output: typeof ExecEventSchema;
   },
   /**
+   * Starts a process under an id of the caller's choice. Nobody follows it, and it lives on until it ends.
+   *
+   * @generated from rpc stacyvm.guest.v1.Guest.StartProcess
+   */
+  startProcess: {
+    methodKind: "unary";
+    input: typeof StartProcessRequestSchema;
+    output: typeof StartProcessResponseSchema;
+  },
+  /**
    * @generated from rpc stacyvm.guest.v1.Guest.ListProcesses
    */
   listProcesses: {
     methodKind: "unary";
     input: typeof ListProcessesRequestSchema;
     output: typeof ListProcessesResponseSchema;
+  },
+  /**
+   * @generated from rpc stacyvm.guest.v1.Guest.GetProcess
+   */
+  getProcess: {
+    methodKind: "unary";
+    input: typeof GetProcessRequestSchema;
+    output: typeof GetProcessResponseSchema;
+  },
+  /**
+   * Answers when the leader has exited, or when the wait is over.
+   *
+   * @generated from rpc stacyvm.guest.v1.Guest.WaitProcess
+   */
+  waitProcess: {
+    methodKind: "unary";
+    input: typeof WaitProcessRequestSchema;
+    output: typeof WaitProcessResponseSchema;
   },
   /**
    * Signals a process; with `tree` every process that descends from it, those that called setsid included.

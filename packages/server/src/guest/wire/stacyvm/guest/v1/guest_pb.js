@@ -11,7 +11,7 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/
  * Describes the file stacyvm/guest/v1/guest.proto.
  */
 export const file_stacyvm_guest_v1_guest = /*@__PURE__*/
-  fileDesc("ChxzdGFjeXZtL2d1ZXN0L3YxL2d1ZXN0LnByb3RvEhBzdGFjeXZtLmd1ZXN0LnYxIiUKB1B0eVNpemUSDAoEY29scxgBIAEoDRIMCgRyb3dzGAIgASgNIq4CCgtFeGVjUmVxdWVzdBIMCgRhcmd2GAEgAygJEjMKA2VudhgCIAMoCzImLnN0YWN5dm0uZ3Vlc3QudjEuRXhlY1JlcXVlc3QuRW52RW50cnkSCwoDY3dkGAMgASgJEgwKBHVzZXIYBCABKAkSDQoFc3RkaW4YBSABKAwSEgoKc3RkaW5fb3BlbhgGIAEoCBISCgp0aW1lb3V0X21zGAcgASgNEhgKEG1heF9vdXRwdXRfYnl0ZXMYCCABKAQSJgoDcHR5GAkgASgLMhkuc3RhY3l2bS5ndWVzdC52MS5QdHlTaXplEgsKA3RhZxgKIAEoCRIPCgdkdXJhYmxlGAsgASgIGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEimQUKCUV4ZWNFdmVudBIyCgVzdGFydBgBIAEoCzIhLnN0YWN5dm0uZ3Vlc3QudjEuRXhlY0V2ZW50LlN0YXJ0SAASMAoEZGF0YRgCIAEoCzIgLnN0YWN5dm0uZ3Vlc3QudjEuRXhlY0V2ZW50LkRhdGFIABIuCgNnYXAYAyABKAsyHy5zdGFjeXZtLmd1ZXN0LnYxLkV4ZWNFdmVudC5HYXBIABIwCgRsaXZlGAQgASgLMiAuc3RhY3l2bS5ndWVzdC52MS5FeGVjRXZlbnQuTGl2ZUgAEjAKBGV4aXQYBSABKAsyIC5zdGFjeXZtLmd1ZXN0LnYxLkV4ZWNFdmVudC5FeGl0SAASOgoJa2VlcGFsaXZlGAYgASgLMiUuc3RhY3l2bS5ndWVzdC52MS5FeGVjRXZlbnQuS2VlcEFsaXZlSAAaKAoFU3RhcnQSCwoDcGlkGAEgASgNEhIKCnByb2Nlc3NfaWQYAiABKAkaTgoERGF0YRIoCgZzdHJlYW0YASABKA4yGC5zdGFjeXZtLmd1ZXN0LnYxLlN0cmVhbRIMCgRkYXRhGAIgASgMEg4KBm9mZnNldBgDIAEoBBotCgNHYXASEwoLZnJvbV9vZmZzZXQYASABKAQSEQoJdG9fb2Zmc2V0GAIgASgEGgYKBExpdmUajgEKBEV4aXQSEQoJZXhpdF9jb2RlGAEgASgFEg4KBnNpZ25hbBgCIAEoBRIRCgl0aW1lZF9vdXQYAyABKAgSEQoJdHJ1bmNhdGVkGAQgASgIEhIKCmJhY2tncm91bmQYBSABKAgSEwoLZHVyYXRpb25fdXMYBiABKAQSFAoMb3V0cHV0X2J5dGVzGAcgASgEGgsKCUtlZXBBbGl2ZUIHCgVldmVudCJDCg1BdHRhY2hSZXF1ZXN0EhIKCnByb2Nlc3NfaWQYASABKAkSDgoGb2Zmc2V0GAIgASgEEg4KBmZvbGxvdxgDIAEoCCL2AgoNUHJvY2Vzc0RldGFpbBISCgpwcm9jZXNzX2lkGAEgASgJEgsKA3BpZBgCIAEoDRIMCgRhcmd2GAMgAygJEgsKA2N3ZBgEIAEoCRIMCgR1c2VyGAUgASgJEgsKA3RhZxgGIAEoCRItCgVzdGF0ZRgHIAEoDjIeLnN0YWN5dm0uZ3Vlc3QudjEuUHJvY2Vzc1N0YXRlEi4KBGV4aXQYCCABKAsyIC5zdGFjeXZtLmd1ZXN0LnYxLkV4ZWNFdmVudC5FeGl0EgsKA3B0eRgJIAEoCBISCgpzdGRpbl9vcGVuGAogASgIEhUKDXN0YXJ0ZWRfYXRfbXMYCyABKAMSEwoLZW5kZWRfYXRfbXMYDCABKAMSFAoMZmlyc3Rfb2Zmc2V0GA0gASgEEhMKC25leHRfb2Zmc2V0GA4gASgEEhEKCXByb2Nlc3NlcxgPIAEoDRIOCgZjcHVfdXMYECABKAQSFAoMbWVtb3J5X2J5dGVzGBEgASgEIhYKFExpc3RQcm9jZXNzZXNSZXF1ZXN0IksKFUxpc3RQcm9jZXNzZXNSZXNwb25zZRIyCglwcm9jZXNzZXMYASADKAsyHy5zdGFjeXZtLmd1ZXN0LnYxLlByb2Nlc3NEZXRhaWwiSAoUU2lnbmFsUHJvY2Vzc1JlcXVlc3QSEgoKcHJvY2Vzc19pZBgBIAEoCRIOCgZzaWduYWwYAiABKAUSDAoEdHJlZRgDIAEoCCIXChVTaWduYWxQcm9jZXNzUmVzcG9uc2UiNQoRV3JpdGVTdGRpblJlcXVlc3QSEgoKcHJvY2Vzc19pZBgBIAEoCRIMCgRkYXRhGAIgASgMIhQKEldyaXRlU3RkaW5SZXNwb25zZSInChFDbG9zZVN0ZGluUmVxdWVzdBISCgpwcm9jZXNzX2lkGAEgASgJIhQKEkNsb3NlU3RkaW5SZXNwb25zZSJPChBSZXNpemVQdHlSZXF1ZXN0EhIKCnByb2Nlc3NfaWQYASABKAkSJwoEc2l6ZRgCIAEoCzIZLnN0YWN5dm0uZ3Vlc3QudjEuUHR5U2l6ZSITChFSZXNpemVQdHlSZXNwb25zZSJYCgtEaWFsUmVxdWVzdBIuCgZ0YXJnZXQYASABKAsyHC5zdGFjeXZtLmd1ZXN0LnYxLkRpYWxUYXJnZXRIABIOCgRkYXRhGAIgASgMSABCCQoHbWVzc2FnZSI7CgpEaWFsVGFyZ2V0Eg4KBHBvcnQYASABKA1IABITCgl1bml4X3BhdGgYAiABKAlIAEIICgZ0YXJnZXQiHAoMRGlhbFJlc3BvbnNlEgwKBGRhdGEYASABKAwiEgoQTGlzdFBvcnRzUmVxdWVzdCJMCg1MaXN0ZW5pbmdQb3J0EgwKBHBvcnQYASABKA0SDwoHYWRkcmVzcxgCIAEoCRILCgNwaWQYAyABKA0SDwoHY29tbWFuZBgEIAEoCSJDChFMaXN0UG9ydHNSZXNwb25zZRIuCgVwb3J0cxgBIAMoCzIfLnN0YWN5dm0uZ3Vlc3QudjEuTGlzdGVuaW5nUG9ydCIqCgxDaG1vZFJlcXVlc3QSDAoEcGF0aBgBIAEoCRIMCgRtb2RlGAIgASgNIg8KDUNobW9kUmVzcG9uc2UiMgoLTW92ZVJlcXVlc3QSDgoGc291cmNlGAEgASgJEhMKC2Rlc3RpbmF0aW9uGAIgASgJIg4KDE1vdmVSZXNwb25zZSIwCg1SZW1vdmVSZXF1ZXN0EgwKBHBhdGgYASABKAkSEQoJcmVjdXJzaXZlGAIgASgIIhAKDlJlbW92ZVJlc3BvbnNlIi0KC0dsb2JSZXF1ZXN0Eg8KB3BhdHRlcm4YASABKAkSDQoFbGltaXQYAiABKA0iMAoMR2xvYlJlc3BvbnNlEg0KBXBhdGhzGAEgAygJEhEKCXRydW5jYXRlZBgCIAEoCCIOCgxVc2FnZVJlcXVlc3QilwEKDVVzYWdlUmVzcG9uc2USDgoGY3B1X3VzGAEgASgEEhQKDG1lbW9yeV9ieXRlcxgCIAEoBBIaChJtZW1vcnlfbGltaXRfYnl0ZXMYAyABKAQSEQoJcHJvY2Vzc2VzGAQgASgNEhcKD2Rpc2tfdXNlZF9ieXRlcxgFIAEoBBIYChBkaXNrX3RvdGFsX2J5dGVzGAYgASgEIg0KC0luZm9SZXF1ZXN0InQKDEluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhUKDXN0YXJ0ZWRfYXRfbXMYAiABKAMSEQoJdHJlZV9raWxsGAMgASgJEhQKDGRlZmF1bHRfdXNlchgEIAEoCRITCgtkZWZhdWx0X2N3ZBgFIAEoCSIRCg9TaHV0ZG93blJlcXVlc3QiEgoQU2h1dGRvd25SZXNwb25zZSpWCgZTdHJlYW0SFgoSU1RSRUFNX1VOU1BFQ0lGSUVEEAASEQoNU1RSRUFNX1NURE9VVBABEhEKDVNUUkVBTV9TVERFUlIQAhIOCgpTVFJFQU1fUFRZEAMqgAEKDFByb2Nlc3NTdGF0ZRIdChlQUk9DRVNTX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVUFJPQ0VTU19TVEFURV9SVU5OSU5HEAESHAoYUFJPQ0VTU19TVEFURV9CQUNLR1JPVU5EEAISGAoUUFJPQ0VTU19TVEFURV9FWElURUQQAzKNCgoFR3Vlc3QSRAoERXhlYxIdLnN0YWN5dm0uZ3Vlc3QudjEuRXhlY1JlcXVlc3QaGy5zdGFjeXZtLmd1ZXN0LnYxLkV4ZWNFdmVudDABEkgKBkF0dGFjaBIfLnN0YWN5dm0uZ3Vlc3QudjEuQXR0YWNoUmVxdWVzdBobLnN0YWN5dm0uZ3Vlc3QudjEuRXhlY0V2ZW50MAESYAoNTGlzdFByb2Nlc3NlcxImLnN0YWN5dm0uZ3Vlc3QudjEuTGlzdFByb2Nlc3Nlc1JlcXVlc3QaJy5zdGFjeXZtLmd1ZXN0LnYxLkxpc3RQcm9jZXNzZXNSZXNwb25zZRJgCg1TaWduYWxQcm9jZXNzEiYuc3RhY3l2bS5ndWVzdC52MS5TaWduYWxQcm9jZXNzUmVxdWVzdBonLnN0YWN5dm0uZ3Vlc3QudjEuU2lnbmFsUHJvY2Vzc1Jlc3BvbnNlElcKCldyaXRlU3RkaW4SIy5zdGFjeXZtLmd1ZXN0LnYxLldyaXRlU3RkaW5SZXF1ZXN0GiQuc3RhY3l2bS5ndWVzdC52MS5Xcml0ZVN0ZGluUmVzcG9uc2USVwoKQ2xvc2VTdGRpbhIjLnN0YWN5dm0uZ3Vlc3QudjEuQ2xvc2VTdGRpblJlcXVlc3QaJC5zdGFjeXZtLmd1ZXN0LnYxLkNsb3NlU3RkaW5SZXNwb25zZRJUCglSZXNpemVQdHkSIi5zdGFjeXZtLmd1ZXN0LnYxLlJlc2l6ZVB0eVJlcXVlc3QaIy5zdGFjeXZtLmd1ZXN0LnYxLlJlc2l6ZVB0eVJlc3BvbnNlEkkKBERpYWwSHS5zdGFjeXZtLmd1ZXN0LnYxLkRpYWxSZXF1ZXN0Gh4uc3RhY3l2bS5ndWVzdC52MS5EaWFsUmVzcG9uc2UoATABElQKCUxpc3RQb3J0cxIiLnN0YWN5dm0uZ3Vlc3QudjEuTGlzdFBvcnRzUmVxdWVzdBojLnN0YWN5dm0uZ3Vlc3QudjEuTGlzdFBvcnRzUmVzcG9uc2USSAoFQ2htb2QSHi5zdGFjeXZtLmd1ZXN0LnYxLkNobW9kUmVxdWVzdBofLnN0YWN5dm0uZ3Vlc3QudjEuQ2htb2RSZXNwb25zZRJFCgRNb3ZlEh0uc3RhY3l2bS5ndWVzdC52MS5Nb3ZlUmVxdWVzdBoeLnN0YWN5dm0uZ3Vlc3QudjEuTW92ZVJlc3BvbnNlEksKBlJlbW92ZRIfLnN0YWN5dm0uZ3Vlc3QudjEuUmVtb3ZlUmVxdWVzdBogLnN0YWN5dm0uZ3Vlc3QudjEuUmVtb3ZlUmVzcG9uc2USRQoER2xvYhIdLnN0YWN5dm0uZ3Vlc3QudjEuR2xvYlJlcXVlc3QaHi5zdGFjeXZtLmd1ZXN0LnYxLkdsb2JSZXNwb25zZRJICgVVc2FnZRIeLnN0YWN5dm0uZ3Vlc3QudjEuVXNhZ2VSZXF1ZXN0Gh8uc3RhY3l2bS5ndWVzdC52MS5Vc2FnZVJlc3BvbnNlEkUKBEluZm8SHS5zdGFjeXZtLmd1ZXN0LnYxLkluZm9SZXF1ZXN0Gh4uc3RhY3l2bS5ndWVzdC52MS5JbmZvUmVzcG9uc2USUQoIU2h1dGRvd24SIS5zdGFjeXZtLmd1ZXN0LnYxLlNodXRkb3duUmVxdWVzdBoiLnN0YWN5dm0uZ3Vlc3QudjEuU2h1dGRvd25SZXNwb25zZUItWitzdGFjeXZtL25hdGl2ZS9nZW4vc3RhY3l2bS9ndWVzdC92MTtndWVzdHYxYgZwcm90bzM");
+  fileDesc("ChxzdGFjeXZtL2d1ZXN0L3YxL2d1ZXN0LnByb3RvEhBzdGFjeXZtLmd1ZXN0LnYxIiUKB1B0eVNpemUSDAoEY29scxgBIAEoDRIMCgRyb3dzGAIgASgNIq4CCgtFeGVjUmVxdWVzdBIMCgRhcmd2GAEgAygJEjMKA2VudhgCIAMoCzImLnN0YWN5dm0uZ3Vlc3QudjEuRXhlY1JlcXVlc3QuRW52RW50cnkSCwoDY3dkGAMgASgJEgwKBHVzZXIYBCABKAkSDQoFc3RkaW4YBSABKAwSEgoKc3RkaW5fb3BlbhgGIAEoCBISCgp0aW1lb3V0X21zGAcgASgNEhgKEG1heF9vdXRwdXRfYnl0ZXMYCCABKAQSJgoDcHR5GAkgASgLMhkuc3RhY3l2bS5ndWVzdC52MS5QdHlTaXplEgsKA3RhZxgKIAEoCRIPCgdkdXJhYmxlGAsgASgIGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiqQUKCUV4ZWNFdmVudBIyCgVzdGFydBgBIAEoCzIhLnN0YWN5dm0uZ3Vlc3QudjEuRXhlY0V2ZW50LlN0YXJ0SAASMAoEZGF0YRgCIAEoCzIgLnN0YWN5dm0uZ3Vlc3QudjEuRXhlY0V2ZW50LkRhdGFIABIuCgNnYXAYAyABKAsyHy5zdGFjeXZtLmd1ZXN0LnYxLkV4ZWNFdmVudC5HYXBIABIwCgRsaXZlGAQgASgLMiAuc3RhY3l2bS5ndWVzdC52MS5FeGVjRXZlbnQuTGl2ZUgAEjAKBGV4aXQYBSABKAsyIC5zdGFjeXZtLmd1ZXN0LnYxLkV4ZWNFdmVudC5FeGl0SAASOgoJa2VlcGFsaXZlGAYgASgLMiUuc3RhY3l2bS5ndWVzdC52MS5FeGVjRXZlbnQuS2VlcEFsaXZlSAAaKAoFU3RhcnQSCwoDcGlkGAEgASgNEhIKCnByb2Nlc3NfaWQYAiABKAkaTgoERGF0YRIoCgZzdHJlYW0YASABKA4yGC5zdGFjeXZtLmd1ZXN0LnYxLlN0cmVhbRIMCgRkYXRhGAIgASgMEg4KBm9mZnNldBgDIAEoBBotCgNHYXASEwoLZnJvbV9vZmZzZXQYASABKAQSEQoJdG9fb2Zmc2V0GAIgASgEGhYKBExpdmUSDgoGb2Zmc2V0GAEgASgEGo4BCgRFeGl0EhEKCWV4aXRfY29kZRgBIAEoBRIOCgZzaWduYWwYAiABKAUSEQoJdGltZWRfb3V0GAMgASgIEhEKCXRydW5jYXRlZBgEIAEoCBISCgpiYWNrZ3JvdW5kGAUgASgIEhMKC2R1cmF0aW9uX3VzGAYgASgEEhQKDG91dHB1dF9ieXRlcxgHIAEoBBoLCglLZWVwQWxpdmVCBwoFZXZlbnQiQwoNQXR0YWNoUmVxdWVzdBISCgpwcm9jZXNzX2lkGAEgASgJEg4KBm9mZnNldBgCIAEoBBIOCgZmb2xsb3cYAyABKAgi9gIKDVByb2Nlc3NEZXRhaWwSEgoKcHJvY2Vzc19pZBgBIAEoCRILCgNwaWQYAiABKA0SDAoEYXJndhgDIAMoCRILCgNjd2QYBCABKAkSDAoEdXNlchgFIAEoCRILCgN0YWcYBiABKAkSLQoFc3RhdGUYByABKA4yHi5zdGFjeXZtLmd1ZXN0LnYxLlByb2Nlc3NTdGF0ZRIuCgRleGl0GAggASgLMiAuc3RhY3l2bS5ndWVzdC52MS5FeGVjRXZlbnQuRXhpdBILCgNwdHkYCSABKAgSEgoKc3RkaW5fb3BlbhgKIAEoCBIVCg1zdGFydGVkX2F0X21zGAsgASgDEhMKC2VuZGVkX2F0X21zGAwgASgDEhQKDGZpcnN0X29mZnNldBgNIAEoBBITCgtuZXh0X29mZnNldBgOIAEoBBIRCglwcm9jZXNzZXMYDyABKA0SDgoGY3B1X3VzGBAgASgEEhQKDG1lbW9yeV9ieXRlcxgRIAEoBCJjCgxDaGlsZFByb2Nlc3MSCwoDcGlkGAEgASgNEhIKCnBhcmVudF9waWQYAiABKA0SDAoEbmFtZRgDIAEoCRIOCgZjcHVfdXMYBCABKAQSFAoMbWVtb3J5X2J5dGVzGAUgASgEIlkKE1N0YXJ0UHJvY2Vzc1JlcXVlc3QSEgoKcHJvY2Vzc19pZBgBIAEoCRIuCgdwcm9jZXNzGAIgASgLMh0uc3RhY3l2bS5ndWVzdC52MS5FeGVjUmVxdWVzdCJIChRTdGFydFByb2Nlc3NSZXNwb25zZRIwCgdwcm9jZXNzGAEgASgLMh8uc3RhY3l2bS5ndWVzdC52MS5Qcm9jZXNzRGV0YWlsIicKEUdldFByb2Nlc3NSZXF1ZXN0EhIKCnByb2Nlc3NfaWQYASABKAkidwoSR2V0UHJvY2Vzc1Jlc3BvbnNlEjAKB3Byb2Nlc3MYASABKAsyHy5zdGFjeXZtLmd1ZXN0LnYxLlByb2Nlc3NEZXRhaWwSLwoHbWVtYmVycxgCIAMoCzIeLnN0YWN5dm0uZ3Vlc3QudjEuQ2hpbGRQcm9jZXNzIjkKEldhaXRQcm9jZXNzUmVxdWVzdBISCgpwcm9jZXNzX2lkGAEgASgJEg8KB3dhaXRfbXMYAiABKA0iRwoTV2FpdFByb2Nlc3NSZXNwb25zZRIwCgdwcm9jZXNzGAEgASgLMh8uc3RhY3l2bS5ndWVzdC52MS5Qcm9jZXNzRGV0YWlsIhYKFExpc3RQcm9jZXNzZXNSZXF1ZXN0IksKFUxpc3RQcm9jZXNzZXNSZXNwb25zZRIyCglwcm9jZXNzZXMYASADKAsyHy5zdGFjeXZtLmd1ZXN0LnYxLlByb2Nlc3NEZXRhaWwiSAoUU2lnbmFsUHJvY2Vzc1JlcXVlc3QSEgoKcHJvY2Vzc19pZBgBIAEoCRIOCgZzaWduYWwYAiABKAUSDAoEdHJlZRgDIAEoCCIXChVTaWduYWxQcm9jZXNzUmVzcG9uc2UiRgoRV3JpdGVTdGRpblJlcXVlc3QSEgoKcHJvY2Vzc19pZBgBIAEoCRIMCgRkYXRhGAIgASgMEg8KB3dhaXRfbXMYAyABKA0iFAoSV3JpdGVTdGRpblJlc3BvbnNlIicKEUNsb3NlU3RkaW5SZXF1ZXN0EhIKCnByb2Nlc3NfaWQYASABKAkiFAoSQ2xvc2VTdGRpblJlc3BvbnNlIk8KEFJlc2l6ZVB0eVJlcXVlc3QSEgoKcHJvY2Vzc19pZBgBIAEoCRInCgRzaXplGAIgASgLMhkuc3RhY3l2bS5ndWVzdC52MS5QdHlTaXplIhMKEVJlc2l6ZVB0eVJlc3BvbnNlIlgKC0RpYWxSZXF1ZXN0Ei4KBnRhcmdldBgBIAEoCzIcLnN0YWN5dm0uZ3Vlc3QudjEuRGlhbFRhcmdldEgAEg4KBGRhdGEYAiABKAxIAEIJCgdtZXNzYWdlIjsKCkRpYWxUYXJnZXQSDgoEcG9ydBgBIAEoDUgAEhMKCXVuaXhfcGF0aBgCIAEoCUgAQggKBnRhcmdldCIcCgxEaWFsUmVzcG9uc2USDAoEZGF0YRgBIAEoDCISChBMaXN0UG9ydHNSZXF1ZXN0IkwKDUxpc3RlbmluZ1BvcnQSDAoEcG9ydBgBIAEoDRIPCgdhZGRyZXNzGAIgASgJEgsKA3BpZBgDIAEoDRIPCgdjb21tYW5kGAQgASgJIkMKEUxpc3RQb3J0c1Jlc3BvbnNlEi4KBXBvcnRzGAEgAygLMh8uc3RhY3l2bS5ndWVzdC52MS5MaXN0ZW5pbmdQb3J0IioKDENobW9kUmVxdWVzdBIMCgRwYXRoGAEgASgJEgwKBG1vZGUYAiABKA0iDwoNQ2htb2RSZXNwb25zZSIyCgtNb3ZlUmVxdWVzdBIOCgZzb3VyY2UYASABKAkSEwoLZGVzdGluYXRpb24YAiABKAkiDgoMTW92ZVJlc3BvbnNlIjAKDVJlbW92ZVJlcXVlc3QSDAoEcGF0aBgBIAEoCRIRCglyZWN1cnNpdmUYAiABKAgiEAoOUmVtb3ZlUmVzcG9uc2UiLQoLR2xvYlJlcXVlc3QSDwoHcGF0dGVybhgBIAEoCRINCgVsaW1pdBgCIAEoDSIwCgxHbG9iUmVzcG9uc2USDQoFcGF0aHMYASADKAkSEQoJdHJ1bmNhdGVkGAIgASgIIg4KDFVzYWdlUmVxdWVzdCKXAQoNVXNhZ2VSZXNwb25zZRIOCgZjcHVfdXMYASABKAQSFAoMbWVtb3J5X2J5dGVzGAIgASgEEhoKEm1lbW9yeV9saW1pdF9ieXRlcxgDIAEoBBIRCglwcm9jZXNzZXMYBCABKA0SFwoPZGlza191c2VkX2J5dGVzGAUgASgEEhgKEGRpc2tfdG90YWxfYnl0ZXMYBiABKAQiDQoLSW5mb1JlcXVlc3QidAoMSW5mb1Jlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSFQoNc3RhcnRlZF9hdF9tcxgCIAEoAxIRCgl0cmVlX2tpbGwYAyABKAkSFAoMZGVmYXVsdF91c2VyGAQgASgJEhMKC2RlZmF1bHRfY3dkGAUgASgJIhEKD1NodXRkb3duUmVxdWVzdCISChBTaHV0ZG93blJlc3BvbnNlKlYKBlN0cmVhbRIWChJTVFJFQU1fVU5TUEVDSUZJRUQQABIRCg1TVFJFQU1fU1RET1VUEAESEQoNU1RSRUFNX1NUREVSUhACEg4KClNUUkVBTV9QVFkQAyqAAQoMUHJvY2Vzc1N0YXRlEh0KGVBST0NFU1NfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVQUk9DRVNTX1NUQVRFX1JVTk5JTkcQARIcChhQUk9DRVNTX1NUQVRFX0JBQ0tHUk9VTkQQAhIYChRQUk9DRVNTX1NUQVRFX0VYSVRFRBADMqEMCgVHdWVzdBJECgRFeGVjEh0uc3RhY3l2bS5ndWVzdC52MS5FeGVjUmVxdWVzdBobLnN0YWN5dm0uZ3Vlc3QudjEuRXhlY0V2ZW50MAESSAoGQXR0YWNoEh8uc3RhY3l2bS5ndWVzdC52MS5BdHRhY2hSZXF1ZXN0Ghsuc3RhY3l2bS5ndWVzdC52MS5FeGVjRXZlbnQwARJdCgxTdGFydFByb2Nlc3MSJS5zdGFjeXZtLmd1ZXN0LnYxLlN0YXJ0UHJvY2Vzc1JlcXVlc3QaJi5zdGFjeXZtLmd1ZXN0LnYxLlN0YXJ0UHJvY2Vzc1Jlc3BvbnNlEmAKDUxpc3RQcm9jZXNzZXMSJi5zdGFjeXZtLmd1ZXN0LnYxLkxpc3RQcm9jZXNzZXNSZXF1ZXN0Gicuc3RhY3l2bS5ndWVzdC52MS5MaXN0UHJvY2Vzc2VzUmVzcG9uc2USVwoKR2V0UHJvY2VzcxIjLnN0YWN5dm0uZ3Vlc3QudjEuR2V0UHJvY2Vzc1JlcXVlc3QaJC5zdGFjeXZtLmd1ZXN0LnYxLkdldFByb2Nlc3NSZXNwb25zZRJaCgtXYWl0UHJvY2VzcxIkLnN0YWN5dm0uZ3Vlc3QudjEuV2FpdFByb2Nlc3NSZXF1ZXN0GiUuc3RhY3l2bS5ndWVzdC52MS5XYWl0UHJvY2Vzc1Jlc3BvbnNlEmAKDVNpZ25hbFByb2Nlc3MSJi5zdGFjeXZtLmd1ZXN0LnYxLlNpZ25hbFByb2Nlc3NSZXF1ZXN0Gicuc3RhY3l2bS5ndWVzdC52MS5TaWduYWxQcm9jZXNzUmVzcG9uc2USVwoKV3JpdGVTdGRpbhIjLnN0YWN5dm0uZ3Vlc3QudjEuV3JpdGVTdGRpblJlcXVlc3QaJC5zdGFjeXZtLmd1ZXN0LnYxLldyaXRlU3RkaW5SZXNwb25zZRJXCgpDbG9zZVN0ZGluEiMuc3RhY3l2bS5ndWVzdC52MS5DbG9zZVN0ZGluUmVxdWVzdBokLnN0YWN5dm0uZ3Vlc3QudjEuQ2xvc2VTdGRpblJlc3BvbnNlElQKCVJlc2l6ZVB0eRIiLnN0YWN5dm0uZ3Vlc3QudjEuUmVzaXplUHR5UmVxdWVzdBojLnN0YWN5dm0uZ3Vlc3QudjEuUmVzaXplUHR5UmVzcG9uc2USSQoERGlhbBIdLnN0YWN5dm0uZ3Vlc3QudjEuRGlhbFJlcXVlc3QaHi5zdGFjeXZtLmd1ZXN0LnYxLkRpYWxSZXNwb25zZSgBMAESVAoJTGlzdFBvcnRzEiIuc3RhY3l2bS5ndWVzdC52MS5MaXN0UG9ydHNSZXF1ZXN0GiMuc3RhY3l2bS5ndWVzdC52MS5MaXN0UG9ydHNSZXNwb25zZRJICgVDaG1vZBIeLnN0YWN5dm0uZ3Vlc3QudjEuQ2htb2RSZXF1ZXN0Gh8uc3RhY3l2bS5ndWVzdC52MS5DaG1vZFJlc3BvbnNlEkUKBE1vdmUSHS5zdGFjeXZtLmd1ZXN0LnYxLk1vdmVSZXF1ZXN0Gh4uc3RhY3l2bS5ndWVzdC52MS5Nb3ZlUmVzcG9uc2USSwoGUmVtb3ZlEh8uc3RhY3l2bS5ndWVzdC52MS5SZW1vdmVSZXF1ZXN0GiAuc3RhY3l2bS5ndWVzdC52MS5SZW1vdmVSZXNwb25zZRJFCgRHbG9iEh0uc3RhY3l2bS5ndWVzdC52MS5HbG9iUmVxdWVzdBoeLnN0YWN5dm0uZ3Vlc3QudjEuR2xvYlJlc3BvbnNlEkgKBVVzYWdlEh4uc3RhY3l2bS5ndWVzdC52MS5Vc2FnZVJlcXVlc3QaHy5zdGFjeXZtLmd1ZXN0LnYxLlVzYWdlUmVzcG9uc2USRQoESW5mbxIdLnN0YWN5dm0uZ3Vlc3QudjEuSW5mb1JlcXVlc3QaHi5zdGFjeXZtLmd1ZXN0LnYxLkluZm9SZXNwb25zZRJRCghTaHV0ZG93bhIhLnN0YWN5dm0uZ3Vlc3QudjEuU2h1dGRvd25SZXF1ZXN0GiIuc3RhY3l2bS5ndWVzdC52MS5TaHV0ZG93blJlc3BvbnNlQi1aK3N0YWN5dm0vbmF0aXZlL2dlbi9zdGFjeXZtL2d1ZXN0L3YxO2d1ZXN0djFiBnByb3RvMw");
 
 /**
  * Describes the message stacyvm.guest.v1.PtySize.
@@ -91,214 +91,263 @@ export const ProcessDetailSchema = /*@__PURE__*/
   messageDesc(file_stacyvm_guest_v1_guest, 4);
 
 /**
+ * Describes the message stacyvm.guest.v1.ChildProcess.
+ * Use `create(ChildProcessSchema)` to create a new message.
+ */
+export const ChildProcessSchema = /*@__PURE__*/
+  messageDesc(file_stacyvm_guest_v1_guest, 5);
+
+/**
+ * Describes the message stacyvm.guest.v1.StartProcessRequest.
+ * Use `create(StartProcessRequestSchema)` to create a new message.
+ */
+export const StartProcessRequestSchema = /*@__PURE__*/
+  messageDesc(file_stacyvm_guest_v1_guest, 6);
+
+/**
+ * Describes the message stacyvm.guest.v1.StartProcessResponse.
+ * Use `create(StartProcessResponseSchema)` to create a new message.
+ */
+export const StartProcessResponseSchema = /*@__PURE__*/
+  messageDesc(file_stacyvm_guest_v1_guest, 7);
+
+/**
+ * Describes the message stacyvm.guest.v1.GetProcessRequest.
+ * Use `create(GetProcessRequestSchema)` to create a new message.
+ */
+export const GetProcessRequestSchema = /*@__PURE__*/
+  messageDesc(file_stacyvm_guest_v1_guest, 8);
+
+/**
+ * Describes the message stacyvm.guest.v1.GetProcessResponse.
+ * Use `create(GetProcessResponseSchema)` to create a new message.
+ */
+export const GetProcessResponseSchema = /*@__PURE__*/
+  messageDesc(file_stacyvm_guest_v1_guest, 9);
+
+/**
+ * Describes the message stacyvm.guest.v1.WaitProcessRequest.
+ * Use `create(WaitProcessRequestSchema)` to create a new message.
+ */
+export const WaitProcessRequestSchema = /*@__PURE__*/
+  messageDesc(file_stacyvm_guest_v1_guest, 10);
+
+/**
+ * Describes the message stacyvm.guest.v1.WaitProcessResponse.
+ * Use `create(WaitProcessResponseSchema)` to create a new message.
+ */
+export const WaitProcessResponseSchema = /*@__PURE__*/
+  messageDesc(file_stacyvm_guest_v1_guest, 11);
+
+/**
  * Describes the message stacyvm.guest.v1.ListProcessesRequest.
  * Use `create(ListProcessesRequestSchema)` to create a new message.
  */
 export const ListProcessesRequestSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 5);
+  messageDesc(file_stacyvm_guest_v1_guest, 12);
 
 /**
  * Describes the message stacyvm.guest.v1.ListProcessesResponse.
  * Use `create(ListProcessesResponseSchema)` to create a new message.
  */
 export const ListProcessesResponseSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 6);
+  messageDesc(file_stacyvm_guest_v1_guest, 13);
 
 /**
  * Describes the message stacyvm.guest.v1.SignalProcessRequest.
  * Use `create(SignalProcessRequestSchema)` to create a new message.
  */
 export const SignalProcessRequestSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 7);
+  messageDesc(file_stacyvm_guest_v1_guest, 14);
 
 /**
  * Describes the message stacyvm.guest.v1.SignalProcessResponse.
  * Use `create(SignalProcessResponseSchema)` to create a new message.
  */
 export const SignalProcessResponseSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 8);
+  messageDesc(file_stacyvm_guest_v1_guest, 15);
 
 /**
  * Describes the message stacyvm.guest.v1.WriteStdinRequest.
  * Use `create(WriteStdinRequestSchema)` to create a new message.
  */
 export const WriteStdinRequestSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 9);
+  messageDesc(file_stacyvm_guest_v1_guest, 16);
 
 /**
  * Describes the message stacyvm.guest.v1.WriteStdinResponse.
  * Use `create(WriteStdinResponseSchema)` to create a new message.
  */
 export const WriteStdinResponseSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 10);
+  messageDesc(file_stacyvm_guest_v1_guest, 17);
 
 /**
  * Describes the message stacyvm.guest.v1.CloseStdinRequest.
  * Use `create(CloseStdinRequestSchema)` to create a new message.
  */
 export const CloseStdinRequestSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 11);
+  messageDesc(file_stacyvm_guest_v1_guest, 18);
 
 /**
  * Describes the message stacyvm.guest.v1.CloseStdinResponse.
  * Use `create(CloseStdinResponseSchema)` to create a new message.
  */
 export const CloseStdinResponseSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 12);
+  messageDesc(file_stacyvm_guest_v1_guest, 19);
 
 /**
  * Describes the message stacyvm.guest.v1.ResizePtyRequest.
  * Use `create(ResizePtyRequestSchema)` to create a new message.
  */
 export const ResizePtyRequestSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 13);
+  messageDesc(file_stacyvm_guest_v1_guest, 20);
 
 /**
  * Describes the message stacyvm.guest.v1.ResizePtyResponse.
  * Use `create(ResizePtyResponseSchema)` to create a new message.
  */
 export const ResizePtyResponseSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 14);
+  messageDesc(file_stacyvm_guest_v1_guest, 21);
 
 /**
  * Describes the message stacyvm.guest.v1.DialRequest.
  * Use `create(DialRequestSchema)` to create a new message.
  */
 export const DialRequestSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 15);
+  messageDesc(file_stacyvm_guest_v1_guest, 22);
 
 /**
  * Describes the message stacyvm.guest.v1.DialTarget.
  * Use `create(DialTargetSchema)` to create a new message.
  */
 export const DialTargetSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 16);
+  messageDesc(file_stacyvm_guest_v1_guest, 23);
 
 /**
  * Describes the message stacyvm.guest.v1.DialResponse.
  * Use `create(DialResponseSchema)` to create a new message.
  */
 export const DialResponseSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 17);
+  messageDesc(file_stacyvm_guest_v1_guest, 24);
 
 /**
  * Describes the message stacyvm.guest.v1.ListPortsRequest.
  * Use `create(ListPortsRequestSchema)` to create a new message.
  */
 export const ListPortsRequestSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 18);
+  messageDesc(file_stacyvm_guest_v1_guest, 25);
 
 /**
  * Describes the message stacyvm.guest.v1.ListeningPort.
  * Use `create(ListeningPortSchema)` to create a new message.
  */
 export const ListeningPortSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 19);
+  messageDesc(file_stacyvm_guest_v1_guest, 26);
 
 /**
  * Describes the message stacyvm.guest.v1.ListPortsResponse.
  * Use `create(ListPortsResponseSchema)` to create a new message.
  */
 export const ListPortsResponseSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 20);
+  messageDesc(file_stacyvm_guest_v1_guest, 27);
 
 /**
  * Describes the message stacyvm.guest.v1.ChmodRequest.
  * Use `create(ChmodRequestSchema)` to create a new message.
  */
 export const ChmodRequestSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 21);
+  messageDesc(file_stacyvm_guest_v1_guest, 28);
 
 /**
  * Describes the message stacyvm.guest.v1.ChmodResponse.
  * Use `create(ChmodResponseSchema)` to create a new message.
  */
 export const ChmodResponseSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 22);
+  messageDesc(file_stacyvm_guest_v1_guest, 29);
 
 /**
  * Describes the message stacyvm.guest.v1.MoveRequest.
  * Use `create(MoveRequestSchema)` to create a new message.
  */
 export const MoveRequestSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 23);
+  messageDesc(file_stacyvm_guest_v1_guest, 30);
 
 /**
  * Describes the message stacyvm.guest.v1.MoveResponse.
  * Use `create(MoveResponseSchema)` to create a new message.
  */
 export const MoveResponseSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 24);
+  messageDesc(file_stacyvm_guest_v1_guest, 31);
 
 /**
  * Describes the message stacyvm.guest.v1.RemoveRequest.
  * Use `create(RemoveRequestSchema)` to create a new message.
  */
 export const RemoveRequestSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 25);
+  messageDesc(file_stacyvm_guest_v1_guest, 32);
 
 /**
  * Describes the message stacyvm.guest.v1.RemoveResponse.
  * Use `create(RemoveResponseSchema)` to create a new message.
  */
 export const RemoveResponseSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 26);
+  messageDesc(file_stacyvm_guest_v1_guest, 33);
 
 /**
  * Describes the message stacyvm.guest.v1.GlobRequest.
  * Use `create(GlobRequestSchema)` to create a new message.
  */
 export const GlobRequestSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 27);
+  messageDesc(file_stacyvm_guest_v1_guest, 34);
 
 /**
  * Describes the message stacyvm.guest.v1.GlobResponse.
  * Use `create(GlobResponseSchema)` to create a new message.
  */
 export const GlobResponseSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 28);
+  messageDesc(file_stacyvm_guest_v1_guest, 35);
 
 /**
  * Describes the message stacyvm.guest.v1.UsageRequest.
  * Use `create(UsageRequestSchema)` to create a new message.
  */
 export const UsageRequestSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 29);
+  messageDesc(file_stacyvm_guest_v1_guest, 36);
 
 /**
  * Describes the message stacyvm.guest.v1.UsageResponse.
  * Use `create(UsageResponseSchema)` to create a new message.
  */
 export const UsageResponseSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 30);
+  messageDesc(file_stacyvm_guest_v1_guest, 37);
 
 /**
  * Describes the message stacyvm.guest.v1.InfoRequest.
  * Use `create(InfoRequestSchema)` to create a new message.
  */
 export const InfoRequestSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 31);
+  messageDesc(file_stacyvm_guest_v1_guest, 38);
 
 /**
  * Describes the message stacyvm.guest.v1.InfoResponse.
  * Use `create(InfoResponseSchema)` to create a new message.
  */
 export const InfoResponseSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 32);
+  messageDesc(file_stacyvm_guest_v1_guest, 39);
 
 /**
  * Describes the message stacyvm.guest.v1.ShutdownRequest.
  * Use `create(ShutdownRequestSchema)` to create a new message.
  */
 export const ShutdownRequestSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 33);
+  messageDesc(file_stacyvm_guest_v1_guest, 40);
 
 /**
  * Describes the message stacyvm.guest.v1.ShutdownResponse.
  * Use `create(ShutdownResponseSchema)` to create a new message.
  */
 export const ShutdownResponseSchema = /*@__PURE__*/
-  messageDesc(file_stacyvm_guest_v1_guest, 34);
+  messageDesc(file_stacyvm_guest_v1_guest, 41);
 
 /**
  * Describes the enum stacyvm.guest.v1.Stream.
