@@ -207,6 +207,22 @@ export const errorCatalogue = {
     "No such process in the sandbox.",
     "List processes; ended ones are kept for a while only.",
   ),
+  process_state_conflict: entry(
+    "CONFLICT",
+    409,
+    "caller",
+    false,
+    "The process's state doesn't allow this.",
+    "Get the process; it may have ended, have no terminal, or have its stdin closed.",
+  ),
+  stdin_full: entry(
+    "CONFLICT",
+    409,
+    "caller",
+    true,
+    "The process doesn't read its stdin and no more can wait for it.",
+    "Send what follows `written` in the details again when the process reads.",
+  ),
   template_not_found: entry("NOT_FOUND", 404, "caller", false, "No such template.", "List templates."),
   quota_not_found: entry(
     "NOT_FOUND",

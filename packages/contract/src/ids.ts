@@ -12,6 +12,11 @@ export const sandboxId = (random: Uint8Array): string => {
   return `sb-${Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 };
 
+/** `pr-` and 16 lower-case hex digits: a process that was started over the API. Never a pid, which can be given again. */
+export const processIdPattern: RegExp = /^pr-[0-9a-f]{16}$/;
+
+export const isProcessId = (text: string): boolean => processIdPattern.test(text);
+
 /** A request id that a client may bring along: it ends in headers and logs, so length and characters are bounded. */
 export const requestIdPattern: RegExp = /^[A-Za-z0-9._:/+=@-]{1,128}$/;
 

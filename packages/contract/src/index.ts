@@ -4,6 +4,7 @@ export * from "./openapi.ts";
 export * from "./operation.ts";
 export * from "./operations/exec.ts";
 export * from "./operations/files.ts";
+export * from "./operations/processes.ts";
 export * from "./operations/providers.ts";
 export * from "./operations/quotas.ts";
 export * from "./operations/sandboxes.ts";

@@ -119,6 +119,7 @@ const tagDescriptions: Readonly<Record<string, string>> = {
   events: "What happens, as it happens.",
   files: "Files inside a sandbox.",
   metrics: "Numbers for monitoring.",
+  processes: "Commands that live on without a connection, and their terminals.",
   providers: "What makes and ends sandboxes.",
   quotas: "Limits of single owners.",
   sandboxes: "Sandboxes, and commands in them.",

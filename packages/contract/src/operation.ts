@@ -73,6 +73,8 @@ export interface Operation<
   readonly lenient?: true;
   /** The path with a slash at its end is the same operation. */
   readonly trailingSlash?: true;
+  /** The answer may take as long as a process lives: a shutdown ends it at once. Event streams are so anyway. */
+  readonly endless?: true;
   /** The answer carries what a sandbox wrote: served as an attachment, so that no browser renders it as our origin. */
   readonly untrusted?: true;
   readonly params?: Params;

@@ -1,6 +1,7 @@
 import type { Operation } from "../operation.ts";
 import { execOperations } from "./exec.ts";
 import { fileOperations } from "./files.ts";
+import { processOperations } from "./processes.ts";
 import { providerOperations } from "./providers.ts";
 import { quotaOperations } from "./quotas.ts";
 import { sandboxOperations } from "./sandboxes.ts";
@@ -13,6 +14,7 @@ import { workerOperations } from "./workers.ts";
 export const operations = [
   ...sandboxOperations,
   ...execOperations,
+  ...processOperations,
   ...fileOperations,
   ...templateOperations,
   ...providerOperations,

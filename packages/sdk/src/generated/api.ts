@@ -22,7 +22,7 @@ export interface ChmodFileRequest {
 export interface ErrorBody {
   code: "BAD_REQUEST" | "RESOURCE_LIMIT" | "TIMEOUT" | "CONFLICT" | "NOT_FOUND" | "UNAUTHORIZED" | "FORBIDDEN" | "UNAVAILABLE" | "INTERNAL_ERROR";
   message: string;
-  reason: "invalid_body" | "invalid_input" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "payload_too_large" | "headers_too_large" | "request_timeout" | "range_not_satisfiable" | "precondition_failed" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "foreign_origin" | "policy_denied" | "file_permission_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "file_not_found" | "process_not_found" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "state_conflict" | "lease_lost" | "exec_timeout" | "ttl_above_max" | "timeout_above_max" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "sandbox_limit" | "disk_full" | "provider_unavailable" | "image_pull_failed" | "spawn_failed" | "guest_unreachable" | "guest_protocol" | "store_unavailable" | "shutting_down" | "not_supported" | "internal";
+  reason: "invalid_body" | "invalid_input" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "payload_too_large" | "headers_too_large" | "request_timeout" | "range_not_satisfiable" | "precondition_failed" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "foreign_origin" | "policy_denied" | "file_permission_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "state_conflict" | "lease_lost" | "exec_timeout" | "ttl_above_max" | "timeout_above_max" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "sandbox_limit" | "disk_full" | "provider_unavailable" | "image_pull_failed" | "spawn_failed" | "guest_unreachable" | "guest_protocol" | "store_unavailable" | "shutting_down" | "not_supported" | "internal";
   request_id: string;
   remediation?: string;
   details?: Record<string, unknown>;
@@ -181,6 +181,65 @@ export interface PoolStatus {
   max_users_per_vm?: number;
 }
 
+export interface Process {
+  id: string;
+  /** Inside the sandbox; given again after the end. 0: never started. */
+  pid: number;
+  argv: string[];
+  workdir: string;
+  user: string;
+  tag?: string;
+  /** background: the command has exited, processes that it started live on. */
+  state: "running" | "background" | "exited";
+  exit?: ProcessExit;
+  pty: boolean;
+  stdin_open: boolean;
+  /** RFC 3339. */
+  started_at: string;
+  /** RFC 3339. */
+  ended_at?: string;
+  /** Of the oldest byte of output that can still be replayed. */
+  first_offset: number;
+  /** Of the next byte of output. */
+  next_offset: number;
+  /** Living ones in its tree, itself included. */
+  processes: number;
+  cpu_ms: number;
+  memory_bytes: number;
+  /** Living members of its tree, itself included; not told in a list. */
+  children?: {
+    pid: number;
+    parent_pid: number;
+    name: string;
+    cpu_ms: number;
+    memory_bytes: number;
+  }[];
+}
+
+export interface ProcessEvent {
+  type: "output" | "gap" | "live" | "exit";
+  stream?: "stdout" | "stderr" | "pty";
+  /** output, gap, live: of the first byte. */
+  offset?: number;
+  /** gap: the first byte after what is lost. */
+  until?: number;
+  encoding?: "base64";
+  data?: string;
+  exit?: ProcessExit;
+}
+
+export interface ProcessExit {
+  /** 128 and its number after death by a signal. */
+  exit_code: number;
+  /** The signal's number; absent where none ended it. */
+  signal?: number;
+  timed_out: boolean;
+  /** Processes that it started lived on. */
+  background: boolean;
+  /** Go duration, for example 1h0m0s or 12.3ms. */
+  duration: string;
+}
+
 export interface ProviderDetail {
   name: string;
   healthy: boolean;
@@ -277,6 +336,12 @@ export interface ServerEvent {
   data?: Record<string, unknown>;
 }
 
+export interface SignalProcessRequest {
+  signal: "SIGHUP" | "SIGINT" | "SIGQUIT" | "SIGABRT" | "SIGKILL" | "SIGUSR1" | "SIGUSR2" | "SIGALRM" | "SIGTERM" | "SIGCHLD" | "SIGCONT" | "SIGSTOP" | "SIGTSTP" | "SIGTTIN" | "SIGTTOU" | "SIGWINCH";
+  /** false: only the process itself. */
+  tree?: boolean;
+}
+
 export interface Snapshot {
   image: string;
   provider: string;
@@ -296,6 +361,24 @@ export interface SpawnRequest {
   /** Ignored; the tenant is the caller's. */
   tenant_id?: string;
   metadata?: Record<string, string>;
+}
+
+export interface StartProcessRequest {
+  command: string;
+  args?: string[];
+  /** shell (the default) or argv. */
+  mode?: "shell" | "argv";
+  env?: Record<string, string>;
+  workdir?: string;
+  user?: string;
+  /** A name of the caller's own; several may share one. */
+  tag?: string;
+  /** Keeps stdin open for later input; without it, and without a terminal, stdin is empty. */
+  stdin?: boolean;
+  /** Gives the process a terminal of this size. */
+  pty?: TerminalSize;
+  /** Go duration after which the whole process tree is ended; none where absent. */
+  timeout?: string;
 }
 
 export interface SystemStats {
@@ -362,6 +445,11 @@ export interface TemplateSpawnRequest {
   provider?: string;
   /** Go duration, for example 90s, 10m or 1h30m. */
   ttl?: string;
+}
+
+export interface TerminalSize {
+  cols: number;
+  rows: number;
 }
 
 export interface Worker {

@@ -1,5 +1,6 @@
 import type { OnReadOpts, Socket } from "node:net";
 import type { Readable } from "node:stream";
+import type { GuestProcesses } from "./guest-processes.ts";
 
 /** Which output a chunk came from. */
 export type OutputStream = "stdout" | "stderr" | "pty";
@@ -19,6 +20,8 @@ export interface ExecRequest {
   /** Both streams together; 0 or absent: unlimited. */
   readonly maxOutputBytes?: number;
   readonly pty?: { readonly cols: number; readonly rows: number };
+  /** A name of the caller's own. */
+  readonly tag?: string;
 }
 
 export interface ExecExit {
@@ -103,6 +106,9 @@ export interface Guest extends AsyncDisposable {
   ): Promise<void>;
   /** `signalNumber` goes to the whole tree when `tree`. */
   signalProcess(processId: string, signalNumber: number, tree: boolean, signal: AbortSignal): Promise<void>;
+
+  /** Processes that outlive the call that started them. */
+  readonly processes: GuestProcesses;
 
   readFile(path: string, options: ReadFileOptions, signal: AbortSignal): Promise<FileContent>;
   /** Parents are made; the content appears under its name at once or not at all. */

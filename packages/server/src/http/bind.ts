@@ -72,7 +72,7 @@ export const bindOperation = (options: BindOptions): void => {
   };
 
   const serve = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-    if (operation.stream === "sse") inFlight.markEndless(request.served);
+    if (operation.stream === "sse" || operation.endless) inFlight.markEndless(request.served);
     const decoded = await decode(request);
     if (operation.stream === "websocket") {
       if (!upgrades.isPending(request.raw)) {

@@ -4,6 +4,8 @@ import { randomBytes, randomUUID } from "node:crypto";
 export interface Ids {
   /** `sb-` and 16 hex digits. */
   sandbox(): string;
+  /** `pr-` and 16 hex digits. */
+  process(): string;
   request(): string;
   /** Of a server, for as long as its data lives. */
   server(): string;
@@ -11,6 +13,7 @@ export interface Ids {
 
 export const randomIds: Ids = {
   sandbox: () => `sb-${randomBytes(8).toString("hex")}`,
+  process: () => `pr-${randomBytes(8).toString("hex")}`,
   request: () => randomUUID(),
   server: () => randomUUID(),
 };

@@ -1,11 +1,10 @@
 import { StacyError } from "@stacyvm/contract";
 import type { ExecEvent, ExecResult, ExecRequest as GuestExecRequest } from "../guest/guest.ts";
 import { type Deadline, withDeadline } from "../lib/deadline.ts";
-import { execArgv, parseExecMode } from "../sandbox/exec-mode.ts";
-import { guestPath, workspacePath } from "../sandbox/guest-path.ts";
 import { execTimeoutMs } from "../sandbox/limits.ts";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
 import { ownerLimits } from "./admit.ts";
+import { type Command, guestCommand } from "./command.ts";
 import type { Caller, Context } from "./context.ts";
 import { findServing } from "./find.ts";
 import { type Facts, measured } from "./measure.ts";
@@ -14,18 +13,10 @@ import { type Facts, measured } from "./measure.ts";
 export const defaultMaxOutputBytes = 16 * 1024 * 1024;
 /** The most a buffered exec may be asked to hold, bytes. */
 export const maxOutputBytesMax = 64 * 1024 * 1024;
-/** Uid that `restricted` sandboxes run as. */
-const restrictedUid = "1000";
 /** What is added to an exec's own deadline before an agent that says nothing is given up, milliseconds. */
 const silenceMs = 5_000;
 
-export interface ExecRequest {
-  readonly command: string;
-  readonly args: readonly string[];
-  readonly mode?: string;
-  readonly env?: Readonly<Record<string, string>>;
-  readonly workdir?: string;
-  readonly user?: string;
+export interface ExecRequest extends Command {
   readonly stdin?: string;
   readonly stdinOpen?: boolean;
   /** Absent or 0: the default, else the maximum. */
@@ -125,22 +116,15 @@ function described(id: string, request: ExecRequest, caller: Caller, operation: 
 }
 
 async function guestRequest(context: Context, record: SandboxRecord, request: ExecRequest): Promise<GuestExecRequest> {
-  const argv = execArgv(parseExecMode(request.mode), request.command, request.args);
+  const command = guestCommand(record, request);
   const limits = await ownerLimits(context, record.ownerId);
   const timeoutMs = execTimeoutMs(request.timeoutMs, context.limits.defaultExecTimeoutMs, limits.maxExecTimeoutMs);
   if (request.maxOutputBytes !== undefined && request.maxOutputBytes > maxOutputBytesMax) {
     throw new StacyError("invalid_input", `invalid input: max_output_bytes must be ${maxOutputBytesMax} or fewer`);
   }
-  const { user } = request;
-  if (record.security === "restricted" && user !== undefined && user !== "" && user.split(":")[0] !== restrictedUid) {
-    throw new StacyError("invalid_input", "invalid input: user must be 1000 under the restricted security profile");
-  }
   return {
-    argv,
-    cwd: request.workdir === undefined || request.workdir === "" ? workspacePath : guestPath(request.workdir),
+    ...command,
     timeoutMs,
-    ...(request.env === undefined ? {} : { env: request.env }),
-    ...(user === undefined || user === "" ? {} : { user }),
     ...(request.stdin === undefined ? {} : { stdin: Buffer.from(request.stdin) }),
     ...(request.stdinOpen === undefined ? {} : { stdinOpen: request.stdinOpen }),
     ...(request.pty === undefined ? {} : { pty: request.pty }),

@@ -7,6 +7,7 @@ import { type ExecRequest, exec, execStream } from "./exec.ts";
 import { extend } from "./extend.ts";
 import { fileOperations } from "./files.ts";
 import { findSandbox, findServing } from "./find.ts";
+import { processUseCases } from "./processes.ts";
 import { prune } from "./prune.ts";
 import { type SpawnRequest, spawn } from "./spawn.ts";
 import type { SpawnQueue } from "./spawn-queue.ts";
@@ -52,6 +53,7 @@ export function createUseCases({ context, queue }: { readonly context: Context; 
     execStream: (id: string, request: ExecRequest, caller: Caller, signal: AbortSignal) =>
       execStream(context, id, request, caller, signal),
     files: fileOperations(context),
+    processes: processUseCases(context),
     logs: async (id: string, lines: number, caller: Caller, signal: AbortSignal): Promise<readonly string[]> => {
       const { runtime } = await findServing(context, id, caller, signal);
       return await runtime.consoleLog(lines);

@@ -6,6 +6,7 @@ import { hostilePathsContract } from "./contract/hostile-paths-contract.ts";
 import { lifecycleContract } from "./contract/lifecycle-contract.ts";
 import { limitsContract } from "./contract/limits-contract.ts";
 import { namesContract } from "./contract/names-contract.ts";
+import { processesContract } from "./contract/processes-contract.ts";
 import { type ProviderSuite, type ProviderUnderTest, sandboxId, sh, signal, until } from "./contract/suite.testing.ts";
 import { wallContract } from "./contract/wall-contract.ts";
 import { type HostSnapshot, hostSnapshot, leftBehind } from "./host-snapshot.testing.ts";
@@ -107,6 +108,7 @@ export const describeProvider = (options: ProviderContractOptions): void => {
     hostilePathsContract(suite);
     wallContract(suite);
     limitsContract(suite);
+    processesContract(suite);
     lifecycleContract(suite);
 
     // Last: it ends the sandboxes that the others used.

@@ -12,6 +12,7 @@ import { type FailureReading, guestFailure } from "./failures.ts";
 import { readFile, writeFile } from "./files.ts";
 import { configureAgent } from "./init.ts";
 import { keptConnectionsMax, plainConnections } from "./plain-connections.ts";
+import { agentProcesses } from "./processes.ts";
 
 /** Most entries of one listing or glob that are passed on. */
 const entriesMax = 100_000;
@@ -23,7 +24,10 @@ const idleConnectionTimeoutMs = 60_000;
 /** The address in a request means nothing: every stream goes through the sandbox's door. */
 const agentUrl = "http://agent";
 
-const processReading: FailureReading = { [Code.NotFound]: "process_not_found" };
+const processReading: FailureReading = {
+  [Code.NotFound]: "process_not_found",
+  [Code.FailedPrecondition]: "process_state_conflict",
+};
 
 /** The guest behind an agent: one multiplexed connection for calls, plain ones for commands and bulk bytes. */
 export const connectGuest: ConnectGuest = ({ dial, label }) => {
@@ -55,6 +59,7 @@ export const connectGuest: ConnectGuest = ({ dial, label }) => {
   };
 
   return {
+    processes: agentProcesses({ guest, connections, callTimeoutMs }),
     exec: (request, signal) => streamExec(connections, request, signal),
     run: (request, signal) => collectExec(streamExec(connections, request, signal), request.maxOutputBytes),
     writeStdin: async (processId, data, signal) => {

@@ -28,6 +28,7 @@ export function wireExecRequest(request: ExecRequest): WireRequest {
     stdinOpen: request.stdinOpen ?? false,
     timeoutMs: request.timeoutMs ?? 0,
     maxOutputBytes: BigInt(request.maxOutputBytes ?? 0),
+    tag: request.tag ?? "",
     ...(request.pty === undefined ? {} : { pty: { cols: request.pty.cols, rows: request.pty.rows } }),
   });
 }
@@ -60,7 +61,7 @@ export function execEvent(wire: WireEvent): ExecEvent | undefined {
   }
 }
 
-function execExit(exit: ExecEvent_Exit): ExecExit {
+export function execExit(exit: ExecEvent_Exit): ExecExit {
   if (exit.exitCode < 0 || exit.exitCode > 255) throw unexpected("an exit code outside 0 to 255");
   return {
     exitCode: exit.exitCode,

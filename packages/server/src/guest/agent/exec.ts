@@ -22,15 +22,7 @@ export async function* streamExec(
   signal: AbortSignal,
 ): AsyncGenerator<ExecEvent> {
   try {
-    const answer = await connections.send(
-      {
-        method: "POST",
-        path: execPath,
-        headers: { "content-type": "application/connect+proto", "connect-protocol-version": "1" },
-        body: encodeEnvelope(toBinary(ExecRequestSchema, wireExecRequest(request))),
-      },
-      signal,
-    );
+    const answer = await post(connections, execPath, toBinary(ExecRequestSchema, wireExecRequest(request)), signal);
     // A consumer that leaves early ends the process: the agent sees the connection go.
     yield* events(answer);
   } catch (error) {
@@ -60,7 +52,7 @@ async function* events({ status, body }: Answer): AsyncGenerator<ExecEvent> {
 }
 
 /** The error in the end-of-stream message, if there is one. */
-function endFailure(payload: Uint8Array): ConnectError | undefined {
+export function endFailure(payload: Uint8Array): ConnectError | undefined {
   if (payload.length > 64 * 1024)
     throw new StacyError("guest_protocol", "the sandbox's agent sent an end that is too long");
   const end: unknown = JSON.parse(Buffer.from(payload).toString("utf8"));
@@ -76,6 +68,25 @@ function codeOf(name: string): Code {
   const key = name.replace(/(^|_)([a-z])/g, (_, __, letter: string) => letter.toUpperCase());
   const code = Code[key as keyof typeof Code];
   return typeof code === "number" ? code : Code.Unknown;
+}
+
+/** Sends the one message of a request in Connect's streaming form. */
+export function post(
+  connections: PlainConnections,
+  path: string,
+  message: Uint8Array,
+  signal: AbortSignal,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
+  return connections.send(
+    {
+      method: "POST",
+      path,
+      headers: { ...headers, "content-type": "application/connect+proto", "connect-protocol-version": "1" },
+      body: encodeEnvelope(message),
+    },
+    signal,
+  );
 }
 
 /** Collects a bounded exec. `maxOutputBytes` bounds what is held here as well: an agent that sends more is at fault. */

@@ -14,6 +14,7 @@ import { execHandler } from "./exec.ts";
 import { execSocketHandler } from "./exec-socket.ts";
 import { fileHandlers } from "./files.ts";
 import type { RateLimitSettings } from "./metrics.ts";
+import { processHandlers } from "./processes.ts";
 import type { ProviderDirectory } from "./provider-health.ts";
 import { createProviderHandlers } from "./providers.ts";
 import { createQuotaHandlers } from "./quotas.ts";
@@ -50,6 +51,7 @@ export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof oper
   return {
     ...sandboxHandlers(options),
     ...fileHandlers(options),
+    ...processHandlers(options),
     "sandboxes.exec": execHandler(options),
     "sandboxes.execWebSocket": execSocketHandler(options),
     ...createTemplateHandlers({ store, clock, spawn: spawnFor(options) }),
