@@ -294,6 +294,29 @@ export const waitForProcess = defineOperation({
   answers: { 200: json(Process) },
 });
 
+export const processSocket = defineOperation({
+  ...one,
+  id: "processes.socket",
+  method: "GET",
+  path: `${processes}/{pid}/socket`,
+  summary: "Attach to a process over a WebSocket: output from an offset, input, terminal size, signals",
+  permission: "sandbox:exec",
+  auditClass: "write",
+  auditFields: { ...named, offset: "public" },
+  errors: [...processErrors, "upgrade_required"],
+  stream: "websocket",
+  query: z.strictObject({ offset }),
+  answers: { 101: {} },
+});
+
+/** A client's message on the WebSocket of a process, as text. Binary frames are input. */
+export const ProcessSocketMessage = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("stdin_close") }),
+  z.strictObject({ type: z.literal("resize"), cols: cells, rows: cells }),
+  z.strictObject({ type: z.literal("signal"), signal: oneOf(signalNames) }),
+]);
+export type ProcessSocketMessage = z.output<typeof ProcessSocketMessage>;
+
 export const processOperations = [
   startProcess,
   listProcesses,
@@ -304,4 +327,5 @@ export const processOperations = [
   signalProcess,
   resizeProcess,
   waitForProcess,
+  processSocket,
 ] as const;

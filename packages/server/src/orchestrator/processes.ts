@@ -119,6 +119,8 @@ export function processUseCases(context: Context) {
       return await (await guestOf(target)).processes.wait(target.processId, Math.ceil(timeoutMs), target.signal);
     },
     output: (target: ProcessTarget, offset: number, follow: boolean) => attach(target, "output", offset, follow),
+    /** As output that is followed, for a client that will send input too. */
+    attach: (target: ProcessTarget, offset: number) => attach(target, "attach", offset, true),
     /** Writes as the input comes; how many bytes. What was written before a failure stands in its details. */
     writeStdin: (target: ProcessTarget, input: AsyncIterable<Uint8Array>): Promise<number> =>
       on(target, "stdin", async (guest, facts) => {
@@ -137,6 +139,12 @@ export function processUseCases(context: Context) {
         facts.detail = `bytes=${written}`;
         return written;
       }),
+    /** One message of a client that is attached already; not audited again. */
+    sendInput: async (target: ProcessTarget, data: Uint8Array): Promise<void> => {
+      const guest = await guestOf(target);
+      for (const piece of cut(data))
+        await guest.processes.writeStdin(target.processId, piece, stdinWaitMs, target.signal);
+    },
     closeStdin: (target: ProcessTarget): Promise<void> =>
       on(target, "close_stdin", (guest) => guest.closeStdin(target.processId, target.signal)),
     signal: (target: ProcessTarget, number: number, tree: boolean): Promise<void> =>
@@ -148,6 +156,8 @@ export function processUseCases(context: Context) {
       await (await guestOf(target)).resizePty(target.processId, size, target.signal),
   };
 }
+
+export type ProcessUseCases = ReturnType<typeof processUseCases>;
 
 const notFound = (processId: string): StacyError =>
   new StacyError("process_not_found", `process ${JSON.stringify(processId)} does not exist`);

@@ -14,6 +14,7 @@ import { execHandler } from "./exec.ts";
 import { execSocketHandler } from "./exec-socket.ts";
 import { fileHandlers } from "./files.ts";
 import type { RateLimitSettings } from "./metrics.ts";
+import { processSocketHandler } from "./process-socket.ts";
 import { processHandlers } from "./processes.ts";
 import type { ProviderDirectory } from "./provider-health.ts";
 import { createProviderHandlers } from "./providers.ts";
@@ -52,6 +53,7 @@ export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof oper
     ...sandboxHandlers(options),
     ...fileHandlers(options),
     ...processHandlers(options),
+    "processes.socket": processSocketHandler(options),
     "sandboxes.exec": execHandler(options),
     "sandboxes.execWebSocket": execSocketHandler(options),
     ...createTemplateHandlers({ store, clock, spawn: spawnFor(options) }),

@@ -16,7 +16,7 @@ const sandboxOf = ({ params, identity, signal }: Asked & { readonly params: { re
   signal,
 });
 
-const processOf = (
+export const processOf = (
   request: Asked & { readonly params: { readonly id: string; readonly pid: string } },
 ): ProcessTarget => ({ ...sandboxOf(request), processId: request.params.pid });
 
@@ -72,7 +72,7 @@ export const processHandlers = ({
   useCases,
 }: {
   readonly useCases: UseCases;
-}): HandlersOf<typeof processOperations> => {
+}): Omit<HandlersOf<typeof processOperations>, "processes.socket"> => {
   const { processes } = useCases;
   return {
     "processes.start": async (request) => ({

@@ -13,7 +13,7 @@ interface Step {
 }
 
 /** What isn't output, as it stands on the wire. Undefined for a sign of life. */
-const wireEvent = (event: Exclude<ProcessEvent, { type: "output" }>): WireEvent | undefined => {
+export const wireEvent = (event: Exclude<ProcessEvent, { type: "output" }>): WireEvent | undefined => {
   switch (event.type) {
     case "gap":
       return { type: "gap", offset: event.offset, until: event.until };
