@@ -17,6 +17,8 @@ export {
 } from "./files.ts";
 export { parseNDJSON } from "./ndjson.ts";
 export type { StacyVMClientConfig, StacyVMClientOptions } from "./options.ts";
+export type { ProcessEvent } from "./process-output.ts";
+export { type ProcessOptions, type ProcessOutputOptions, SandboxProcess, SandboxProcesses } from "./processes.ts";
 export { QuotaManager } from "./quotas.ts";
 export type { RetryOptions } from "./retry.ts";
 export { Sandbox } from "./sandbox.ts";
@@ -28,6 +30,8 @@ export type {
   FileInfo,
   HealthInfo,
   OwnerQuota,
+  ProcessExit,
+  ProcessInfo,
   ProviderInfo,
   QuotaLimits,
   QuotaSummary,
@@ -36,6 +40,7 @@ export type {
   SandboxInfo,
   SandboxState,
   SandboxStats,
+  SignalName,
   SpawnAdmissionDecision,
   SpawnOptions,
   StacyVMEvent,

@@ -1,5 +1,6 @@
 import { type ExecBytes, type ExecOptions, type ExecStream, execBody, execLimits, execStream } from "./exec.ts";
 import { SandboxFiles } from "./files.ts";
+import { SandboxProcesses } from "./processes.ts";
 import type { Call, CallOptions, Transport } from "./transport.ts";
 import type { ExecResult, FileInfo, SandboxInfo, SandboxState, SandboxStats } from "./wire.ts";
 
@@ -7,6 +8,8 @@ import type { ExecResult, FileInfo, SandboxInfo, SandboxState, SandboxStats } fr
 export class Sandbox {
   /** Files byte for byte, with streams and ranges. */
   readonly files: SandboxFiles;
+  /** Commands that outlive the connection, and terminals. */
+  readonly processes: SandboxProcesses;
   readonly #transport: Transport;
   #info: SandboxInfo;
 
@@ -14,6 +17,7 @@ export class Sandbox {
     this.#transport = transport;
     this.#info = info;
     this.files = new SandboxFiles(transport, info.id);
+    this.processes = new SandboxProcesses(transport, info.id);
   }
 
   get id(): string {

@@ -86,6 +86,65 @@ export interface StreamChunk {
   data: string;
 }
 
+/** How a process ended. */
+export interface ProcessExit {
+  /** 128 + n after death by signal n. */
+  exit_code: number;
+  /** The signal's number; absent where none ended it. */
+  signal?: number;
+  timed_out: boolean;
+  /** Processes that it started lived on. */
+  background: boolean;
+  /** Go duration. */
+  duration: string;
+}
+
+export interface ProcessInfo {
+  id: string;
+  /** Inside the sandbox; given again after the end. 0: it never started. */
+  pid: number;
+  argv: string[];
+  workdir: string;
+  user: string;
+  tag?: string;
+  /** `background`: the command has exited, what it started lives on. */
+  state: "running" | "background" | "exited";
+  exit?: ProcessExit;
+  pty: boolean;
+  stdin_open: boolean;
+  /** RFC 3339. */
+  started_at: string;
+  /** RFC 3339. */
+  ended_at?: string;
+  /** Of the oldest byte of output that can be replayed, and of the next one to come. */
+  first_offset: number;
+  next_offset: number;
+  /** Living ones in its tree, itself included. */
+  processes: number;
+  cpu_ms: number;
+  memory_bytes: number;
+  /** Living members of its tree, itself included; not told in a list. */
+  children?: { pid: number; parent_pid: number; name: string; cpu_ms: number; memory_bytes: number }[];
+}
+
+export type SignalName =
+  | "SIGHUP"
+  | "SIGINT"
+  | "SIGQUIT"
+  | "SIGABRT"
+  | "SIGKILL"
+  | "SIGUSR1"
+  | "SIGUSR2"
+  | "SIGALRM"
+  | "SIGTERM"
+  | "SIGCHLD"
+  | "SIGCONT"
+  | "SIGSTOP"
+  | "SIGTSTP"
+  | "SIGTTIN"
+  | "SIGTTOU"
+  | "SIGWINCH";
+
 export interface FileInfo {
   path: string;
   /** Bytes. */

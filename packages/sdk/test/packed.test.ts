@@ -23,6 +23,8 @@ const names = ["Client", "Sandbox", "TemplateManager", "StacyVMError", "SandboxN
   "handleResponse",
   "parseNDJSON",
   "SandboxFiles",
+  "SandboxProcess",
+  "SandboxProcesses",
   "QuotaManager",
 ]);
 const print = "console.log(JSON.stringify(Object.keys(sdk)))";

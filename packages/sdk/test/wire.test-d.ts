@@ -12,6 +12,8 @@ export type Checks = [
   Answers<wire.SpawnAdmissionDecision, api.AdmissionDecision>,
   Answers<wire.ExecResult, api.ExecResult>,
   Answers<wire.FileInfo, api.FileInfo>,
+  Answers<wire.ProcessInfo, api.Process>,
+  Answers<wire.SignalName, api.SignalProcessRequest["signal"]>,
   Answers<wire.SandboxStats, api.SandboxStats>,
   Answers<wire.Template, api.Template>,
   Answers<wire.ProviderInfo, api.ProviderHealth>,
