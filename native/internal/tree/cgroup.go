@@ -14,15 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxChanges bounds the cgroups made and removed at once: the kernel does that one after the other, and each call that
-// waits inside it holds a thread, which the agent would keep for good.
-const maxChanges = 2
-
 // cgroups makes one child cgroup per process under a directory that the host handed over.
 type cgroups struct {
-	dir     int
-	last    atomic.Uint64
-	changes chan struct{}
+	dir  int
+	last atomic.Uint64
 
 	mu    sync.Mutex
 	stale []string
@@ -40,7 +35,7 @@ func Cgroups(dir int) (Forest, error) {
 	if err := unix.Fstatat(dir, "..", &above, 0); err == nil && (above.Dev != here.Dev || above.Ino != here.Ino) {
 		return nil, errors.New("cgroup descriptor: its parent is reachable; pass a detached clone (open_tree)")
 	}
-	f := &cgroups{dir: dir, changes: make(chan struct{}, maxChanges)}
+	f := &cgroups{dir: dir}
 	probe := "probe"
 	if err := unix.Mkdirat(dir, probe, 0o755); err != nil && err != unix.EEXIST {
 		return nil, fmt.Errorf("cgroup directory is not writable: %w", err)
@@ -59,10 +54,7 @@ func (f *cgroups) Kind() string { return "cgroup" }
 
 func (f *cgroups) Plant(attr *syscall.SysProcAttr) (Tree, error) {
 	name := "p" + strconv.FormatUint(f.last.Add(1), 10)
-	f.changes <- struct{}{}
-	err := unix.Mkdirat(f.dir, name, 0o755)
-	<-f.changes
-	if err != nil {
+	if err := unix.Mkdirat(f.dir, name, 0o755); err != nil {
 		return nil, fmt.Errorf("make cgroup: %w", err)
 	}
 	fd, err := unix.Openat(f.dir, name, unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
@@ -152,10 +144,7 @@ func (c *cgroup) Remove() {
 		return
 	}
 	_ = unix.Close(fd)
-	c.forest.changes <- struct{}{}
-	err := unix.Unlinkat(c.forest.dir, c.name, unix.AT_REMOVEDIR)
-	<-c.forest.changes
-	if err == unix.EBUSY {
+	if unix.Unlinkat(c.forest.dir, c.name, unix.AT_REMOVEDIR) == unix.EBUSY {
 		c.forest.mu.Lock()
 		c.forest.stale = append(c.forest.stale, c.name)
 		c.forest.mu.Unlock()
