@@ -140,6 +140,19 @@ func (c cgroups) delegate(id string, uid, gid int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), dir), nil
 }
 
+// hideUnified takes version 2 out of the present mount namespace where version 1 stands beside it. Runtimes then see
+// version 1 alone: crun refuses the two together, and runc would join what delegate has made. The runtime is started in
+// that directory instead.
+func (c cgroups) hideUnified() error {
+	if c.mode() != "hybrid" {
+		return nil
+	}
+	if err := unix.Unmount(c.unified, unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("hide %s: %w", c.unified, err)
+	}
+	return nil
+}
+
 // kill ends every process of the sandbox at once, where the machine has version 2.
 func (c cgroups) kill(id string) {
 	if c.unified != "" {

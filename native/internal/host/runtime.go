@@ -36,6 +36,9 @@ func (h *Host) runRuntime(ctx context.Context, id string, console, listener, gro
 		"--bundle", h.root.sandbox(id), "--pid-file", h.root.in(id, "pid"), id)
 	command.Stdout, command.Stderr = console, console
 	command.ExtraFiles = append(preserved, lock)
+	if h.cgroups.mode() == "hybrid" {
+		command.SysProcAttr.UseCgroupFD, command.SysProcAttr.CgroupFD = true, int(group.Fd())
+	}
 	if err := command.Run(); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()

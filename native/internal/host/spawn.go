@@ -141,6 +141,9 @@ func (h *Host) assemble(ctx context.Context, request SpawnRequest, lock *os.File
 
 	var console *os.File
 	err = inPrivateMounts(func() error {
+		if err := h.cgroups.hideUnified(); err != nil {
+			return err
+		}
 		opened, err := h.mountRoot(request.RootfsPath, layer, users, base, request.AgentUID)
 		if err != nil {
 			return err

@@ -9,14 +9,21 @@ import { ociProvider } from "./oci/oci.ts";
 import type { Provider } from "./provider.ts";
 import { describeProvider } from "./provider-contract.ts";
 
+const serverId = "test";
+const [runcPath, crunPath] = ["/usr/sbin/runc", "/usr/bin/crun"];
+
+const oci = (runtimePath: string) => (helper: HostHelper) =>
+  ociProvider({ serverId, helper, connectGuest, runtimePath });
+
 const make =
-  (provider: (helper: HostHelper) => Provider, needsImage: boolean) => async (): Promise<ProviderUnderTest> => {
+  (provider: (helper: HostHelper) => Provider, needsImage: boolean, runtimePath = runcPath) =>
+  async (): Promise<ProviderUnderTest> => {
     const { dataRoot, programPath, agentPath } = await makeTestHost();
     const image = needsImage ? await busyboxImage(join(dataRoot, "images/busybox")) : undefined;
     const probePath = buildNative("wall-probe", join(dataRoot, "programs"));
     let helper: HostHelper;
     const open = () => {
-      helper = hostHelper({ programPath, dataRoot, agentPath });
+      helper = hostHelper({ programPath, dataRoot, agentPath, runtimePath });
       return provider(helper);
     };
     return {
@@ -34,12 +41,16 @@ const make =
     };
   };
 
-const serverId = "test";
-
 describeProvider({
   name: "oci",
   mustNotSkip: process.env.STACYVM_TEST_MUST_NOT_SKIP?.includes("oci") ?? false,
-  make: make((helper) => ociProvider({ serverId, helper, connectGuest, runtimePath: "/usr/sbin/runc" }), true),
+  make: make(oci(runcPath), true),
+});
+
+describeProvider({
+  name: "crun as oci's runtime",
+  mustNotSkip: false,
+  make: make(oci(crunPath), true, crunPath),
 });
 
 describeProvider({
