@@ -40,4 +40,13 @@ export const lifecycleContract = (suite: ProviderSuite): void => {
     await expect(spawning).rejects.toThrow();
     expect(await suite.provider().list(signal())).toHaveLength(suite.runtimes.size);
   });
+
+  suite.test("shows the console of a living sandbox, and an empty one of a sandbox that is gone", async () => {
+    const runtime = await suite.provider().spawn(suite.spec(), signal());
+    // Nothing inside can write there: the first process keeps its descriptors to itself.
+    await sh(runtime.guest, "for fd in 1 2; do echo forged 2>/dev/null >/proc/1/fd/$fd; done");
+    expect(await runtime.consoleLog(10)).toEqual([]);
+    await runtime.destroy(signal());
+    expect(await runtime.consoleLog(10)).toEqual([]);
+  });
 };
