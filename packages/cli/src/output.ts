@@ -9,6 +9,7 @@ export interface Output {
   result(value: unknown, text: string): void;
   /** Bytes of a command, as they are. Resolves when a slow reader has taken them. */
   raw(stream: "stdout" | "stderr", data: string): Promise<void>;
+  bytes(stream: "stdout" | "stderr", data: Uint8Array): Promise<void>;
 }
 
 // C0 and C1 control characters but tab and newline: a sandbox's text must not drive the terminal of whoever lists it.
@@ -17,16 +18,18 @@ const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
 export function createOutput(json: boolean): Output {
   const line = (text: string) => void process.stdout.write(`${text}\n`);
+  const raw = (stream: "stdout" | "stderr", data: string | Uint8Array): Promise<void> =>
+    new Promise((resolve, reject) => {
+      process[stream].write(data, (error) => (error ? reject(error) : resolve()));
+    });
   return {
     json,
     width: process.stdout.isTTY ? process.stdout.columns : undefined,
     line,
     errorLine: (text) => void process.stderr.write(`${text.replace(controls, "\ufffd")}\n`),
     result: (value, text) => line(json ? JSON.stringify(value) : text.replace(controls, "\ufffd")),
-    raw: (stream, data) =>
-      new Promise((resolve, reject) => {
-        process[stream].write(data, (error) => (error ? reject(error) : resolve()));
-      }),
+    raw,
+    bytes: raw,
   };
 }
 

@@ -41,6 +41,7 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     return new Client({ baseUrl: server, apiKey });
   };
   const sandboxes = () => import("./commands/sandboxes.ts");
+  const processes = () => import("./commands/processes.ts");
   const images = () => import("./commands/images.ts");
 
   program
@@ -85,6 +86,27 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .action(async (id: string, words: readonly string[], own) =>
       (await sandboxes()).execCommand(await client(), output(), id, words, own),
     );
+  program
+    .command("ps")
+    .description("list a sandbox's processes, ended ones too")
+    .argument("<id>", "the sandbox")
+    .action(async (id: string) => (await processes()).psCommand(await client(), output(), id));
+  program
+    .command("attach")
+    .description("replay a process's output and follow it; a terminal is joined to its own")
+    .argument("<id>", "the sandbox")
+    .argument("<process>", "the process, as ps shows it")
+    .option("--offset <bytes>", "where the replay begins", wholeNumber)
+    .action(async (id: string, process: string, own) =>
+      (await processes()).attachCommand(await client(), output(), id, process, own),
+    );
+  program
+    .command("shell")
+    .description("open a terminal in a sandbox; Enter ~ . leaves it running, attach comes back")
+    .argument("<id>", "the sandbox")
+    .option("--user <user>", "user inside the sandbox")
+    .option("--workdir <path>", "working directory")
+    .action(async (id: string, own) => (await processes()).shellCommand(await client(), output(), id, own));
   program
     .command("kill")
     .description("destroy a sandbox")
