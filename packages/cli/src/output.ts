@@ -8,8 +8,7 @@ export interface Output {
   /** The value as JSON where that was asked for, else the text. */
   result(value: unknown, text: string): void;
   /** Bytes of a command, as they are. Resolves when a slow reader has taken them. */
-  raw(stream: "stdout" | "stderr", data: string): Promise<void>;
-  bytes(stream: "stdout" | "stderr", data: Uint8Array): Promise<void>;
+  raw(stream: "stdout" | "stderr", data: string | Uint8Array): Promise<void>;
 }
 
 // C0 and C1 control characters but tab and newline: a sandbox's text must not drive the terminal of whoever lists it.
@@ -29,7 +28,6 @@ export function createOutput(json: boolean): Output {
     errorLine: (text) => void process.stderr.write(`${text.replace(controls, "\ufffd")}\n`),
     result: (value, text) => line(json ? JSON.stringify(value) : text.replace(controls, "\ufffd")),
     raw,
-    bytes: raw,
   };
 }
 

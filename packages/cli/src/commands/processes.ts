@@ -74,7 +74,7 @@ async function follow(attached: SandboxProcess, output: Output, id: string, offs
     return;
   }
   for await (const event of attached.output({ offset })) {
-    if (event.type === "output") await output.bytes(event.stream === "stderr" ? "stderr" : "stdout", event.data);
+    if (event.type === "output") await output.raw(event.stream === "stderr" ? "stderr" : "stdout", event.data);
     else if (event.type === "gap") output.errorLine(`output from ${event.offset} to ${event.until} is lost`);
     else if (event.type === "exit") throw new ExitWith(event.exit.exit_code);
   }
