@@ -8,6 +8,7 @@ import { createImageStore } from "../../packages/server/src/images/create-image-
 import { systemClock } from "../../packages/server/src/lib/clock.ts";
 import type { FailpointStep } from "../../packages/server/src/lib/failpoint.ts";
 import { busyboxTar } from "../e2e/server.ts";
+import { destroyOwned } from "./owned.ts";
 import type { ServerTask } from "./server-program.ts";
 
 const program = fileURLToPath(new URL("./server-program.ts", import.meta.url));
@@ -54,6 +55,7 @@ export const makeFaultHost = async (config: Readonly<Record<string, string>> = {
   const dataDir = await mkdtemp(join(tmpdir(), "stacyvm-faults-"));
   stack.defer(() => rm(dataDir, { recursive: true, force: true }));
   await chmod(dataDir, 0o711);
+  stack.defer(() => destroyOwned(dataDir));
   const images = await createImageStore({ storeDir: join(dataDir, "images"), aliases: {}, clock: systemClock });
   await images.importFrom("alpine:latest", busyboxTar(dataDir), AbortSignal.timeout(60_000));
   const task: ServerTask = {
