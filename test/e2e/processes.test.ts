@@ -107,6 +107,14 @@ describe.each(["oci", "mock"])("processes on %s", (provider) => {
     expect((await raw.arrayBuffer()).byteLength).toBe(size + 4 - first);
   });
 
+  test("bytes of a process that says nothing yet begin with the answer's head", async () => {
+    const one = await startProcess(sandbox, { command: "read x; echo $x", stdin: true });
+    const answer = await fetch(`${one.url}/output?follow=true`, { headers: { accept: "application/octet-stream" } });
+    expect([answer.status, answer.headers.get("x-output-offset")]).toEqual([200, "0"]);
+    await one.write("said\n");
+    expect(await answer.text()).toBe("said\n");
+  });
+
   test("server-sent events carry offsets as ids, and go on where the last id says", async () => {
     const one = await startProcess(sandbox, { command: "printf abc" });
     await one.wait();

@@ -5,7 +5,8 @@ import { closeIfUnread } from "./unread-body.ts";
 
 /**
  * Sends parts one by one: the next is asked for when the last has left this process, so a part's memory may be used
- * again. What fails before the first part throws; later the connection is cut, so that no end is faked.
+ * again; an empty one sends the head. What fails before the first part throws; later the connection is cut, so that no
+ * end is faked.
  */
 export const sendParts = async (
   reply: FastifyReply,
@@ -24,7 +25,8 @@ export const sendParts = async (
     for (; next.done !== true && !raw.destroyed; next = await parts.next()) {
       const part = typeof next.value === "string" ? encode(next.value) : next.value;
       request.served.sentBytes += part.length;
-      await write(part);
+      if (part.length === 0) raw.flushHeaders();
+      else await write(part);
     }
     if (next.done !== true) await parts.return?.();
     raw.addTrailers(Object.fromEntries(Object.entries(trailers).map(([name, value]) => [name, value()])));

@@ -74,6 +74,8 @@ export async function* processServerSentEvents(
   }
 }
 
+const nothing = new Uint8Array();
+
 /** Bytes can't say that some are missing. */
 export class LostOutput extends Error {
   override readonly name = "LostOutput";
@@ -81,7 +83,7 @@ export class LostOutput extends Error {
 
 /**
  * All streams' bytes in order of arrival. A gap at the beginning is for a header to tell; a later one throws, which
- * cuts the connection.
+ * cuts the connection. An empty part says that all there was has been sent: the head leaves, however long the rest takes.
  */
 export async function* processBytes(
   events: AsyncIterable<ProcessEvent>,
@@ -90,6 +92,7 @@ export async function* processBytes(
   let begun = false;
   for await (const event of events) {
     if (event.type === "output") yield event.data;
+    else if (event.type === "live") yield nothing;
     else if (event.type === "exit") onExit(event);
     else if (event.type === "gap" && begun)
       throw new LostOutput(`output from ${event.offset} to ${event.until} is lost`);
