@@ -1,3 +1,5 @@
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
 import type { Process, ProcessEvent } from "@stacyvm/contract";
 import { post, type TestSandbox } from "./api.ts";
 
@@ -8,6 +10,8 @@ export interface TestProcess {
   get(): Promise<Process>;
   /** Every event of an answer that ends by itself. */
   events(query?: string): Promise<readonly ProcessEvent[]>;
+  /** Every event as it comes, to the end of all that it started. */
+  follow(): AsyncGenerator<ProcessEvent>;
   /** All bytes from the offset up to now. */
   bytes(offset?: number): Promise<Buffer>;
   wait(timeout?: string): Promise<Process>;
@@ -28,6 +32,12 @@ export const processAt = (sandboxUrl: string, started: Process): TestProcess => 
     started,
     get: () => json<Process>(""),
     events: async (query = "") => eventsOf(await (await fetch(`${url}/output?encoding=base64${query}`)).text()),
+    async *follow() {
+      const { body } = await fetch(`${url}/output?encoding=base64&follow=true`);
+      for await (const line of createInterface({ input: Readable.from(body ?? []) })) {
+        yield JSON.parse(line) as ProcessEvent;
+      }
+    },
     bytes: async (offset = 0) => {
       const answer = await fetch(`${url}/output?offset=${offset}`, { headers: { accept: "application/octet-stream" } });
       return Buffer.from(await answer.arrayBuffer());

@@ -1,4 +1,5 @@
 import { text } from "node:stream/consumers";
+import type { ProcessEvent } from "@stacyvm/contract";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { post, spawnSandbox, type TestSandbox } from "./api.ts";
 import { joined, processAt, startProcess } from "./process-api.ts";
@@ -80,9 +81,11 @@ describe.each(["oci", "mock"])("processes on %s", (provider) => {
   test("following goes from the replay over live to the exit", async () => {
     const one = await startProcess(sandbox, { command: "echo first; read x; echo second", stdin: true });
     await vi.waitFor(async () => expect((await one.bytes()).toString()).toBe("first\n"));
-    const following = one.events("&follow=true");
-    await one.write("\n");
-    const events = await following;
+    const events: ProcessEvent[] = [];
+    for await (const event of one.follow()) {
+      events.push(event);
+      if (event.type === "live") await one.write("\n");
+    }
     expect(events.map(({ type }) => type)).toEqual(["output", "live", "output", "exit"]);
     expect(events.at(1)?.offset).toBe(6);
     expect(joined(events)).toBe("first\nsecond\n");
