@@ -6,11 +6,11 @@ import type { ExecEvent } from "../../guest/guest.ts";
 import type { StreamedExec } from "../../orchestrator/exec.ts";
 import type { UseCases } from "../../orchestrator/use-cases.ts";
 import { decodersFor } from "../decode.ts";
-import { toStacyError } from "../errors.ts";
 import type { Handler, OperationRequest } from "../handler.ts";
 import { outputDecoders } from "../streams/exec-lines.ts";
 import { callerOf } from "./caller.ts";
 import { execRequest } from "./exec.ts";
+import { endSocket, failureText } from "./socket-end.ts";
 
 /** Time a client has to send its first message, milliseconds. */
 const firstMessageTimeoutMs = 30_000;
@@ -53,12 +53,6 @@ const send = (socket: WebSocket, message: object): Promise<void> =>
     socket.send(JSON.stringify(message), (error) => (error ? reject(error) : resolve()));
   });
 
-/** Closes; the other side's answer to that has to be read. */
-const end = (socket: WebSocket, code: number, reason: string): void => {
-  socket.resume();
-  socket.close(code, reason);
-};
-
 const firstMessage = (socket: WebSocket): Promise<Buffer | undefined> =>
   new Promise((resolve) => {
     const timer = setTimeout(() => resolve(undefined), firstMessageTimeoutMs);
@@ -74,11 +68,6 @@ const firstMessage = (socket: WebSocket): Promise<Buffer | undefined> =>
     });
   });
 
-const failureText = (error: unknown): string => {
-  const failure = toStacyError(error);
-  return failure.entry.status >= 500 ? failure.entry.summary : failure.message;
-};
-
 /** Serves both protocols: a bare request, and `start` with input, terminal size and signals. */
 export const execSocketHandler =
   ({ useCases }: { readonly useCases: UseCases }): Handler<typeof execOverWebSocket> =>
@@ -90,7 +79,7 @@ export const execSocketHandler =
       if (data === undefined) throw new StacyError("invalid_input", "no first message");
       start = parseStart(data);
     } catch {
-      end(socket, 1007, "invalid request");
+      endSocket(socket, 1007, "invalid request");
       return;
     }
     await converse(useCases, request, socket, start);
@@ -118,7 +107,7 @@ const converse = async (
   } catch (error) {
     if (socket.readyState !== socket.OPEN) return;
     await send(socket, { ...(start.legacy ? {} : { type: "error" }), error: failureText(error) }).catch(() => {});
-    end(socket, 1011, "exec failed");
+    endSocket(socket, 1011, "exec failed");
   }
 };
 

@@ -9,6 +9,7 @@ import { toStacyError } from "../errors.ts";
 import type { Handler } from "../handler.ts";
 import { wireEvent } from "../streams/process-output.ts";
 import { processOf } from "./processes.ts";
+import { endSocket, failureText } from "./socket-end.ts";
 
 /** Bytes of input that wait for the process; while there are more the client isn't read. */
 const waitingInputBytesMax = 1024 * 1024;
@@ -36,17 +37,11 @@ const send = (socket: WebSocket, frame: Buffer | object): Promise<void> =>
     socket.send(Buffer.isBuffer(frame) ? frame : JSON.stringify(frame), (error) => (error ? reject(error) : resolve()));
   });
 
-const failureMessage = (error: unknown) => {
-  const failure = toStacyError(error);
-  const text = failure.entry.status >= 500 ? failure.entry.summary : failure.message;
-  return { type: "error", reason: failure.reason, error: text };
-};
-
-/** Closes; the other side's answer to that has to be read. */
-const end = (socket: WebSocket, code: number, reason: string): void => {
-  socket.resume();
-  socket.close(code, reason);
-};
+const failureMessage = (error: unknown) => ({
+  type: "error",
+  reason: toStacyError(error).reason,
+  error: failureText(error),
+});
 
 /**
  * Attaches to a process: frames of output from the offset, `live` when the replay is over, `gap` where bytes are lost,
@@ -62,11 +57,11 @@ export const processSocketHandler =
       takeInput(useCases.processes, target, socket);
       socket.resume();
       await sendOutput(events, socket);
-      end(socket, 1000, "");
+      endSocket(socket, 1000, "");
     } catch (error) {
       if (socket.readyState !== socket.OPEN) return;
       await send(socket, failureMessage(error)).catch(() => {});
-      end(socket, 1011, "attach failed");
+      endSocket(socket, 1011, "attach failed");
     }
   };
 
@@ -89,7 +84,7 @@ const takeInput = (processes: ProcessUseCases, target: ProcessTarget, socket: We
   socket.on("message", (data: Buffer, binary: boolean) => {
     const message = binary ? data : parseMessage(data);
     if (message === undefined) {
-      end(socket, 1007, "invalid message");
+      endSocket(socket, 1007, "invalid message");
       return;
     }
     const weight = data.length + messageWeight;
@@ -117,7 +112,8 @@ const parseMessage = (data: Buffer): ProcessSocketMessage | undefined => {
 const refused = async (socket: WebSocket, error: unknown): Promise<void> => {
   if (socket.readyState !== socket.OPEN) return;
   await send(socket, failureMessage(error)).catch(() => {});
-  if (!(error instanceof StacyError) || error.reason !== "process_state_conflict") end(socket, 1008, "input refused");
+  if (!(error instanceof StacyError) || error.reason !== "process_state_conflict")
+    endSocket(socket, 1008, "input refused");
 };
 
 const act = async (
