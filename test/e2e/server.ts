@@ -18,6 +18,8 @@ export interface TestServer extends AsyncDisposable {
 export interface TestServerOptions {
   /** Keys of the configuration as in a file, for example `"auth.api_key"`; values as text. */
   readonly config?: Readonly<Record<string, string>>;
+  /** Silent where absent. */
+  readonly log?: pino.Logger;
 }
 
 /** The smallest root file system with a shell, as a tar. */
@@ -55,7 +57,7 @@ export const startServer = async (options: TestServerOptions = {}): Promise<Test
   const { config } = loadConfig({ overrides, env: {}, cwd: dataDir, home: dataDir });
   const images = await createImageStore({ storeDir: join(dataDir, "images"), aliases: {}, clock: systemClock });
   await images.importFrom("alpine:latest", busyboxTar(dataDir), AbortSignal.timeout(60_000));
-  const log = pino({ level: "silent" });
+  const log = options.log ?? pino({ level: "silent" });
   const server = stack.use(await startControlPlane({ config, log, version: "v0.0.0-test", validateResponses: true }));
   // Sandboxes outlive their server; those of a test don't.
   stack.defer(() => destroyAll(server.url, options.config?.["auth.admin_api_key"] ?? options.config?.["auth.api_key"]));

@@ -149,6 +149,14 @@ export const errorCatalogue = {
     "The caller's role doesn't have the permission.",
     "Use a credential whose role has the permission.",
   ),
+  link_refused: entry(
+    "FORBIDDEN",
+    403,
+    "caller",
+    false,
+    "The link is not valid for this, has expired, or was revoked.",
+    "Use the link exactly as it was made, or ask for a new one.",
+  ),
   foreign_origin: entry(
     "FORBIDDEN",
     403,

@@ -88,7 +88,8 @@ const describe = (operation: Operation, named: Map<string, JsonSchema>): JsonSch
   "x-permission": operation.permission,
   "x-audit-class": operation.auditClass,
   "x-stream": operation.stream,
-  security: operation.permission === "public" ? [] : [{ apiKey: [] }, { adminKey: [] }],
+  security:
+    operation.permission === "public" || operation.permission === "signature" ? [] : [{ apiKey: [] }, { adminKey: [] }],
   ...(operation.params === undefined && operation.query === undefined ? {} : { parameters: parameters(operation) }),
   ...(operation.body === undefined
     ? {}

@@ -1,9 +1,13 @@
 import type { z } from "zod";
 import type { ErrorReason } from "./errors.ts";
 
-/** What a caller must be allowed to do. `public` needs no credential; everything else is denied unless a role grants it. */
+/**
+ * What a caller must be allowed to do. `public` needs no credential, and `signature` none but the one in the address,
+ * which the use case checks; everything else is denied unless a role grants it.
+ */
 export const permissions = [
   "public",
+  "signature",
   "sandbox:read",
   "sandbox:write",
   "sandbox:exec",
@@ -95,8 +99,22 @@ export const defineOperation = <
   Query extends z.ZodObject | undefined = undefined,
   RequestBody extends Body = undefined,
 >(
-  row: Operation<Id, Params, Query, RequestBody, Replies>,
+  row: Operation<Id, Params, Query, RequestBody, Replies> & { readonly permission: Exclude<Permission, "signature"> },
 ): Operation<Id, Params, Query, RequestBody, Replies> => row;
+
+/** A row whose requests prove themselves by a signature: its handler is never told who asks, for nobody knows. */
+export const defineSignedOperation = <
+  const Id extends string,
+  const Replies extends Answers,
+  Params extends z.ZodObject | undefined = undefined,
+  Query extends z.ZodObject | undefined = undefined,
+  RequestBody extends Body = undefined,
+>(
+  row: Omit<Operation<Id, Params, Query, RequestBody, Replies>, "permission">,
+): Operation<Id, Params, Query, RequestBody, Replies> & { readonly permission: "signature" } => ({
+  ...row,
+  permission: "signature",
+});
 
 /** Content of an answer that is one JSON document. */
 export const json = <S extends z.ZodType>(schema: S): { readonly "application/json": S } => ({

@@ -32,6 +32,10 @@ export const textMap = (bounds: { readonly entries: number; readonly key: number
 /** Sizes of what callers may store with a sandbox or a template. */
 export const metadata = textMap({ entries: 128, key: 256, value: 4096 });
 
+/** One of a few words; the refusal names them all. */
+export const oneOf = <const Values extends readonly string[]>(values: Values) =>
+  z.enum(values, `must be one of ${values.join(", ")}`);
+
 /** The envelope of every failure. */
 export const ErrorBody = z
   .strictObject({

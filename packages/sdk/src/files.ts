@@ -16,6 +16,19 @@ export interface FileRemoveOptions extends CallOptions {
   recursive?: boolean | undefined;
 }
 
+export interface FileSignOptions extends CallOptions {
+  /** What the link permits; `read` where absent. */
+  operation?: "read" | "write" | undefined;
+  /** A duration of at most seven days, for example `15m`; an hour where absent. */
+  expiresIn?: string | undefined;
+}
+
+/** An address that needs no key. */
+export interface FileLink {
+  url: string;
+  expiresAt: Date;
+}
+
 /** What can be written: text as UTF-8, bytes, or a stream that is sent as it comes (not in every browser). */
 export type FileContent = string | Uint8Array | Blob | ReadableStream<Uint8Array>;
 
@@ -52,6 +65,21 @@ export class SandboxFiles {
       headers: { "Content-Type": "application/octet-stream" },
       raw: content as NonNullable<RequestInit["body"]>,
     });
+  }
+
+  /** An address under which anybody reads (GET) or writes (PUT) the file until it expires, is revoked, or the sandbox ends. */
+  async sign(path: string, { operation = "read", expiresIn, ...options }: FileSignOptions = {}): Promise<FileLink> {
+    const json = { operation, path, ...(expiresIn === undefined ? {} : { expires_in: expiresIn }) };
+    const link = await this.#transport.json<{ url: string; expires_at: string }>({
+      ...this.#call("POST", "/sign", options),
+      json,
+    });
+    return { url: this.#transport.resolve(link.url), expiresAt: new Date(link.expires_at) };
+  }
+
+  /** Makes every link that `sign` has made for this sandbox worthless. */
+  async revokeLinks(options?: CallOptions): Promise<void> {
+    await this.#transport.done(this.#call("DELETE", "/sign", options));
   }
 
   async stat(path: string, options?: CallOptions): Promise<FileInfo> {

@@ -10,8 +10,10 @@ export {
 export type { ExecBytes, ExecExit, ExecOptions, ExecStream } from "./exec.ts";
 export {
   type FileContent,
+  type FileLink,
   type FileReadOptions,
   type FileRemoveOptions,
+  type FileSignOptions,
   type FileWriteOptions,
   SandboxFiles,
 } from "./files.ts";

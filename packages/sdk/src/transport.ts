@@ -47,6 +47,11 @@ export class Transport {
     return this.#options.timeoutMs;
   }
 
+  /** The whole address of one that the server gave, which may be a path on itself. */
+  resolve(url: string): string {
+    return url.startsWith("/") ? this.#options.baseUrl + url : url;
+  }
+
   async json<T>(call: Call): Promise<T> {
     return await this.#read(call, async (response) => (await response.json()) as T);
   }

@@ -199,6 +199,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       openApi: openApiDocument(operationTable, options.version),
       authConfigured: authenticator.configured,
       insecure: config.server.insecure,
+      publicUrl: config.server.publicUrl,
       previewDomain: () => previewDomain(config.server.previewDomain, port),
     }),
     authenticator,

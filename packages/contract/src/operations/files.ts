@@ -4,7 +4,8 @@ import { status, text } from "../wire.ts";
 import { sandboxParams } from "./sandboxes.ts";
 
 /** Linux takes 4095 bytes; the sandbox's agent checks that exactly. */
-const path = text(4096);
+export const filePath = text(4096);
+const path = filePath;
 const mode = text(16).meta({ description: "Octal digits, for example 0644." });
 
 export const FileInfo = z
@@ -30,7 +31,7 @@ export const ChmodFileRequest = z
   .object({ path: path.optional(), mode: mode.optional() })
   .meta({ id: "ChmodFileRequest" });
 
-const fileErrors = [
+export const fileErrors = [
   "sandbox_not_found",
   "sandbox_destroyed",
   "state_conflict",

@@ -1,12 +1,10 @@
 import { z } from "zod";
 import { defineOperation, json } from "../operation.ts";
-import { durationAnswer, durationText, status, text, textMap, timestamp } from "../wire.ts";
+import { durationAnswer, durationText, oneOf, status, text, textMap, timestamp } from "../wire.ts";
 import { sandboxParams } from "./sandboxes.ts";
 
 const mebibyte = 1_048_576;
 
-const oneOf = <const Values extends readonly string[]>(values: Values) =>
-  z.enum(values, `must be one of ${values.join(", ")}`);
 const flag = oneOf(["true", "false"]);
 const cells = z.int("must be a whole number").min(1, "must be 1 or more").max(1000, "must be 1000 or less");
 

@@ -38,6 +38,14 @@ test("only the descriptions of the server itself need no credential", () => {
   ]);
 });
 
+test("only links to files prove themselves by a signature, and nothing else goes under their address", () => {
+  expect(operations.filter(({ permission }) => permission === "signature").map(({ id }) => id)).toEqual([
+    "files.readSigned",
+    "files.headSigned",
+    "files.writeSigned",
+  ]);
+});
+
 const row = {
   id: "t.t",
   method: "GET",

@@ -1,5 +1,6 @@
 import type { Operation } from "../operation.ts";
 import { execOperations } from "./exec.ts";
+import { fileLinkOperations } from "./file-links.ts";
 import { fileOperations } from "./files.ts";
 import { processOperations } from "./processes.ts";
 import { providerOperations } from "./providers.ts";
@@ -16,6 +17,7 @@ export const operations = [
   ...execOperations,
   ...processOperations,
   ...fileOperations,
+  ...fileLinkOperations,
   ...templateOperations,
   ...providerOperations,
   ...quotaOperations,

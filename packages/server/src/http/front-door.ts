@@ -81,7 +81,7 @@ export const createFrontDoor = ({ authenticator, hosts, cors }: FrontDoorOptions
         return undefined;
       }
       const identity = authenticator.identify(request.headers);
-      if (permission === "public" || !isApi) return identity;
+      if (permission === "public" || permission === "signature" || !isApi) return identity;
       if (authenticator.configured && identity.role === "anonymous") {
         throw new StacyError("unauthenticated", "invalid or missing API key");
       }

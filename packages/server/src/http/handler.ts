@@ -78,9 +78,11 @@ export type Answer<R extends Operation = Operation> = {
 export type AnyAnswer = EmptyAnswer | JsonAnswer | StreamAnswer;
 
 /** Serves one operation. Failures are thrown. A WebSocket handler resolves when the conversation is over. */
-export type Handler<R extends Operation> = 101 extends keyof R["answers"]
-  ? (request: OperationRequest<R>, socket: WebSocket) => Promise<void>
-  : (request: OperationRequest<R>) => Promise<Answer<R>>;
+export type Handler<R extends Operation> = R extends { readonly permission: "signature" }
+  ? (request: Omit<OperationRequest<R>, "identity">) => Promise<Answer<R>>
+  : 101 extends keyof R["answers"]
+    ? (request: OperationRequest<R>, socket: WebSocket) => Promise<void>
+    : (request: OperationRequest<R>) => Promise<Answer<R>>;
 
 /** One handler for each row. */
 export type HandlersOf<Rows extends readonly Operation[]> = {

@@ -6,6 +6,8 @@ export interface Ids {
   sandbox(): string;
   /** `pr-` and 16 hex digits. */
   process(): string;
+  /** 32 random bytes, base64url. */
+  fileLinkKey(): string;
   request(): string;
   /** Of a server, for as long as its data lives. */
   server(): string;
@@ -14,6 +16,7 @@ export interface Ids {
 export const randomIds: Ids = {
   sandbox: () => `sb-${randomBytes(8).toString("hex")}`,
   process: () => `pr-${randomBytes(8).toString("hex")}`,
+  fileLinkKey: () => randomBytes(32).toString("base64url"),
   request: () => randomUUID(),
   server: () => randomUUID(),
 };

@@ -7,7 +7,7 @@ import { findServing } from "./find.ts";
 import { type Facts, measured } from "./measure.ts";
 
 /** Mode of a file written without one. */
-const defaultFileMode = 0o644;
+export const defaultFileMode = 0o644;
 
 export interface FileTarget {
   readonly id: string;

@@ -8,7 +8,7 @@ const auditDetailMax = 2048;
 
 export interface Measured {
   /** The name in metrics and events; operations that old dashboards don't know are only audited. */
-  readonly operation: MeasuredOperation | "extend" | "process";
+  readonly operation: MeasuredOperation | "extend" | "process" | "link";
   /** The name in the audit: `exec`, `file.write` … */
   readonly action: string;
   readonly sandboxId: string;
@@ -39,7 +39,7 @@ export async function measured<T>(context: Context, what: Measured, work: (facts
   const finish = (error: unknown) => {
     const provider = facts.record?.provider ?? "unknown";
     const text = error instanceof Error ? error.message : error === undefined ? undefined : "failed";
-    if (what.operation !== "extend" && what.operation !== "process") {
+    if (what.operation !== "extend" && what.operation !== "process" && what.operation !== "link") {
       context.observe({
         operation: what.operation,
         provider,

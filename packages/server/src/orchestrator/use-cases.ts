@@ -5,6 +5,7 @@ import type { Caller, Context } from "./context.ts";
 import { destroy } from "./destroy.ts";
 import { type ExecRequest, exec, execStream } from "./exec.ts";
 import { extend } from "./extend.ts";
+import { fileLinkUseCases } from "./file-links.ts";
 import { fileOperations } from "./files.ts";
 import { findSandbox, findServing } from "./find.ts";
 import { processUseCases } from "./processes.ts";
@@ -53,6 +54,7 @@ export function createUseCases({ context, queue }: { readonly context: Context; 
     execStream: (id: string, request: ExecRequest, caller: Caller, signal: AbortSignal) =>
       execStream(context, id, request, caller, signal),
     files: fileOperations(context),
+    fileLinks: fileLinkUseCases(context),
     processes: processUseCases(context),
     logs: async (id: string, lines: number, caller: Caller, signal: AbortSignal): Promise<readonly string[]> => {
       const { runtime } = await findServing(context, id, caller, signal);

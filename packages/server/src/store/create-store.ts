@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { admitAndInsert } from "./admission.ts";
 import { auditStore } from "./audit.ts";
 import { guarded } from "./failures.ts";
+import { fileLinkKeyStore } from "./file-link-keys.ts";
 import { leaseStore } from "./leases.ts";
 import { migrate } from "./migrate.ts";
 import { migrations } from "./migrations/all.ts";
@@ -47,6 +48,7 @@ export const createStore = async (options: {
     quotas: guarded(quotaStore(database), database, "quota"),
     templates: guarded(templateStore(database), database, "template"),
     workers: guarded(workerStore(database), database, "worker"),
+    fileLinkKeys: guarded(fileLinkKeyStore(database), database, "file link key"),
     audit: guarded(auditStore(database), database, "audit record"),
     admitAndInsert: whole.admitAndInsert,
     ping: whole.ping,

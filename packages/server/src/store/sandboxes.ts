@@ -157,6 +157,7 @@ export const sandboxStore = ({ queries }: Database): SandboxStore => {
         if (ids.length === 0) return 0;
         // Its lease's row would otherwise stay for ever; the id comes never again, so no generation can fall.
         await transaction.deleteFrom("leases").where("resource_id", "in", ids).execute();
+        await transaction.deleteFrom("file_link_keys").where("sandbox_id", "in", ids).execute();
         await transaction.deleteFrom("sandboxes").where("id", "in", ids).execute();
         return ids.length;
       }),

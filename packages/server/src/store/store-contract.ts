@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SandboxRecord, SandboxSummary } from "../sandbox/sandbox.ts";
 import { createStore } from "./create-store.ts";
 import { leasesExcludeEachOther } from "./lease-contract.ts";
+import { migrations } from "./migrations/all.ts";
 import type { DatabaseLocation } from "./open-database.ts";
 import type { OperationAudit, Store, Template } from "./store.ts";
 import { inProcess } from "./store-process.testing.ts";
@@ -324,7 +325,7 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
       for (let round = 0; round < 3; round++) {
         const location = await freshDatabase();
         const started = await Promise.all([1, 2].map(() => inProcess({ database: location, nowMs: start })));
-        for (const { versions } of started) expect(versions).toEqual([1]);
+        for (const { versions } of started) expect(versions).toEqual(migrations.map(({ version }) => version));
       }
     });
 
@@ -410,6 +411,20 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
       expect(await store.workers.list()).toEqual([{ ...later, createdAtMs: start }]);
       expect(await store.workers.delete(worker.id)).toBe(true);
       expect(await store.workers.get(worker.id)).toBeUndefined();
+    });
+
+    test("a sandbox has one key for its files' links, whoever asks first, until it is deleted or its row is purged", async () => {
+      const { fileLinkKeys, sandboxes } = store;
+      const record = sandboxRecord({ state: "destroyed", updatedAtMs: start });
+      await sandboxes.insert(record);
+      expect(await fileLinkKeys.get(record.id)).toBeUndefined();
+      const keys = await Promise.all(["a", "b", "c"].map((key) => fileLinkKeys.ensure(record.id, key, start)));
+      expect(new Set(keys).size).toBe(1);
+      expect(await fileLinkKeys.get(record.id)).toBe(keys[0]);
+      expect([await fileLinkKeys.delete(record.id), await fileLinkKeys.delete(record.id)]).toEqual([true, false]);
+      expect(await fileLinkKeys.ensure(record.id, "d", start)).toBe("d");
+      await sandboxes.purgeDestroyed(start + 1, 1_000);
+      expect(await fileLinkKeys.get(record.id)).toBeUndefined();
     });
 
     test("audit records are kept in batches of any size and listed newest first", async () => {

@@ -150,6 +150,14 @@ export interface WorkerStore {
   delete(id: string): Promise<boolean>;
 }
 
+/** What signs the links to a sandbox's files. */
+export interface FileLinkKeyStore {
+  /** The sandbox's key, which is `fresh` where it had none; the same for all who ask at once. */
+  ensure(sandboxId: string, fresh: string, nowMs: number): Promise<string>;
+  get(sandboxId: string): Promise<string | undefined>;
+  delete(sandboxId: string): Promise<boolean>;
+}
+
 /** What a caller did; written after the fact. */
 export interface OperationAudit {
   readonly actor: string;
@@ -177,6 +185,7 @@ export interface Store extends AsyncDisposable {
   readonly quotas: QuotaStore;
   readonly templates: TemplateStore;
   readonly workers: WorkerStore;
+  readonly fileLinkKeys: FileLinkKeyStore;
   readonly audit: AuditStore;
   /**
    * Inserts the sandbox row in one transaction with the caps checked against living rows (0 = unlimited), so that

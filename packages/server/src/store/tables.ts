@@ -89,6 +89,13 @@ export interface OperationAuditLogsTable {
   created_at: number;
 }
 
+/** What signs the links to a sandbox's files; without a row there are none. */
+export interface FileLinkKeysTable {
+  sandbox_id: string;
+  key: string;
+  created_at: number;
+}
+
 export interface SchemaMigrationsTable {
   version: number;
   name: string;
@@ -102,5 +109,6 @@ export interface Tables {
   templates: TemplatesTable;
   workers: WorkersTable;
   operation_audit_logs: OperationAuditLogsTable;
+  file_link_keys: FileLinkKeysTable;
   schema_migrations: SchemaMigrationsTable;
 }

@@ -12,6 +12,7 @@ import type { OperationMetricsRecorder } from "../../telemetry/metrics.ts";
 import type { HandlersOf } from "../handler.ts";
 import { execHandler } from "./exec.ts";
 import { execSocketHandler } from "./exec-socket.ts";
+import { fileLinkHandlers } from "./file-links.ts";
 import { fileHandlers } from "./files.ts";
 import type { RateLimitSettings } from "./metrics.ts";
 import { processSocketHandler } from "./process-socket.ts";
@@ -43,6 +44,8 @@ export interface AllHandlersOptions {
   readonly authConfigured: boolean;
   readonly insecure: boolean;
   readonly previewDomain: () => string;
+  /** Empty where none is configured. */
+  readonly publicUrl: string;
 }
 
 /** A handler for every operation. */
@@ -52,6 +55,7 @@ export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof oper
   return {
     ...sandboxHandlers(options),
     ...fileHandlers(options),
+    ...fileLinkHandlers(options),
     ...processHandlers(options),
     "processes.socket": processSocketHandler(options),
     "sandboxes.exec": execHandler(options),

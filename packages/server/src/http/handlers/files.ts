@@ -24,7 +24,7 @@ const queryPath = (value: string | undefined) => given(value, "path query parame
 const bodyPath = (value: string | undefined, name = "path") => given(value, `invalid input: ${name} is required`);
 
 type Request = Pick<OperationRequest, "identity" | "signal"> & { readonly params: { readonly id: string } };
-const targetOf = ({ params, identity, signal }: Request): FileTarget => ({
+export const targetOf = ({ params, identity, signal }: Request): FileTarget => ({
   id: params.id,
   caller: callerOf(identity),
   signal,
@@ -32,7 +32,7 @@ const targetOf = ({ params, identity, signal }: Request): FileTarget => ({
 
 const single = (value: string | string[] | undefined) => (typeof value === "string" ? value : undefined);
 
-const readOptions = (headers: OperationRequest["headers"], method: "GET" | "HEAD") => {
+export const readOptions = (headers: OperationRequest["headers"], method: "GET" | "HEAD") => {
   const range = single(headers.range);
   const ifNoneMatch = single(headers["if-none-match"]);
   return {
@@ -60,25 +60,31 @@ const servedStatus = (content: FileContent): 200 | 206 | 304 => {
   });
 };
 
+export const contentAnswer = (content: FileContent, path: string) => {
+  const status = servedStatus(content);
+  const headers = contentHeaders(content, path);
+  if (status === 304) {
+    content.body.discard();
+    return { status, headers } as const;
+  }
+  return { status, headers, contentType: "application/octet-stream", stream: content.body } as const;
+};
+
+export const contentHead = (content: FileContent, path: string) => {
+  content.body.discard();
+  return { status: servedStatus(content), headers: contentHeaders(content, path) };
+};
+
 export const fileHandlers = ({ useCases }: { readonly useCases: UseCases }): HandlersOf<typeof fileOperations> => {
   const { files } = useCases;
   return {
     "files.read": async (request) => {
       const path = queryPath(request.query.path);
-      const content = await files.read(targetOf(request), path, readOptions(request.headers, "GET"));
-      const status = servedStatus(content);
-      const headers = contentHeaders(content, path);
-      if (status === 304) {
-        content.body.discard();
-        return { status, headers };
-      }
-      return { status, headers, contentType: "application/octet-stream", stream: content.body };
+      return contentAnswer(await files.read(targetOf(request), path, readOptions(request.headers, "GET")), path);
     },
     "files.head": async (request) => {
       const path = queryPath(request.query.path);
-      const content = await files.read(targetOf(request), path, readOptions(request.headers, "HEAD"));
-      content.body.discard();
-      return { status: servedStatus(content), headers: contentHeaders(content, path) };
+      return contentHead(await files.read(targetOf(request), path, readOptions(request.headers, "HEAD")), path);
     },
     "files.write": async (request) => {
       const { path, content, mode } = request.body;

@@ -5,7 +5,7 @@ import type { Migration } from "./migration.ts";
 
 type Column = readonly [name: string, type: keyof ColumnTypes];
 
-const table = async (
+export const table = async (
   transaction: Kysely<Tables>,
   types: ColumnTypes,
   name: string,

@@ -1,5 +1,6 @@
 import { firstTables } from "./0001-first-tables.ts";
+import { fileLinkKeys } from "./0002-file-link-keys.ts";
 import type { Migration } from "./migration.ts";
 
 /** In order. A released one is never changed; the next change is the next file. */
-export const migrations: readonly Migration[] = [firstTables];
+export const migrations: readonly Migration[] = [firstTables, fileLinkKeys];
