@@ -3,12 +3,16 @@ package main
 import (
 	"context"
 	"os"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
 	guestv1 "stacyvm/native/gen/stacyvm/guest/v1"
+	"stacyvm/native/internal/bound"
 )
 
 func (a *agent) startNamed(id string, request *guestv1.ExecRequest) (*guestv1.ProcessDetail, error) {
@@ -116,6 +120,36 @@ func TestCommandsDoNotPushOutANamedProcess(t *testing.T) {
 	if r := collect(a.attach("two", false)); string(r.stdout) != "two\n" {
 		t.Errorf("replayed %q", r.stdout)
 	}
+}
+
+func TestAListShowsTheBeginningOfLongCommandLines(t *testing.T) {
+	a := start(t)
+	argv := []string{"sleep", "3177"}
+	for range 8 {
+		argv = append(argv, strings.Repeat("x", 120_000))
+	}
+	// The shell's own parameters, so that the command line is long and the command runs.
+	request := &guestv1.ExecRequest{Argv: append([]string{"sh", "-c", "exec sleep 3177"}, argv...)}
+	for i := range 10 {
+		if _, err := a.startNamed("pr-"+strconv.Itoa(i), request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer, err := a.guest.ListProcesses(context.Background(), connect.NewRequest(&guestv1.ListProcessesRequest{}))
+	if err != nil || len(answer.Msg.Processes) != 10 || proto.Size(answer.Msg) > 10*(bound.ArgvShownBytes+200) {
+		t.Errorf("a list of %d bytes, %v", proto.Size(answer.Msg), err)
+	}
+	if kept := a.find("pr-9").Argv; len(kept[2]) != len("exec sleep 3177") || kept[4] != "3177" {
+		t.Errorf("shows %d arguments", len(kept))
+	}
+	whole := func() int { return len(a.wait("pr-0", 0).Argv) }
+	if whole() != len(request.Argv) {
+		t.Errorf("a living process shows %d arguments", whole())
+	}
+	if _, err := a.guest.SignalProcess(context.Background(), connect.NewRequest(&guestv1.SignalProcessRequest{ProcessId: "pr-0", Signal: 9})); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "an ended process keeps the beginning", func() bool { return whole() == 6 })
 }
 
 func TestTheExitStandsWhereItHappenedAndFollowingGoesOn(t *testing.T) {

@@ -40,6 +40,9 @@ type Limits struct {
 // EndedAge is how long an ended process stays listed.
 const EndedAge = 24 * time.Hour
 
+// ArgvShownBytes is how much of a command line a list shows, and what is kept of it after the end.
+const ArgvShownBytes = 4 << 10
+
 // ChunkBytes is the largest piece of output in one event.
 const ChunkBytes = 64 << 10
 

@@ -95,6 +95,20 @@ func (p *Process) State() (State, time.Time) {
 	return p.state, p.ended
 }
 
+// Argv is the command line; after the end what is kept of it. It must not be changed.
+func (p *Process) Argv() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.Spec.Argv
+}
+
+// Env is what the spec gave; nil after the end. It must not be changed.
+func (p *Process) Env() map[string]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.Spec.Env
+}
+
 // Tree is everything that descends from the leader; nil for a command that never started.
 func (p *Process) Tree() tree.Tree { return p.tree }
 

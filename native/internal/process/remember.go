@@ -9,6 +9,7 @@ import (
 
 // ended books a process's end and forgets what is beyond the bounds for ended ones.
 func (t *Table) ended(p *Process) {
+	p.shed()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.live--
@@ -33,10 +34,12 @@ func (t *Table) trim() {
 	kept := make([]*Process, 0, len(t.finished))
 	count := map[bool]int{}
 	total := 0
+	var next time.Duration
 	for _, p := range slices.Backward(t.finished) {
 		named := p.Spec.ID != ""
 		_, ended := p.State()
-		if count[named] >= t.limits.EndedProcesses || time.Since(ended) > bound.EndedAge {
+		left := bound.EndedAge - time.Since(ended)
+		if count[named] >= t.limits.EndedProcesses || left <= 0 {
 			delete(t.all, p.ID)
 			continue
 		}
@@ -46,7 +49,27 @@ func (t *Table) trim() {
 			p.Ring.Drop()
 		}
 		kept = append(kept, p)
+		if next == 0 || left < next {
+			next = left
+		}
 	}
 	slices.Reverse(kept)
 	t.finished = kept
+	t.forgetAfter(next)
+}
+
+// forgetAfter has the table look again when the next ended process is due; while none is there, nothing is to come.
+func (t *Table) forgetAfter(next time.Duration) {
+	if t.forget != nil {
+		t.forget.Stop()
+	}
+	if next == 0 {
+		return
+	}
+	t.forget = time.AfterFunc(next, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.trim()
+		t.used()
+	})
 }

@@ -46,6 +46,7 @@ type Table struct {
 	live       int
 	background map[*Process]bool
 	finished   []*Process
+	forget     *time.Timer
 	closed     bool
 	orphans    chan struct{}
 }

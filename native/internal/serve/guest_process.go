@@ -67,7 +67,9 @@ func (g *guest) WaitProcess(ctx context.Context, req *connect.Request[guestv1.Wa
 func (g *guest) ListProcesses(context.Context, *connect.Request[guestv1.ListProcessesRequest]) (*connect.Response[guestv1.ListProcessesResponse], error) {
 	answer := &guestv1.ListProcessesResponse{}
 	for _, p := range g.table.List() {
-		answer.Processes = append(answer.Processes, detailOf(p))
+		d := detailOf(p)
+		d.Argv = process.Shown(d.Argv)
+		answer.Processes = append(answer.Processes, d)
 	}
 	return one(answer, nil)
 }
@@ -75,7 +77,7 @@ func (g *guest) ListProcesses(context.Context, *connect.Request[guestv1.ListProc
 func detailOf(p *process.Process) *guestv1.ProcessDetail {
 	state, ended := p.State()
 	d := &guestv1.ProcessDetail{
-		ProcessId: p.ID, Pid: uint32(p.PID), Argv: p.Spec.Argv, Cwd: p.Cwd, User: p.User, Tag: p.Spec.Tag,
+		ProcessId: p.ID, Pid: uint32(p.PID), Argv: p.Argv(), Cwd: p.Cwd, User: p.User, Tag: p.Spec.Tag,
 		State: guestv1.ProcessState(state), Exit: exitOf(p.Exit()), Pty: p.Spec.Pty != nil, StdinOpen: p.StdinOpen(),
 		StartedAtMs: p.Started.UnixMilli(),
 	}

@@ -36,9 +36,10 @@ func (s *processes) List(context.Context, *connect.Request[processv1.ListRequest
 		if state, _ := p.State(); state == process.Exited {
 			continue
 		}
+		argv := p.Argv()
 		info := &processv1.ProcessInfo{
 			Pid:    uint32(p.PID),
-			Config: &processv1.ProcessConfig{Cmd: p.Spec.Argv[0], Args: p.Spec.Argv[1:], Envs: p.Spec.Env, Cwd: &p.Cwd},
+			Config: &processv1.ProcessConfig{Cmd: argv[0], Args: argv[1:], Envs: p.Env(), Cwd: &p.Cwd},
 		}
 		if p.Spec.Tag != "" {
 			info.Tag = &p.Spec.Tag

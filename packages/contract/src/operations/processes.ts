@@ -72,7 +72,9 @@ export const Process = z
   .strictObject({
     id: z.string(),
     pid: z.int().meta({ description: "Inside the sandbox; given again after the end. 0: never started." }),
-    argv: z.array(z.string()),
+    argv: z
+      .array(z.string())
+      .meta({ description: "In a list and after the end only the first 4 KiB; a cut argument ends with …." }),
     workdir: z.string(),
     user: z.string(),
     tag: z.string().optional(),

@@ -192,6 +192,7 @@ export interface Process {
   id: string;
   /** Inside the sandbox; given again after the end. 0: never started. */
   pid: number;
+  /** In a list and after the end only the first 4 KiB; a cut argument ends with …. */
   argv: string[];
   workdir: string;
   user: string;
