@@ -1,5 +1,8 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import type { ProcessEvent } from "@stacyvm/contract";
+import { Client } from "stacyvm";
 import { expect, test, vi } from "vitest";
 import { joined, processAt, startProcess } from "../e2e/process-api.ts";
 import { sandboxesOf } from "./api.ts";
@@ -49,6 +52,47 @@ test.runIf(process.getuid?.() === 0).each(["oci", "mock"])(
     await sameTerminal.write("it\n");
     await sameTerminal.wait();
     expect((await sameTerminal.bytes()).toString()).toContain("got it\r\n");
+    await sandboxesOf(server.url).destroy(id);
+    server.signal("SIGTERM");
+    expect(await server.ended).toBe("0");
+  },
+);
+
+/** A port that nobody listens at now, for a server that comes back where it was. */
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+};
+
+test.runIf(process.getuid?.() === 0)(
+  "after kill -9 of the server the client's loop goes on by itself, and no byte is lost or comes twice",
+  async () => {
+    await using host = await makeFaultHost({ "providers.default": "mock", "server.port": String(await freePort()) });
+    let server = await host.start();
+    const { id } = await sandboxesOf(server.url).spawn("mock");
+    const command = 'i=0; while test $i -lt 200; do echo "line $i"; i=$((i + 1)); sleep 0.02; done';
+    const one = await (await new Client(server.url).get(id)).processes.start(command);
+    const types: string[] = [];
+    let text = "";
+    const loop = (async () => {
+      for await (const event of one.output()) {
+        types.push(event.type);
+        if (event.type === "output") text += Buffer.from(event.data).toString();
+      }
+    })();
+    await vi.waitFor(() => expect(text).toContain("line 20\n"), { timeout: 10_000 });
+    server.signal("SIGKILL");
+    await server.ended;
+    const before = text.length;
+    server = await host.start();
+    await loop;
+    expect(text).toBe(Array.from({ length: 200 }, (_, i) => `line ${i}\n`).join(""));
+    expect(before).toBeLessThan(text.length);
+    expect(types.filter((type) => type !== "output")).toEqual(["live", "exit"]);
     await sandboxesOf(server.url).destroy(id);
     server.signal("SIGTERM");
     expect(await server.ended).toBe("0");

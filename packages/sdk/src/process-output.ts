@@ -19,29 +19,82 @@ export type ProcessEvent =
   | { type: "live"; offset: number }
   | { type: "exit"; exit: ProcessExit };
 
-const bytesOf = (base64: string): Uint8Array => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+/** Where an iteration begins and ends, and how long it tries a lost connection again, milliseconds. */
+export interface OutputReading {
+  readonly offset: number;
+  /** Goes on after the command's exit. */
+  readonly pastExit: boolean;
+  readonly reconnectMs: number;
+}
 
-/** The events of one answer, to its end or to the exit. Leaving the loop ends the connection; the process lives on. */
+/** Waits before another try, milliseconds: the first one, and the longest that doubling comes to. */
+const pauses = { firstMs: 100, longestMs: 2_000 };
+
+/** What a starting server, or a proxy before one that is away, answers for a while. */
+const passing: readonly (number | undefined)[] = [429, 502, 503, 504];
+
+/**
+ * The events from the offset to the end or to the exit. A lost connection is made again from where it was, so that
+ * nothing comes twice. Leaving the loop ends the connection; the process lives on.
+ */
 export async function* processEvents(
   transport: Transport,
   call: Call,
-  pastExit: boolean,
+  { offset, pastExit, reconnectMs }: OutputReading,
 ): AsyncGenerator<ProcessEvent, void, undefined> {
-  let replayed = true;
-  try {
-    for await (const line of objectsOf(await transport.stream(call))) {
-      const event = eventOf(line, replayed);
-      if (event === undefined) continue;
-      if (event.type === "live") replayed = false;
-      yield event;
-      if (event.type === "exit" && !pastExit) return;
+  const signal = call.options?.signal;
+  const told = { next: offset, live: false, exit: false };
+  /** Of the connection that was lost; undefined while there has been none to lose. */
+  let lost: { readonly givesUpAt: number; pauseMs: number } | undefined;
+  let connected = false;
+  for (;;) {
+    try {
+      const stream = await transport.stream({ ...call, query: { offset: told.next, ...call.query } });
+      connected = true;
+      for await (const line of objectsOf(stream)) {
+        const event = eventOf(line, !told.live);
+        if (event === undefined || isToldAgain(event, told)) continue;
+        lost = undefined;
+        told.next = nextOffset(event) ?? told.next;
+        yield event;
+        if (event.type === "exit" && !pastExit) return;
+      }
+      return;
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      const failure = failureOf(error);
+      const now = performance.now();
+      lost ??= { givesUpAt: now + reconnectMs, pauseMs: pauses.firstMs };
+      if (!connected || !transport.repeats || !isPassing(failure) || now >= lost.givesUpAt) throw failure;
+      await transport.sleep(lost.pauseMs, signal);
+      lost.pauseMs = Math.min(2 * lost.pauseMs, pauses.longestMs);
     }
-  } catch (error) {
-    if (call.options?.signal?.aborted) throw call.options.signal.reason;
-    if (error instanceof StacyVMError) throw error;
-    throw new ConnectionError("The connection was lost; go on from the last offset and its bytes", { cause: error });
   }
 }
+
+/** What comes once, however often the connection is made: the end of the replay, and the exit. */
+function isToldAgain({ type }: ProcessEvent, told: { live: boolean; exit: boolean }): boolean {
+  if (type !== "live" && type !== "exit") return false;
+  const again = told[type];
+  told[type] = true;
+  return again;
+}
+
+function nextOffset(event: ProcessEvent): number | undefined {
+  if (event.type === "output") return event.offset + event.data.length;
+  if (event.type === "gap") return event.until;
+  return event.type === "live" ? event.offset : undefined;
+}
+
+const failureOf = (error: unknown): StacyVMError =>
+  error instanceof StacyVMError
+    ? error
+    : new ConnectionError("The connection was lost; go on from the last offset and its bytes", { cause: error });
+
+/** An answer with a reason is our server's own and final, but for those that say: not now. */
+const isPassing = (failure: StacyVMError): boolean =>
+  failure instanceof ConnectionError ||
+  (passing.includes(failure.statusCode) && (failure.reason === undefined || failure.retryAfterMs !== undefined));
 
 /** Undefined for what a later server may say and this client doesn't know. */
 function eventOf(line: Record<string, unknown>, replayed: boolean): ProcessEvent | undefined {
@@ -53,3 +106,5 @@ function eventOf(line: Record<string, unknown>, replayed: boolean): ProcessEvent
   if (type !== "output" || typeof data !== "string") return undefined;
   return { type, stream: stream as "stdout" | "stderr" | "pty", offset, data: bytesOf(data), replayed };
 }
+
+const bytesOf = (base64: string): Uint8Array => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));

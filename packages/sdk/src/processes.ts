@@ -30,7 +30,14 @@ export interface ProcessOutputOptions extends CallOptions {
   follow?: boolean | undefined;
   /** Goes on after the command's exit, until everything that it started has ended. */
   pastExit?: boolean | undefined;
+  /**
+   * How long a lost connection is tried again, milliseconds, before the loop throws; it goes on from where it was.
+   * Default 30 000; 0, or a client without retries, for never.
+   */
+  reconnectMs?: number | undefined;
 }
+
+const defaultReconnectMs = 30_000;
 
 /** How long one request waits for an exit; the wait itself repeats it. */
 const waitPerCall = { text: "60s", timeoutMs: 75_000 };
@@ -62,9 +69,9 @@ export class SandboxProcess {
 
   /** Output from the offset, then live, to the command's exit. Several may iterate at once, and none slows it. */
   output(options: ProcessOutputOptions = {}): AsyncGenerator<ProcessEvent, void, undefined> {
-    const { offset, follow = true, pastExit = false } = options;
-    const query = { offset, follow, encoding: "base64" };
-    return processEvents(this.#transport, { ...this.#call("GET", "/output", options), query }, pastExit);
+    const { offset = 0, follow = true, pastExit = false, reconnectMs = defaultReconnectMs } = options;
+    const call = { ...this.#call("GET", "/output", options), query: { follow, encoding: "base64" } };
+    return processEvents(this.#transport, call, { offset, pastExit, reconnectMs });
   }
 
   /** Writes to stdin or the terminal. Resolves when the process, or the queue before it, has taken all. */

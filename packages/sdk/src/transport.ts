@@ -52,6 +52,16 @@ export class Transport {
     return url.startsWith("/") ? this.#options.baseUrl + url : url;
   }
 
+  /** Whether calls that may be repeated are. */
+  get repeats(): boolean {
+    return this.#options.retry.attempts > 1;
+  }
+
+  /** The wait before something is tried again; rejects with the signal's reason. */
+  async sleep(ms: number, signal: AbortSignal = new AbortController().signal): Promise<void> {
+    await this.#options.retry.sleep(ms, signal);
+  }
+
   async json<T>(call: Call): Promise<T> {
     return await this.#read(call, async (response) => (await response.json()) as T);
   }
