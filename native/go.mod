@@ -11,6 +11,7 @@ tool (
 require (
 	connectrpc.com/connect v1.21.1
 	github.com/fsnotify/fsnotify v1.10.1
+	github.com/klauspost/compress v1.20.4
 	golang.org/x/sys v0.50.0
 	google.golang.org/protobuf v1.36.12
 )

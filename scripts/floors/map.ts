@@ -35,6 +35,7 @@ const serverRooms: Readonly<Record<string, Room>> = {
   "guest/wire/": { name: "guest/wire", floor: work, group: "agent client" },
   "egress/": { name: "egress", floor: work },
   "secrets/": { name: "secrets", floor: work },
+  "guest/guest-folders.ts": { name: "guest/guest-folders.ts", floor: interfaces, group: "interfaces" },
   "guest/guest-processes.ts": { name: "guest/guest-processes.ts", floor: interfaces, group: "interfaces" },
   "guest/guest.ts": { name: "guest/guest.ts", floor: interfaces, group: "interfaces" },
   "providers/provider.ts": { name: "providers/provider.ts", floor: interfaces, group: "interfaces" },

@@ -35,6 +35,10 @@ type Limits struct {
 	MultipartParts int
 	MetadataCount  int
 	MetadataBytes  int
+
+	ArchiveEntries     int // of one archive
+	ArchiveHeaderBytes int // in front of one entry of an archive
+	ArchiveKeptBytes   int // names kept while one archive is read or written
 }
 
 // EndedAge is how long an ended process stays listed.
@@ -76,6 +80,10 @@ func Default() Limits {
 		MultipartParts: 100,
 		MetadataCount:  32,
 		MetadataBytes:  4096,
+
+		ArchiveEntries:     1_000_000,
+		ArchiveHeaderBytes: 4 << 20,
+		ArchiveKeptBytes:   32 << 20,
 	}
 }
 
@@ -98,5 +106,6 @@ func (l *Limits) named() map[string]*int {
 		"watchers": &l.Watchers, "watch-dirs": &l.WatchDirs, "watch-events": &l.WatchEvents,
 		"dials": &l.Dials, "multipart-parts": &l.MultipartParts,
 		"metadata-count": &l.MetadataCount, "metadata-bytes": &l.MetadataBytes,
+		"archive-entries": &l.ArchiveEntries, "archive-header-bytes": &l.ArchiveHeaderBytes, "archive-kept-bytes": &l.ArchiveKeptBytes,
 	}
 }

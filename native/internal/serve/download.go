@@ -97,18 +97,7 @@ func userOf(r *http.Request) string {
 	return basicUser(r.Header)
 }
 
-func madeByKernel(file *os.File) bool {
-	var fs unix.Statfs_t
-	if unix.Fstatfs(int(file.Fd()), &fs) != nil {
-		return true
-	}
-	switch fs.Type {
-	case unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC,
-		unix.DEBUGFS_MAGIC, unix.TRACEFS_MAGIC, unix.SECURITYFS_MAGIC:
-		return true
-	}
-	return false
-}
+func madeByKernel(file *os.File) bool { return path.MadeByKernel(int(file.Fd())) }
 
 func sendKernelFile(w http.ResponseWriter, file *os.File) {
 	raw, err := file.SyscallConn()

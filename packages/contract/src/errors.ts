@@ -76,6 +76,14 @@ export const errorCatalogue = {
     "A directory is deleted only with recursive=true.",
     "Repeat the request with recursive=true.",
   ),
+  archive_invalid: entry(
+    "BAD_REQUEST",
+    400,
+    "caller",
+    false,
+    "The archive is damaged, or has an entry that is refused.",
+    "Correct the entry that the message names; those before it were written.",
+  ),
   payload_too_large: entry(
     "RESOURCE_LIMIT",
     413,

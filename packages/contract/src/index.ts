@@ -3,6 +3,7 @@ export * from "./ids.ts";
 export * from "./openapi.ts";
 export * from "./operation.ts";
 export * from "./operations/exec.ts";
+export * from "./operations/file-archive.ts";
 export * from "./operations/file-links.ts";
 export * from "./operations/files.ts";
 export * from "./operations/processes.ts";

@@ -6,6 +6,12 @@ import { sandboxParams } from "./sandboxes.ts";
 /** Linux takes 4095 bytes; the sandbox's agent checks that exactly. */
 export const filePath = text(4096);
 const path = filePath;
+const depth = z
+  .int("must be a whole number")
+  .min(1, "must be 1 or more")
+  .max(64, "must be 64 or less")
+  .optional()
+  .meta({ description: "Levels to list; 1, the directory's own entries, where absent." });
 const mode = text(16).meta({ description: "Octal digits, for example 0644." });
 
 export const FileInfo = z
@@ -31,6 +37,7 @@ export const ChmodFileRequest = z
   .object({ path: path.optional(), mode: mode.optional() })
   .meta({ id: "ChmodFileRequest" });
 
+/** What any operation on a path may fail with. */
 export const fileErrors = [
   "sandbox_not_found",
   "sandbox_destroyed",
@@ -134,14 +141,14 @@ export const listFiles = defineOperation({
   id: "files.list",
   method: "GET",
   path: "/api/v1/sandboxes/{id}/files/list",
-  summary: "List one directory",
+  summary: "List one directory, or with depth those below it too",
   permission: "file:read",
   auditClass: "read",
-  auditFields: { id: "public", path: "sensitive" },
+  auditFields: { id: "public", path: "sensitive", depth: "public" },
   errors: fileErrors,
   stream: "none",
   untrusted: true,
-  query: pathQuery,
+  query: pathQuery.extend({ depth }),
   answers: { 200: json(z.array(FileInfo)) },
 });
 

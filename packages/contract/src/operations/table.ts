@@ -1,5 +1,6 @@
 import type { Operation } from "../operation.ts";
 import { execOperations } from "./exec.ts";
+import { folderOperations } from "./file-archive.ts";
 import { fileLinkOperations } from "./file-links.ts";
 import { fileOperations } from "./files.ts";
 import { processOperations } from "./processes.ts";
@@ -18,6 +19,7 @@ export const operations = [
   ...processOperations,
   ...fileOperations,
   ...fileLinkOperations,
+  ...folderOperations,
   ...templateOperations,
   ...providerOperations,
   ...quotaOperations,

@@ -1,5 +1,6 @@
 import type { OnReadOpts, Socket } from "node:net";
 import type { Readable } from "node:stream";
+import type { GuestFolders } from "./guest-folders.ts";
 import type { GuestProcesses } from "./guest-processes.ts";
 
 /** Which output a chunk came from. */
@@ -110,6 +111,9 @@ export interface Guest extends AsyncDisposable {
   /** Processes that outlive the call that started them. */
   readonly processes: GuestProcesses;
 
+  /** Whole folders, and making them. */
+  readonly folders: GuestFolders;
+
   readFile(path: string, options: ReadFileOptions, signal: AbortSignal): Promise<FileContent>;
   /** Parents are made; the content appears under its name at once or not at all. */
   writeFile(
@@ -119,8 +123,8 @@ export interface Guest extends AsyncDisposable {
     signal: AbortSignal,
   ): Promise<void>;
   stat(path: string, signal: AbortSignal): Promise<FileEntry>;
-  /** One level, sorted by name. */
-  list(path: string, signal: AbortSignal): Promise<readonly FileEntry[]>;
+  /** Down to `depth` levels, 1 without one; sorted by name, each directory before what is in it. */
+  list(path: string, signal: AbortSignal, options?: { readonly depth?: number }): Promise<readonly FileEntry[]>;
   remove(path: string, options: { readonly recursive: boolean }, signal: AbortSignal): Promise<void>;
   move(from: string, to: string, signal: AbortSignal): Promise<void>;
   chmod(path: string, mode: number, signal: AbortSignal): Promise<void>;

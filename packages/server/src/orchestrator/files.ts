@@ -55,9 +55,9 @@ export function fileOperations(context: Context) {
         await guest.writeFile(guestPath(path), content, { mode }, target.signal);
         context.publish({ type: "file.written", sandboxId: target.id, tenantId: target.caller.tenantId });
       }),
-    list: (target: FileTarget, path: string): Promise<readonly FileEntry[]> =>
+    list: (target: FileTarget, path: string, depth = 1): Promise<readonly FileEntry[]> =>
       on(target, "list", path, async (guest, facts) => {
-        const entries = await guest.list(guestPath(path), target.signal);
+        const entries = await guest.list(guestPath(path), target.signal, { depth });
         facts.detail = `count=${entries.length}`;
         return entries;
       }),

@@ -8,6 +8,7 @@ import { extend } from "./extend.ts";
 import { fileLinkUseCases } from "./file-links.ts";
 import { fileOperations } from "./files.ts";
 import { findSandbox, findServing } from "./find.ts";
+import { folderOperations } from "./folders.ts";
 import { processUseCases } from "./processes.ts";
 import { prune } from "./prune.ts";
 import { type SpawnRequest, spawn } from "./spawn.ts";
@@ -55,6 +56,7 @@ export function createUseCases({ context, queue }: { readonly context: Context; 
       execStream(context, id, request, caller, signal),
     files: fileOperations(context),
     fileLinks: fileLinkUseCases(context),
+    folders: folderOperations(context),
     processes: processUseCases(context),
     logs: async (id: string, lines: number, caller: Caller, signal: AbortSignal): Promise<readonly string[]> => {
       const { runtime } = await findServing(context, id, caller, signal);

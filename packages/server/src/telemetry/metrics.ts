@@ -13,7 +13,10 @@ export type MeasuredOperation =
   | "file_move"
   | "file_chmod"
   | "file_stat"
-  | "file_glob";
+  | "file_glob"
+  | "file_archive_read"
+  | "file_archive_write"
+  | "file_mkdir";
 
 export interface Observation {
   readonly operation: MeasuredOperation;

@@ -10,6 +10,7 @@ import { agentMessageMaxBytes } from "./envelope.ts";
 import { collectExec, streamExec } from "./exec.ts";
 import { type FailureReading, guestFailure } from "./failures.ts";
 import { readFile, writeFile } from "./files.ts";
+import { agentFolders } from "./folders.ts";
 import { configureAgent } from "./init.ts";
 import { keptConnectionsMax, plainConnections } from "./plain-connections.ts";
 import { agentProcesses } from "./processes.ts";
@@ -59,6 +60,7 @@ export const connectGuest: ConnectGuest = ({ dial, label }) => {
   };
 
   return {
+    folders: agentFolders({ connections, uploads, callTimeoutMs }),
     processes: agentProcesses({ guest, connections, callTimeoutMs }),
     exec: (request, signal) => streamExec(connections, request, signal),
     run: (request, signal) => collectExec(streamExec(connections, request, signal), request.maxOutputBytes),
@@ -83,9 +85,9 @@ export const connectGuest: ConnectGuest = ({ dial, label }) => {
     writeFile: (path, content, options, signal) => writeFile(uploads, path, content, options.mode, signal),
     stat: async (path, signal) =>
       fileEntry((await call(signal, (options) => filesystem.stat({ path }, options))).entry),
-    list: async (path, signal) => {
+    list: async (path, signal, { depth = 1 } = {}) => {
       const reading: FailureReading = { [Code.InvalidArgument]: "not_a_directory" };
-      const { entries } = await call(signal, (options) => filesystem.listDir({ path, depth: 1 }, options), reading);
+      const { entries } = await call(signal, (options) => filesystem.listDir({ path, depth }, options), reading);
       return bounded(entries).map(fileEntry);
     },
     remove: async (path, { recursive }, signal) => {

@@ -61,7 +61,8 @@ export async function writeFile(
 ): Promise<void> {
   try {
     const query = mode === undefined ? {} : { mode: mode.toString(8).padStart(4, "0") };
-    const response = await send(connections, path, query, signal, content);
+    const target = `/files?${new URLSearchParams({ path, ...query })}`;
+    const response = await sendContent(connections, target, content, signal);
     const status = response.statusCode ?? 0;
     if (status !== 200) throw await failureOf(status, response, path, writeReasons);
     response.resume();
@@ -70,12 +71,12 @@ export async function writeFile(
   }
 }
 
-function send(
+/** Sends a content as it comes, to a target in the agent's own form. */
+export function sendContent(
   connections: http.Agent,
-  path: string,
-  query: Readonly<Record<string, string>>,
-  signal: AbortSignal,
+  target: string,
   content: Readable | Uint8Array,
+  signal: AbortSignal,
 ): Promise<http.IncomingMessage> {
   const headers = { "content-type": "application/octet-stream" };
   return new Promise((resolve, reject) => {
@@ -83,7 +84,7 @@ function send(
       agent: connections,
       host: "agent",
       method: "POST",
-      path: `/files?${new URLSearchParams({ path, ...query })}`,
+      path: target,
       signal,
       headers: content instanceof Uint8Array ? { ...headers, "content-length": content.length } : headers,
     });
@@ -104,7 +105,8 @@ function send(
   });
 }
 
-async function failureOf(
+/** Why the agent refused, by its status and in its words. */
+export async function failureOf(
   status: number,
   body: AsyncIterable<Buffer>,
   path: string,

@@ -53,6 +53,25 @@ test("what is no chunk, what stands behind the end, and what is longer than it s
   expect(() => three.content(Buffer.from("cd"))).toThrow(fault);
 });
 
+test("trailers come only where the head announced them, and no more than a few", () => {
+  const announced = { status: 200, headers: new Map([...chunkedHead.headers, ["trailer", "X-A"]]) };
+  const read = (text: string) => {
+    const framing = framingOf(announced, "GET");
+    expect(framing.content(Buffer.from(text)).toString()).toBe("");
+    return framing;
+  };
+  const full = read("0\r\nX-A: 1\r\nx-b:  two \r\n\r\n");
+  expect([...full.trailers, full.ended]).toEqual([["x-a", "1"], ["x-b", "two"], true]);
+  expect(read("0\r\n\r\n").ended).toBe(true);
+  expect(read("0\r\nX-A: 1\r\n").ended).toBe(false);
+  for (const text of ["0\r\nX-A\r\n\r\n", "0\r\nX-A: 1\n\r\n", "0\r\n\r\r\n", "0\r\nX-A: 1\r\n\r\nHTTP"]) {
+    expect(() => read(text), text).toThrow(fault);
+  }
+  const most = `0\r\nX-A:${"a".repeat(4090)}\r\n`;
+  expect(read(most).ended).toBe(false);
+  expect(() => read(most.replace("X-A:", "X-A:a"))).toThrow(fault);
+});
+
 test("any bytes at all are content or the agent's fault, never another failure", () => {
   fc.assert(
     fc.property(fc.stringMatching(/^[0-3a\r\n]{0,24}$/), (text) => {

@@ -19,6 +19,8 @@ export interface AgentRequest {
 export interface Answer extends Head {
   /** To be read to its end, left early, or discarded; else the connection stays taken. */
   readonly body: AnswerBody;
+  /** Those that the head announced, once the body has been read to its end. */
+  readonly trailers: ReadonlyMap<string, string>;
 }
 
 /** Bytes of an answer; each part is valid until the next one is asked for. A reader that leaves closes the connection. */
@@ -72,7 +74,7 @@ export function plainConnections(dial: Dial): PlainConnections {
         connection.write(encodeRequest(request));
         const { head, rest } = await readHead(connection);
         const framing = framingOf(head, request.method);
-        return { ...head, body: answerBody(connection, framing, rest, release) };
+        return { ...head, body: answerBody(connection, framing, rest, release), trailers: framing.trailers };
       } catch (error) {
         release(false);
         throw error;

@@ -14,6 +14,7 @@ import { execHandler } from "./exec.ts";
 import { execSocketHandler } from "./exec-socket.ts";
 import { fileLinkHandlers } from "./file-links.ts";
 import { fileHandlers } from "./files.ts";
+import { folderHandlers } from "./folders.ts";
 import type { RateLimitSettings } from "./metrics.ts";
 import { processSocketHandler } from "./process-socket.ts";
 import { processHandlers } from "./processes.ts";
@@ -56,6 +57,7 @@ export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof oper
     ...sandboxHandlers(options),
     ...fileHandlers(options),
     ...fileLinkHandlers(options),
+    ...folderHandlers(options),
     ...processHandlers(options),
     "processes.socket": processSocketHandler(options),
     "sandboxes.exec": execHandler(options),

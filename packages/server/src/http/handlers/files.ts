@@ -20,8 +20,9 @@ const given = (value: string | undefined, message: string): string => {
   return value;
 };
 
-const queryPath = (value: string | undefined) => given(value, "path query parameter required");
-const bodyPath = (value: string | undefined, name = "path") => given(value, `invalid input: ${name} is required`);
+export const queryPath = (value: string | undefined) => given(value, "path query parameter required");
+export const bodyPath = (value: string | undefined, name = "path") =>
+  given(value, `invalid input: ${name} is required`);
 
 type Request = Pick<OperationRequest, "identity" | "signal"> & { readonly params: { readonly id: string } };
 export const targetOf = ({ params, identity, signal }: Request): FileTarget => ({
@@ -103,7 +104,7 @@ export const fileHandlers = ({ useCases }: { readonly useCases: UseCases }): Han
     },
     "files.list": async (request) => {
       const path = request.query.path === undefined || request.query.path === "" ? "/" : request.query.path;
-      return { status: 200, body: (await files.list(targetOf(request), path)).map(wireFile) };
+      return { status: 200, body: (await files.list(targetOf(request), path, request.query.depth)).map(wireFile) };
     },
     "files.move": async (request) => {
       const { old_path: from, new_path: to } = request.body;
