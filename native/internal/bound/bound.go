@@ -39,6 +39,8 @@ type Limits struct {
 	ArchiveEntries     int // of one archive
 	ArchiveHeaderBytes int // in front of one entry of an archive
 	ArchiveKeptBytes   int // names kept while one archive is read or written
+	Uploads        int // open at once
+	UploadIdleMs   int // since an upload's last byte
 }
 
 // EndedAge is how long an ended process stays listed.
@@ -84,6 +86,8 @@ func Default() Limits {
 		ArchiveEntries:     1_000_000,
 		ArchiveHeaderBytes: 4 << 20,
 		ArchiveKeptBytes:   32 << 20,
+		Uploads:        16,
+		UploadIdleMs:   24 * 3_600_000,
 	}
 }
 
@@ -107,5 +111,6 @@ func (l *Limits) named() map[string]*int {
 		"dials": &l.Dials, "multipart-parts": &l.MultipartParts,
 		"metadata-count": &l.MetadataCount, "metadata-bytes": &l.MetadataBytes,
 		"archive-entries": &l.ArchiveEntries, "archive-header-bytes": &l.ArchiveHeaderBytes, "archive-kept-bytes": &l.ArchiveKeptBytes,
+		"uploads": &l.Uploads, "upload-idle-ms": &l.UploadIdleMs,
 	}
 }

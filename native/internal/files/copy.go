@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -28,7 +29,16 @@ func (f *Files) copyAcross(from, to *path.Place) error {
 	return removeTree(from.Fd(), from.Name, maxCopyDepth)
 }
 
-func temporaryName() string { return ".stacyvm-" + rand.Text() + ".tmp" }
+const temporaryPrefix, temporarySuffix = ".stacyvm-", ".tmp"
+
+func temporaryName() string { return temporaryPrefix + rand.Text() + temporarySuffix }
+
+// isTemporary tells the names of files that are still being written, which nobody is shown.
+func isTemporary(name string) bool {
+	random, starts := strings.CutPrefix(name, temporaryPrefix)
+	random, ends := strings.CutSuffix(random, temporarySuffix)
+	return starts && ends && len(random) == 26
+}
 
 func copyEntry(fromDir int, from string, toDir int, to string, depth int) error {
 	var st unix.Stat_t

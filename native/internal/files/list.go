@@ -43,6 +43,9 @@ func (l *lister) walk(dir *os.File, full string, depth int) error {
 		return err
 	}
 	for _, name := range names {
+		if isTemporary(name) {
+			continue
+		}
 		below := join(full, name)
 		e, err := l.describe.at(int(dir.Fd()), name, below)
 		if err != nil {

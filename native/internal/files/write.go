@@ -38,22 +38,11 @@ func (f *Files) Write(w Write) (Entry, error) {
 	if err := f.makeParents(w.Path, w.Owner); err != nil {
 		return Entry{}, err
 	}
-	place, err := path.Find(w.Path, true)
+	place, old, err := writable(w.Path)
 	if err != nil {
 		return Entry{}, err
 	}
 	defer place.Close()
-	old, err := path.StatAt(place)
-	switch {
-	case err == unix.ENOENT:
-		old = nil
-	case err != nil:
-		return Entry{}, fault.At(w.Path, err)
-	case place.Name == "." || old.Mode&unix.S_IFMT == unix.S_IFDIR:
-		return Entry{}, fault.New(fault.Invalid, "%s: is a directory", w.Path)
-	case old.Mode&unix.S_IFMT != unix.S_IFREG:
-		return Entry{}, fault.New(fault.Invalid, "%s: is not a regular file", w.Path)
-	}
 	temporary := temporaryName()
 	file, err := openAt(place.Fd(), temporary, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600)
 	if err != nil {
@@ -73,6 +62,28 @@ func (f *Files) Write(w Write) (Entry, error) {
 	return f.describer().at(place.Fd(), place.Name, place.Full)
 }
 
+// writable finds where a file may be put, and what stands there now; old is nil where nothing does.
+func writable(name string) (place *path.Place, old *unix.Stat_t, err error) {
+	if place, err = path.Find(name, true); err != nil {
+		return nil, nil, err
+	}
+	old, err = path.StatAt(place)
+	switch {
+	case err == unix.ENOENT:
+		return place, nil, nil
+	case err != nil:
+		err = fault.At(name, err)
+	case place.Name == "." || old.Mode&unix.S_IFMT == unix.S_IFDIR:
+		err = fault.New(fault.Invalid, "%s: is a directory", name)
+	case old.Mode&unix.S_IFMT != unix.S_IFREG:
+		err = fault.New(fault.Invalid, "%s: is not a regular file", name)
+	default:
+		return place, old, nil
+	}
+	place.Close()
+	return nil, nil, err
+}
+
 func fill(file *os.File, w Write, old *unix.Stat_t) error {
 	buf := copyBuffers.Get().(*[copyBytes]byte)
 	_, err := io.CopyBuffer(struct{ io.Writer }{file}, struct{ io.Reader }{w.Body}, buf[:])
@@ -80,6 +91,11 @@ func fill(file *os.File, w Write, old *unix.Stat_t) error {
 	if err != nil {
 		return err
 	}
+	return dress(file, w, old)
+}
+
+// dress gives a file's owner, mode and metadata to what will replace it.
+func dress(file *os.File, w Write, old *unix.Stat_t) error {
 	mode := uint32(0o644)
 	if old != nil {
 		mode = old.Mode & 0o7777
@@ -88,6 +104,7 @@ func fill(file *os.File, w Write, old *unix.Stat_t) error {
 		mode = *w.Mode
 	}
 	fd := int(file.Fd())
+	var err error
 	switch {
 	case w.Owner != nil:
 		err = unix.Fchown(fd, int(w.Owner.UID), int(w.Owner.GID))

@@ -47,6 +47,7 @@ type Server struct {
 	version  string
 	started  time.Time
 	watchers watchers
+	uploads  *files.Uploads
 	dials    chan struct{}
 	done     chan struct{}
 	stop     sync.Once
@@ -59,6 +60,7 @@ func New(o Options) *Server {
 		files: &files.Files{Limits: o.Limits, Accounts: o.Accounts},
 		dials: make(chan struct{}, o.Limits.Dials), done: make(chan struct{}),
 	}
+	s.uploads = files.NewUploads(s.files)
 	s.watchers.open = map[string]*pollWatcher{}
 	return s
 }
@@ -76,6 +78,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /files/archive", s.packArchive)
 	mux.HandleFunc("POST /files/archive", s.unpackArchive)
 	mux.HandleFunc("POST /files/directory", s.makeDirectory)
+	s.routeUploads(mux)
 	mux.HandleFunc("GET /dial", s.dialUpgrade)
 	mux.HandleFunc("GET /envs", s.envs)
 	mux.HandleFunc("GET /metrics", s.metrics)
