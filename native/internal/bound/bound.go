@@ -39,8 +39,8 @@ type Limits struct {
 	ArchiveEntries     int // of one archive
 	ArchiveHeaderBytes int // in front of one entry of an archive
 	ArchiveKeptBytes   int // names kept while one archive is read or written
-	Uploads        int // open at once
-	UploadIdleMs   int // since an upload's last byte
+	Uploads            int // open at once
+	UploadIdleMs       int // since an upload's last byte
 }
 
 // EndedAge is how long an ended process stays listed.
@@ -86,8 +86,8 @@ func Default() Limits {
 		ArchiveEntries:     1_000_000,
 		ArchiveHeaderBytes: 4 << 20,
 		ArchiveKeptBytes:   32 << 20,
-		Uploads:        16,
-		UploadIdleMs:   24 * 3_600_000,
+		Uploads:            16,
+		UploadIdleMs:       24 * 3_600_000,
 	}
 }
 

@@ -36,7 +36,7 @@ export type FieldClass = "public" | "sensitive" | "secret";
 /** How an answer travels when it is not one JSON document. */
 export type StreamKind = "none" | "ndjson" | "sse" | "websocket" | "bytes";
 
-export type Method = "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
+export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** Content that has no schema: octets, or text. */
 export type Unstructured = "bytes" | "text";

@@ -2,6 +2,7 @@ import type { Operation } from "../operation.ts";
 import { execOperations } from "./exec.ts";
 import { folderOperations } from "./file-archive.ts";
 import { fileLinkOperations } from "./file-links.ts";
+import { fileUploadOperations } from "./file-uploads.ts";
 import { fileOperations } from "./files.ts";
 import { processOperations } from "./processes.ts";
 import { providerOperations } from "./providers.ts";
@@ -20,6 +21,7 @@ export const operations = [
   ...fileOperations,
   ...fileLinkOperations,
   ...folderOperations,
+  ...fileUploadOperations,
   ...templateOperations,
   ...providerOperations,
   ...quotaOperations,

@@ -12,17 +12,30 @@ export interface AdmissionDecision {
   max_ttl?: string;
 }
 
+export interface BeginUploadRequest {
+  path: string;
+  /** Octal digits, for example 0644. */
+  mode?: string;
+  /** Bytes that will come; more are refused, and so is a commit before. */
+  size?: number;
+}
+
 export interface ChmodFileRequest {
   path?: string;
   /** Octal digits, for example 0644. */
   mode?: string;
 }
 
+export interface CommitUploadRequest {
+  /** Of the whole file; compared where it is given. */
+  checksum?: string;
+}
+
 /** What went wrong, whose turn it is, and what would help. */
 export interface ErrorBody {
   code: "BAD_REQUEST" | "RESOURCE_LIMIT" | "TIMEOUT" | "CONFLICT" | "NOT_FOUND" | "UNAUTHORIZED" | "FORBIDDEN" | "UNAVAILABLE" | "INTERNAL_ERROR";
   message: string;
-  reason: "invalid_body" | "invalid_input" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "archive_invalid" | "payload_too_large" | "headers_too_large" | "request_timeout" | "range_not_satisfiable" | "precondition_failed" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "link_refused" | "foreign_origin" | "policy_denied" | "file_permission_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "state_conflict" | "lease_lost" | "exec_timeout" | "ttl_above_max" | "timeout_above_max" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "sandbox_limit" | "disk_full" | "provider_unavailable" | "image_pull_failed" | "spawn_failed" | "guest_unreachable" | "guest_protocol" | "store_unavailable" | "shutting_down" | "not_supported" | "internal";
+  reason: "invalid_body" | "invalid_input" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "archive_invalid" | "payload_too_large" | "headers_too_large" | "request_timeout" | "range_not_satisfiable" | "precondition_failed" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "link_refused" | "foreign_origin" | "policy_denied" | "file_permission_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "upload_not_found" | "upload_conflict" | "checksum_mismatch" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "state_conflict" | "lease_lost" | "exec_timeout" | "ttl_above_max" | "timeout_above_max" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "sandbox_limit" | "disk_full" | "provider_unavailable" | "image_pull_failed" | "spawn_failed" | "guest_unreachable" | "guest_protocol" | "store_unavailable" | "shutting_down" | "not_supported" | "internal";
   request_id: string;
   remediation?: string;
   details?: Record<string, unknown>;
@@ -487,6 +500,16 @@ export interface UnpackedArchive {
   entries: number;
   /** Content of the files. */
   bytes: number;
+}
+
+export interface Upload {
+  upload_id: string;
+  /** Bytes that have arrived; where the next ones go. */
+  offset: number;
+  /** As announced; absent where it wasn't. */
+  size?: number;
+  /** RFC 3339; every request that brings bytes moves it. */
+  expires_at: string;
 }
 
 export interface Worker {

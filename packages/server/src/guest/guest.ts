@@ -2,6 +2,7 @@ import type { OnReadOpts, Socket } from "node:net";
 import type { Readable } from "node:stream";
 import type { GuestFolders } from "./guest-folders.ts";
 import type { GuestProcesses } from "./guest-processes.ts";
+import type { GuestUploads } from "./guest-uploads.ts";
 
 /** Which output a chunk came from. */
 export type OutputStream = "stdout" | "stderr" | "pty";
@@ -130,6 +131,9 @@ export interface Guest extends AsyncDisposable {
   chmod(path: string, mode: number, signal: AbortSignal): Promise<void>;
   /** Sorted; `**` crosses directories. */
   glob(pattern: string, signal: AbortSignal): Promise<readonly string[]>;
+
+  /** Files that arrive in pieces. */
+  readonly uploads: GuestUploads;
 
   usage(signal: AbortSignal): Promise<GuestUsage>;
   /** What every later process starts with beside its own environment; kept by the agent. */

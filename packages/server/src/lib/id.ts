@@ -8,6 +8,8 @@ export interface Ids {
   process(): string;
   /** 32 random bytes, base64url. */
   fileLinkKey(): string;
+  /** `up-` and 16 hex digits. */
+  upload(): string;
   request(): string;
   /** Of a server, for as long as its data lives. */
   server(): string;
@@ -17,6 +19,7 @@ export const randomIds: Ids = {
   sandbox: () => `sb-${randomBytes(8).toString("hex")}`,
   process: () => `pr-${randomBytes(8).toString("hex")}`,
   fileLinkKey: () => randomBytes(32).toString("base64url"),
+  upload: () => `up-${randomBytes(8).toString("hex")}`,
   request: () => randomUUID(),
   server: () => randomUUID(),
 };

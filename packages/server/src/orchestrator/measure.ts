@@ -6,9 +6,14 @@ import type { Caller, Context } from "./context.ts";
 /** Longest audit detail, characters. */
 const auditDetailMax = 2048;
 
+const onlyAudited = ["extend", "process", "link", "upload"] as const;
+
+const isCounted = (operation: Measured["operation"]): operation is MeasuredOperation =>
+  !onlyAudited.some((name) => name === operation);
+
 export interface Measured {
   /** The name in metrics and events; operations that old dashboards don't know are only audited. */
-  readonly operation: MeasuredOperation | "extend" | "process" | "link";
+  readonly operation: MeasuredOperation | (typeof onlyAudited)[number];
   /** The name in the audit: `exec`, `file.write` … */
   readonly action: string;
   readonly sandboxId: string;
@@ -39,7 +44,7 @@ export async function measured<T>(context: Context, what: Measured, work: (facts
   const finish = (error: unknown) => {
     const provider = facts.record?.provider ?? "unknown";
     const text = error instanceof Error ? error.message : error === undefined ? undefined : "failed";
-    if (what.operation !== "extend" && what.operation !== "process" && what.operation !== "link") {
+    if (isCounted(what.operation)) {
       context.observe({
         operation: what.operation,
         provider,

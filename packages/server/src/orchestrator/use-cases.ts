@@ -14,6 +14,7 @@ import { prune } from "./prune.ts";
 import { type SpawnRequest, spawn } from "./spawn.ts";
 import type { SpawnQueue } from "./spawn-queue.ts";
 import { applyTemplate, findTemplate } from "./templates.ts";
+import { uploadUseCases } from "./uploads.ts";
 
 /** Everything a caller can ask for, bound to what it needs. Doors (HTTP now) call these and nothing below them. */
 export function createUseCases({ context, queue }: { readonly context: Context; readonly queue: SpawnQueue }) {
@@ -57,6 +58,7 @@ export function createUseCases({ context, queue }: { readonly context: Context; 
     files: fileOperations(context),
     fileLinks: fileLinkUseCases(context),
     folders: folderOperations(context),
+    uploads: uploadUseCases(context),
     processes: processUseCases(context),
     logs: async (id: string, lines: number, caller: Caller, signal: AbortSignal): Promise<readonly string[]> => {
       const { runtime } = await findServing(context, id, caller, signal);

@@ -8,6 +8,7 @@ import { limitsContract } from "./contract/limits-contract.ts";
 import { namesContract } from "./contract/names-contract.ts";
 import { processesContract } from "./contract/processes-contract.ts";
 import { type ProviderSuite, type ProviderUnderTest, sandboxId, sh, signal, until } from "./contract/suite.testing.ts";
+import { uploadsContract } from "./contract/uploads-contract.ts";
 import { wallContract } from "./contract/wall-contract.ts";
 import { type HostSnapshot, hostSnapshot, leftBehind } from "./host-snapshot.testing.ts";
 import type { Provider, Runtime, SandboxSpec, SecurityProfile } from "./provider.ts";
@@ -104,6 +105,7 @@ export const describeProvider = (options: ProviderContractOptions): void => {
     execContract(suite);
     deadlineContract(suite);
     filesContract(suite);
+    uploadsContract(suite);
     namesContract(suite);
     hostilePathsContract(suite);
     wallContract(suite);

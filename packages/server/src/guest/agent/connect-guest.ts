@@ -14,6 +14,7 @@ import { agentFolders } from "./folders.ts";
 import { configureAgent } from "./init.ts";
 import { keptConnectionsMax, plainConnections } from "./plain-connections.ts";
 import { agentProcesses } from "./processes.ts";
+import { agentUploads } from "./uploads.ts";
 
 /** Most entries of one listing or glob that are passed on. */
 const entriesMax = 100_000;
@@ -105,6 +106,8 @@ export const connectGuest: ConnectGuest = ({ dial, label }) => {
       if (truncated) throw new StacyError("sandbox_limit", `the pattern matches more than ${entriesMax} paths`);
       return bounded(paths);
     },
+
+    uploads: agentUploads(uploads),
 
     usage: async (signal) => {
       const usage = await call(signal, (options) => guest.usage({}, options));

@@ -13,6 +13,7 @@ import type { HandlersOf } from "../handler.ts";
 import { execHandler } from "./exec.ts";
 import { execSocketHandler } from "./exec-socket.ts";
 import { fileLinkHandlers } from "./file-links.ts";
+import { fileUploadHandlers } from "./file-uploads.ts";
 import { fileHandlers } from "./files.ts";
 import { folderHandlers } from "./folders.ts";
 import type { RateLimitSettings } from "./metrics.ts";
@@ -58,6 +59,7 @@ export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof oper
     ...fileHandlers(options),
     ...fileLinkHandlers(options),
     ...folderHandlers(options),
+    ...fileUploadHandlers(options),
     ...processHandlers(options),
     "processes.socket": processSocketHandler(options),
     "sandboxes.exec": execHandler(options),
