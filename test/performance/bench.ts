@@ -1,6 +1,6 @@
 /**
  * Measures a real server from outside and holds it against its lines.
- * Usage: npm run bench -- [--only first-result,exec,streams,api,idle] [--n N] [--profile] — as root, after npm run build.
+ * Usage: npm run bench -- [--only first-result,exec,streams,archive,api,idle] [--n N] [--profile] — as root, after npm run build.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
@@ -8,6 +8,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { apiClient } from "./api-client.ts";
 import { apiLoad } from "./api-load.ts";
+import { archive } from "./archive.ts";
 import { execRoundTrip } from "./exec-round-trip.ts";
 import { idleMemory } from "./idle-memory.ts";
 import type { Item, ItemResult } from "./item.ts";
@@ -19,6 +20,7 @@ const items: Readonly<Record<string, Item>> = {
   "first-result": timeToFirstResult,
   exec: execRoundTrip,
   streams,
+  archive,
   api: apiLoad,
   idle: idleMemory,
 };

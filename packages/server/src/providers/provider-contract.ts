@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { deadlineContract } from "./contract/deadline-contract.ts";
 import { execContract } from "./contract/exec-contract.ts";
 import { filesContract } from "./contract/files-contract.ts";
+import { foldersContract } from "./contract/folders-contract.ts";
 import { hostilePathsContract } from "./contract/hostile-paths-contract.ts";
 import { lifecycleContract } from "./contract/lifecycle-contract.ts";
 import { limitsContract } from "./contract/limits-contract.ts";
@@ -106,6 +107,7 @@ export const describeProvider = (options: ProviderContractOptions): void => {
     deadlineContract(suite);
     filesContract(suite);
     uploadsContract(suite);
+    foldersContract(suite);
     namesContract(suite);
     hostilePathsContract(suite);
     wallContract(suite);
