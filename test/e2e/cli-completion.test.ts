@@ -16,7 +16,7 @@ test.each<readonly [readonly string[], readonly string[]]>([
   [["stacyvm", "im"], ["image"]],
   [
     ["stacyvm", "image", ""],
-    ["pull", "import", "list", "rm", "build-base", ...everywhere],
+    ["pull", "import", "list", "rm", "gc", "build-base", ...everywhere],
   ],
   [["stacyvm", "--server", "list", "image", "bu"], ["build-base"]],
   [["stacyvm", "ls", ""], everywhere],

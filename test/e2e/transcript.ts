@@ -8,7 +8,7 @@ const common: Stand = [
   [/"(created_at|expires_at)":"[^"]+"/g, '"$1":"2026-01-02T03:04:05Z"'],
   [/\d\d:\d\d:\d\d/g, "12:00:00"],
   [/\d{4}-\d\d-\d\d \d\d:\d\d/g, "2026-01-02 03:04"],
-  [/"(duration|createdAtMs|sizeBytes)":("[^"]*"|\d+)/g, '"$1":"…"'],
+  [/"(duration|createdAtMs|lastUsedAtMs|sizeBytes)":("[^"]*"|\d+)/g, '"$1":"…"'],
   [/[0-9a-f]{64}/g, "0123456789ab…"],
   [/ [0-9a-f]{12} /g, " 0123456789ab "],
   [/ \d MB/g, " 2 MB"],

@@ -21,6 +21,7 @@ type ownerRecord struct {
 	SandboxID   string `json:"sandbox_id"`
 	Generation  int64  `json:"generation"`
 	CreatedAtMs int64  `json:"created_at_ms"`
+	RootfsPath  string `json:"rootfs_path,omitempty"` // the image tree it stands on
 }
 
 // runtimeRecord identifies what runs; written last.

@@ -49,7 +49,7 @@ func (h *Host) Spawn(ctx context.Context, request SpawnRequest) (*SpawnAnswer, e
 	}
 	lock, err := h.claimDirectory(ctx, ownerRecord{
 		Provider: "oci", ServerID: request.ServerID, SandboxID: request.SandboxID, Generation: request.Generation,
-		CreatedAtMs: time.Now().UnixMilli(),
+		CreatedAtMs: time.Now().UnixMilli(), RootfsPath: request.RootfsPath,
 	})
 	if err != nil {
 		return nil, err

@@ -156,6 +156,17 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
   );
   withConfig(
     image
+      .command("gc")
+      .description("remove pulled images that nobody has used for long, for example: stacyvm image gc --dry-run")
+      .option("--dry-run", "tell what would be removed, and remove nothing")
+      .option("--max-size <size>", "most that all images may take, for example 20g; images.gc.max_size where absent")
+      .option(
+        "--max-age <duration>",
+        "longest time since the last use, for example 168h; images.gc.max_age where absent",
+      ),
+  ).action(async (own) => (await images()).collectImages(output(), own));
+  withConfig(
+    image
       .command("build-base")
       .description("make a Debian base from this host's package sources")
       .argument("[reference]", "the name it gets", "stacyvm/base:latest")

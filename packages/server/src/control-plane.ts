@@ -16,6 +16,7 @@ import { every } from "./lib/every.ts";
 import { type Failpoint, noFailpoint } from "./lib/failpoint.ts";
 import { findProgram } from "./lib/find-program.ts";
 import { randomIds } from "./lib/id.ts";
+import { collectImages } from "./orchestrator/collect-images.ts";
 import type { Context } from "./orchestrator/context.ts";
 import { heartbeat } from "./orchestrator/heartbeat.ts";
 import { LiveRuntimes } from "./orchestrator/live-runtimes.ts";
@@ -159,6 +160,29 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       onFailure: (error) => log.error({ err: error }, "sweep failed"),
     }),
   );
+
+  if (config.images.gc.enabled) {
+    const { intervalMs, maxAgeMs, maxSizeBytes, keep } = config.images.gc;
+    stack.use(
+      every({
+        intervalMs,
+        work: async (signal) => {
+          const { removed, freedBytes, storedBytes } = await collectImages({
+            images,
+            store,
+            providers,
+            rules: { maxAgeMs: maxAgeMs || undefined, maxBytes: maxSizeBytes || undefined },
+            keep: [config.defaults.image, ...keep],
+            dryRun: false,
+            signal,
+          });
+          const references = removed.flatMap((image) => image.references);
+          log.info({ references, freed_bytes: freedBytes, stored_bytes: storedBytes }, "images collected");
+        },
+        onFailure: (error) => log.error({ err: error }, "images could not be collected"),
+      }),
+    );
+  }
 
   stack.use(
     every({

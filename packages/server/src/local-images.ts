@@ -1,13 +1,27 @@
+import { StacyError } from "@stacyvm/contract";
 import { type LoadOptions, loadConfig } from "./config/load.ts";
 import { createImageStore } from "./images/create-image-store.ts";
-import type { ImageStore } from "./images/image-store.ts";
+import type { CollectedImages, ImageStore } from "./images/image-store.ts";
 import { systemClock } from "./lib/clock.ts";
+import { parseDuration } from "./lib/duration.ts";
+import { parseSize } from "./lib/size.ts";
+import { collectImages } from "./orchestrator/collect-images.ts";
 import { createStore } from "./store/create-store.ts";
 import { databaseLocation } from "./store/open-database.ts";
 
-/** This host's images, as the server's configuration places them; `remove` looks into the server's database. */
+export interface LocalCollectOptions {
+  readonly dryRun: boolean;
+  /** As people write them; where absent the configuration counts, whether or not it lets the server collect by itself. */
+  readonly maxSize: string | undefined;
+  readonly maxAge: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** This host's images, as the server's configuration places them; `remove` and `collect` look into the server's database. */
 export type LocalImages = Pick<ImageStore, "pull" | "importFrom" | "buildBase" | "list"> & {
   remove(reference: string): Promise<void>;
+  /** By the rules of the configuration; also while a server runs. Throws invalid_input. */
+  collect(options: LocalCollectOptions): Promise<CollectedImages>;
 };
 
 /** For the command line beside a server, running or not. Throws ConfigError. */
@@ -20,11 +34,40 @@ export async function openLocalImages(options: LoadOptions): Promise<LocalImages
     clock: systemClock,
     registries: { insecure: insecureRegistries, internal: internalRegistries },
   });
+  const openStore = () => createStore({ database: databaseLocation(config.database), nowMs: systemClock.now() });
   return {
     ...images,
+    async collect({ dryRun, maxSize, maxAge, signal }) {
+      const { maxSizeBytes, maxAgeMs, keep } = config.images.gc;
+      const rules = {
+        maxBytes: maxSize === undefined ? maxSizeBytes || undefined : asked("--max-size", maxSize, parseSize),
+        maxAgeMs: maxAge === undefined ? maxAgeMs || undefined : asked("--max-age", maxAge, parseDuration),
+      };
+      await using store = await openStore();
+      return await collectImages({
+        images,
+        store,
+        providers: [],
+        rules,
+        keep: [config.defaults.image, ...keep],
+        dryRun,
+        signal,
+      });
+    },
     async remove(reference) {
-      await using store = await createStore({ database: databaseLocation(config.database), nowMs: systemClock.now() });
+      await using store = await openStore();
       await images.remove(reference, async (imageDigest) => (await store.sandboxes.count({ imageDigest })) > 0);
     },
   };
+}
+
+function asked(flag: string, text: string, parse: (text: string) => number): number {
+  let value: number;
+  try {
+    value = parse(text);
+  } catch (cause) {
+    throw new StacyError("invalid_input", `${flag}: ${cause instanceof Error ? cause.message : text}`, { cause });
+  }
+  if (value < 0) throw new StacyError("invalid_input", `${flag}: cannot be negative`);
+  return value;
 }

@@ -39,17 +39,20 @@ export async function buildBaseImage(
   output.result(image, `${image.reference} built (${image.digest})`);
 }
 
+const minute = (ms: number) => new Date(ms).toISOString().slice(0, 16).replace("T", " ");
+
 const megabytes = (bytes: number) => `${Math.round(bytes / 1_000_000)} MB`;
 
 export async function listImages(output: Output, flags: ImageFlags): Promise<void> {
   const all = await (await open(flags)).list();
-  const heading = ["REFERENCE", "DIGEST", "SIZE", "SOURCE", "CREATED"];
+  const heading = ["REFERENCE", "DIGEST", "SIZE", "SOURCE", "CREATED", "USED"];
   const rows = all.map((image) => [
     image.reference,
     image.digest.slice(7, 19),
     megabytes(image.sizeBytes),
     image.source,
-    new Date(image.createdAtMs).toISOString().slice(0, 16).replace("T", " "),
+    minute(image.createdAtMs),
+    minute(image.lastUsedAtMs),
   ]);
   output.result(all, all.length === 0 ? "No images" : table([heading, ...rows], { elastic: 0, width: output.width }));
 }
@@ -57,4 +60,26 @@ export async function listImages(output: Output, flags: ImageFlags): Promise<voi
 export async function removeImage(output: Output, reference: string, flags: ImageFlags): Promise<void> {
   await (await open(flags)).remove(reference);
   output.result({ reference, status: "removed" }, `${reference} removed`);
+}
+
+export async function collectImages(
+  output: Output,
+  flags: ImageFlags & { readonly dryRun?: true; readonly maxSize?: string; readonly maxAge?: string },
+): Promise<void> {
+  const images = await open(flags);
+  const { maxSize, maxAge, dryRun = false } = flags;
+  const collected = await interruptible((signal) => images.collect({ dryRun, maxSize, maxAge, signal }));
+  const { removed, freedBytes, storedBytes } = collected;
+  const heading = ["REFERENCE", "DIGEST", "SIZE", "USED", "REASON"];
+  const rows = removed.map(({ references, digest, sizeBytes, lastUsedAtMs, reason }) => [
+    references.join(", ") || "-",
+    digest.slice(7, 19),
+    megabytes(sizeBytes),
+    lastUsedAtMs === 0 ? "-" : minute(lastUsedAtMs),
+    reason,
+  ]);
+  const what = removed.length === 1 ? "1 image" : `${removed.length} images`;
+  const last = `${what} ${dryRun ? "would be removed" : "removed"} (${megabytes(freedBytes)}), ${megabytes(storedBytes)} ${dryRun ? "would stay" : "stay"}`;
+  const text = rows.length === 0 ? last : `${table([heading, ...rows], { elastic: 0, width: output.width })}\n${last}`;
+  output.result(collected, text);
 }

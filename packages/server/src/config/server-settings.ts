@@ -42,6 +42,13 @@ export const images = {
   storeDir: path("", "Directory of unpacked images.", "<data_dir>/images"),
   insecureRegistries: list([], "Registries, as host or host:port, spoken to in plain HTTP or with any certificate."),
   internalRegistries: list([], "Registries on loopback, private or link-local addresses that may be asked, over TLS."),
+  gc: {
+    enabled: flag(false, "Removes pulled images by age and size; never imported or built ones, nor one that is used."),
+    intervalMs: duration(3_600_000, "How often that is done.", { leastMs: 1_000 }),
+    maxAgeMs: duration(30 * 86_400_000, "Longest time since the last use of an image; 0s is any."),
+    maxSizeBytes: size(0, "Most that all images may take on the disk; 0 is any."),
+    keep: list([], "Images that stay, beside the default one, aliases' targets and those of templates."),
+  },
 } as const;
 
 export const leases = {

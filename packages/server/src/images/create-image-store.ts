@@ -1,17 +1,23 @@
+import { join } from "node:path";
 import { StacyError } from "@stacyvm/contract";
 import type { Clock } from "../lib/clock.ts";
 import { type ImageTimeouts, imageBounds, imageTimeouts } from "./bounds.ts";
 import { buildBase } from "./build-base.ts";
+import { collectImages } from "./collect.ts";
 import { asImportFailure } from "./failures.ts";
+import { settled, whole } from "./find-stored.ts";
 import type { ImageRoot, ImageStore, OnProgress, PullProgress, StoredImage } from "./image-store.ts";
 import { importImage } from "./import.ts";
 import type { LayeredImage } from "./layered-image.ts";
-import { acquireLock, indexLock, lockOfReference } from "./lock.ts";
+import { acquireLock, lockOfReference } from "./lock.ts";
+import { publish } from "./publish.ts";
 import { pullImage, type RegistryOptions } from "./pull.ts";
 import { normaliseReference, parseReference } from "./references.ts";
+import { removeImage } from "./remove.ts";
 import { runTool } from "./run-tool.ts";
 import { type ImageRecord, openShelf, type Shelf } from "./shelf.ts";
 import { singleFlight } from "./single-flight.ts";
+import { treeBytes } from "./tree-size.ts";
 import { unpackImage } from "./unpack.ts";
 
 export interface ImageStoreOptions {
@@ -48,6 +54,7 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
     open: (workDir: string) => Promise<LayeredImage>,
   ): Promise<ImageRecord> {
     await using temporary = await shelf.temporary();
+    using held = new DisposableStack();
     const image = await open(temporary.path);
     onProgress?.({ phase: "unpack", message: `unpacking ${image.layers.length} layers` });
     const unpacked = await unpackImage({
@@ -56,17 +63,22 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
       signal,
       timeoutMs: timeouts.unpackMs,
       maxUnpackedBytes,
-      exists: async (hex) => shelf.hasTree(`sha256:${hex}`),
+      exists: async (hex) => {
+        held.use(shelf.pins.hold(`sha256:${hex}`)); // What is there has to stay until it has its new name.
+        return shelf.hasTree(`sha256:${hex}`);
+      },
     });
     const digest = `sha256:${unpacked.hex}`;
-    if (!shelf.hasTree(digest)) {
+    const fresh = !shelf.hasTree(digest);
+    if (fresh) {
       // On the disk before it has its name: a power cut must not leave a tree that only looks whole.
       await runTool({ argv: ["sync", "-f", temporary.path], signal, timeoutMs: timeouts.unpackMs });
     }
+    const rootfs = fresh ? join(temporary.path, "rootfs") : shelf.rootfsPath(digest);
     const record: ImageRecord = {
       reference,
       digest,
-      sizeBytes: unpacked.sizeBytes,
+      sizeBytes: await treeBytes(rootfs, signal, timeouts.unpackMs),
       createdAtMs: options.clock.now(),
       source,
       env: image.env,
@@ -111,17 +123,32 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
     });
   }
 
+  async function obtain(text: string, signal: AbortSignal, onProgress: OnProgress | undefined): Promise<ImageRecord> {
+    const requested = normaliseReference(text);
+    const alias = aliases.get(requested);
+    const reference = alias ?? requested;
+    const stored = await settled(shelf, reference, signal, timeouts.lockMs);
+    if (stored !== undefined) return stored;
+    if (alias !== undefined) {
+      throw new StacyError("image_not_found", `image: ${requested} is an alias of ${alias}, which is not stored`);
+    }
+    return await pullOnce(reference, signal, onProgress, true);
+  }
+
   return {
-    async ensure(text, signal, onProgress) {
-      const requested = normaliseReference(text);
-      const alias = aliases.get(requested);
-      const reference = alias ?? requested;
-      const stored = await whole(shelf, reference);
-      if (stored !== undefined) return root(shelf, stored);
-      if (alias !== undefined) {
-        throw new StacyError("image_not_found", `image: ${requested} is an alias of ${alias}, which is not stored`);
+    ensure: async (text, signal, onProgress) => root(shelf, await obtain(text, signal, onProgress)),
+    async use(text, signal, onProgress) {
+      for (;;) {
+        signal.throwIfAborted();
+        const record = await obtain(text, signal, onProgress);
+        const pin = shelf.pins.hold(record.digest);
+        if (shelf.hasTree(record.digest)) {
+          // Nobody waits for it: that a use isn't noted costs an image a few days of its age at worst.
+          shelf.touch(record.reference, options.clock.now()).catch(() => {});
+          return { root: root(shelf, record), [Symbol.dispose]: () => pin[Symbol.dispose]() };
+        }
+        pin[Symbol.dispose](); // Removed since it was found: once more from the start.
       }
-      return root(shelf, await pullOnce(reference, signal, onProgress, true));
     },
     async pull(text, signal, onProgress) {
       return publicPart(await pullOnce(normaliseReference(text), signal, onProgress, false));
@@ -142,46 +169,21 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
       return publicPart(await shelve(normaliseReference(text), "build-base", signal, onProgress, open));
     },
     async list() {
-      return (await shelf.list()).map(publicPart);
+      return (await shelf.list()).map(({ env: _, ...image }) => image);
     },
-    async remove(text, inUse) {
-      const reference = normaliseReference(text);
-      const never = new AbortController().signal;
-      using _ = await acquireLock(shelf.locks, indexLock, { signal: never, timeoutMs: timeouts.lockMs });
-      const record = await shelf.find(reference);
-      if (record === undefined) throw new StacyError("image_not_found", `image: ${reference} is not stored`);
-      const others = (await shelf.list()).filter((other) => other.reference !== reference);
-      const named = new Set(others.map(({ digest }) => digest));
-      if (!named.has(record.digest) && (await inUse(record.digest))) {
-        throw new StacyError("state_conflict", `image: ${reference} is used by a sandbox`, {
-          remediation: "Destroy the sandboxes that use it, then remove it.",
-        });
-      }
-      await shelf.drop(reference);
-      // Trees that lost their name to a newer image go too. A tree gets its name under the same lock, so none is new.
-      for (const digest of await shelf.trees()) {
-        if (!named.has(digest) && !(await inUse(digest))) await shelf.removeTree(digest);
-      }
-    },
+    remove: (text, inUse) => removeImage(shelf, normaliseReference(text), inUse, timeouts.lockMs),
+    collect: (collecting) =>
+      collectImages(
+        {
+          shelf,
+          keep: [...aliases.values()],
+          nowMs: options.clock.now(),
+          lockMs: timeouts.lockMs,
+          unpackMs: timeouts.unpackMs,
+        },
+        collecting,
+      ),
   };
-}
-
-/** Tree first, then its name, under the lock that remove takes too: a tree in use by a new name is never removed. */
-async function publish(
-  shelf: Shelf,
-  record: ImageRecord,
-  temporary: string,
-  signal: AbortSignal,
-  timeoutMs: number,
-): Promise<void> {
-  using _ = await acquireLock(shelf.locks, indexLock, { signal, timeoutMs });
-  await shelf.adoptTree(record.digest, temporary);
-  await shelf.put(record);
-}
-
-async function whole(shelf: Shelf, reference: string): Promise<ImageRecord | undefined> {
-  const record = await shelf.find(reference);
-  return record !== undefined && shelf.hasTree(record.digest) ? record : undefined;
 }
 
 const root = (shelf: Shelf, { digest, env }: ImageRecord): ImageRoot => ({
@@ -191,5 +193,5 @@ const root = (shelf: Shelf, { digest, env }: ImageRecord): ImageRoot => ({
 });
 
 function publicPart({ env: _, ...stored }: ImageRecord): StoredImage {
-  return stored;
+  return { ...stored, lastUsedAtMs: stored.createdAtMs };
 }

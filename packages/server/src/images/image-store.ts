@@ -8,13 +8,59 @@ export interface ImageRoot {
   readonly env: Readonly<Record<string, string>>;
 }
 
+export type ImageSource = "pull" | "import" | "build-base";
+
 export interface StoredImage {
   /** Normalised reference, for example docker.io/library/alpine:latest. */
   readonly reference: string;
   readonly digest: string;
+  /** On the disk; images of one digest share them. */
   readonly sizeBytes: number;
   readonly createdAtMs: number;
-  readonly source: "pull" | "import" | "build-base";
+  /** When a sandbox was last started from it; until then when it came. */
+  readonly lastUsedAtMs: number;
+  readonly source: ImageSource;
+}
+
+/** Nothing removes the tree while this isn't disposed. */
+export interface ImageUse extends Disposable {
+  readonly root: ImageRoot;
+}
+
+export interface CollectOptions {
+  readonly rules: GarbageRules;
+  /** References that stay whatever the rules say. */
+  readonly keep: readonly string[];
+  /** Whether a sandbox that has begun uses the tree. */
+  readonly inUse: (digest: string) => Promise<boolean>;
+  readonly signal: AbortSignal;
+  /** Tells what would go, and removes nothing. */
+  readonly dryRun?: boolean;
+}
+
+/** What may stay; an absent bound bounds nothing. */
+export interface GarbageRules {
+  /** Bytes of all trees together. */
+  readonly maxBytes?: number | undefined;
+  /** Since an image's last use, milliseconds. */
+  readonly maxAgeMs?: number | undefined;
+}
+
+export interface RemovedImage {
+  /** Empty for a tree that lost its last name to a newer image. */
+  readonly references: readonly string[];
+  readonly digest: string;
+  readonly sizeBytes: number;
+  readonly lastUsedAtMs: number;
+  readonly reason: "unnamed" | "age" | "size";
+}
+
+export interface CollectedImages {
+  readonly removed: readonly RemovedImage[];
+  readonly freedBytes: number;
+  /** What is left. */
+  readonly storedBytes: number;
+  readonly dryRun: boolean;
 }
 
 export interface PullProgress {
@@ -30,6 +76,11 @@ export interface ImageStore {
    * Throws image_not_found, image_pull_failed or invalid_input.
    */
   ensure(reference: string, signal: AbortSignal, onProgress?: OnProgress): Promise<ImageRoot>;
+  /**
+   * As ensure, and until it is disposed nothing removes the tree. Whoever has it writes down where `inUse` finds it that
+   * a sandbox uses the digest, and only then disposes.
+   */
+  use(reference: string, signal: AbortSignal, onProgress?: OnProgress): Promise<ImageUse>;
   /** Pulls even when a copy is stored. */
   pull(reference: string, signal: AbortSignal, onProgress?: OnProgress): Promise<StoredImage>;
   /** A root file system tar (optionally compressed), an OCI layout directory or tar, or a Docker archive. */
@@ -42,6 +93,8 @@ export interface ImageStore {
     onProgress?: OnProgress,
   ): Promise<StoredImage>;
   list(): Promise<readonly StoredImage[]>;
-  /** Refused with state_conflict while `inUse` says so. */
+  /** Refused with state_conflict while `inUse` says so, or a spawn is about to use it. */
   remove(reference: string, inUse: (digest: string) => Promise<boolean>): Promise<void>;
+  /** Removes images by age and size; what was imported or made here never. */
+  collect(options: CollectOptions): Promise<CollectedImages>;
 }

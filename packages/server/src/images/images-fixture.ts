@@ -103,6 +103,19 @@ export async function ociLayout(directory: string, layers: readonly Buffer[]): P
   return layout;
 }
 
+/** Gives a registry an image; `credentials` are `user:password`. */
+export async function pushLayout(layout: string, to: string, credentials?: string): Promise<void> {
+  await runFixtureTool("skopeo", [
+    "--insecure-policy",
+    "copy",
+    "--preserve-digests",
+    "--dest-tls-verify=false",
+    ...(credentials === undefined ? [] : [`--dest-creds=${credentials}`]),
+    `oci:${layout}:image`,
+    `docker://${to}`,
+  ]);
+}
+
 /** Digest of the manifest that a layout's index names, `sha256:…`. */
 export async function manifestDigest(layout: string): Promise<string> {
   const index = JSON.parse(await readFile(join(layout, "index.json"), "utf8"));

@@ -8,6 +8,7 @@ import {
   busyboxTree,
   manifestDigest,
   ociLayout,
+  pushLayout,
   type RegistryFixture,
   registryFixture,
   runFixtureTool,
@@ -41,17 +42,7 @@ afterAll(async () => {
   await source?.[Symbol.asyncDispose]();
 });
 
-async function push(from: string, name: string): Promise<void> {
-  const to = `docker://${registry.host}/${name}`;
-  await runFixtureTool("skopeo", [
-    "--insecure-policy",
-    "copy",
-    "--preserve-digests",
-    "--dest-tls-verify=false",
-    `oci:${from}:image`,
-    to,
-  ]);
-}
+const push = (from: string, name: string) => pushLayout(from, `${registry.host}/${name}`);
 
 const opened = () => storeFixture({ registries: { insecure: [registry.host] } });
 

@@ -10,8 +10,6 @@ import { fullBudget, normaliseLayer } from "./tar/normalise.ts";
 export interface UnpackedImage {
   /** Hex of the address: the digest of a configuration that names nothing but the normalised layers. */
   readonly hex: string;
-  /** Bytes of the layers as tar, before they hide one another. */
-  readonly sizeBytes: number;
 }
 
 export interface UnpackOptions {
@@ -49,7 +47,6 @@ export async function unpackImage(options: UnpackOptions): Promise<UnpackedImage
     layers.push({ mediaType: layerType, digest: `sha256:${normal.hex}`, size: normal.sizeBytes });
   }
   const hex = await writeOciLayout(join(jail, "oci"), blobs, layers);
-  const sizeBytes = layers.reduce((sum, layer) => sum + layer.size, 0);
 
   if (!(await options.exists(hex))) {
     await placeProgram("umoci", jail, signal);
@@ -60,7 +57,7 @@ export async function unpackImage(options: UnpackOptions): Promise<UnpackedImage
     await chmod(rootfs, 0o755);
   }
   await rm(jail, { recursive: true, force: true });
-  return { hex, sizeBytes };
+  return { hex };
 }
 
 const layerType = "application/vnd.oci.image.layer.v1.tar";

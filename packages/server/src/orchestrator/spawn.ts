@@ -1,4 +1,5 @@
 import { StacyError } from "@stacyvm/contract";
+import type { ImageRoot, ImageUse } from "../images/image-store.ts";
 import { withScope } from "../lib/scope.ts";
 import type { Provider, SecurityProfile } from "../providers/provider.ts";
 import { checkTtl } from "../sandbox/limits.ts";
@@ -44,12 +45,14 @@ export async function spawn(
     facts.record = record;
     const limits = await ownerLimits(context, request.ownerId);
     checkTtl(record.expiresAtMs - record.createdAtMs, limits.maxTtlMs);
+    using uses = new DisposableStack(); // Let go after everything else, an undone spawn's runtime included.
     const running = await withScope(
       async (scope) => {
         await insertWithinCaps(context, queue, record, limits.maxOwnerSandboxes, signal);
         scope.defer("insert", () => forget(context, record));
         context.failpoint("spawn:inserted");
-        return await start(context, provider, record, request.env ?? {}, signal, scope.defer);
+        const env = request.env ?? {};
+        return await start(context, provider, record, env, signal, scope.defer, (use) => uses.use(use).root);
       },
       (step, error) => context.log.error({ sandbox_id: record.id, step, err: error }, "spawn could not be undone"),
     );
@@ -68,6 +71,7 @@ async function start(
   env: Readonly<Record<string, string>>,
   signal: AbortSignal,
   defer: (step: string, undo: (signal: AbortSignal) => Promise<unknown>) => void,
+  hold: (use: ImageUse) => ImageRoot,
 ): Promise<SandboxRecord> {
   const nowMs = context.clock.now();
   const { holderId, leaseTtlMs: ttlMs } = context;
@@ -81,7 +85,7 @@ async function start(
   if (lease === undefined) throw new StacyError("lease_lost", `the lease of ${record.id} is held elsewhere`);
   defer("lease", () => context.store.leases.release(lease));
   context.failpoint("spawn:leased");
-  const image = provider.capabilities.needsImage ? await context.images.ensure(record.image, signal) : undefined;
+  const image = provider.capabilities.needsImage ? hold(await context.images.use(record.image, signal)) : undefined;
   signal.throwIfAborted();
   // From here the provider may own something under this id, also when its spawn throws halfway.
   defer("runtime", (undo) => provider.reap(record.id, undo));

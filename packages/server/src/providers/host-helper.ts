@@ -49,6 +49,8 @@ export interface HostOwned {
   readonly sandbox_id: string;
   readonly generation: number;
   readonly created_at_ms: number;
+  /** Absent where the sandbox stands on no image. */
+  readonly rootfs_path?: string;
   readonly socket_path: string;
   readonly pid: number;
   readonly start_ticks: number;

@@ -107,6 +107,7 @@ export const hostRuntimes = (options: HostRuntimesOptions) => {
         generation: owned.generation,
         alive: owned.alive,
         createdAtMs: owned.created_at_ms,
+        rootfsPath: owned.rootfs_path ?? "",
       }));
     },
 

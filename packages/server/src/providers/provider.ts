@@ -78,6 +78,8 @@ export interface OwnedRuntime {
   readonly generation: number;
   readonly alive: boolean;
   readonly createdAtMs: number;
+  /** Of the image tree it stands on; empty where there is none. */
+  readonly rootfsPath: string;
 }
 
 export interface Provider extends AsyncDisposable {

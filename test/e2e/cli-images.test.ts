@@ -1,0 +1,86 @@
+import { writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import {
+  ociLayout,
+  pushLayout,
+  type RegistryFixture,
+  registryFixture,
+} from "../../packages/server/src/images/images-fixture.ts";
+import { tarOf } from "../../packages/server/src/images/tar/tar-fixture.ts";
+import { launcher, runProgram } from "./cli-process.ts";
+import { busyboxTar, startServer, type TestServer } from "./server.ts";
+
+let registry: RegistryFixture;
+let server: TestServer;
+let pulled = "";
+
+beforeAll(async () => {
+  registry = await registryFixture();
+  pulled = `${registry.host}/app:1`;
+  server = await startServer({
+    config: {
+      "images.insecure_registries": registry.host,
+      "images.gc.enabled": "true",
+      "images.gc.interval": "1s",
+      "images.gc.max_age": "1s",
+      "images.gc.keep": "registry.invalid/kept",
+    },
+  });
+  writeFileSync(
+    join(server.dataDir, "stacyvm.yaml"),
+    JSON.stringify({ data_dir: server.dataDir, images: { insecure_registries: [registry.host] } }),
+  );
+  const layer = await readFile(busyboxTar(server.dataDir));
+  // Not the very bytes of the imported image: that one's tree always stays.
+  await pushLayout(await ociLayout(server.dataDir, [layer, tarOf({ name: "which", content: "pulled" })]), pulled);
+});
+afterAll(async () => {
+  await server?.[Symbol.asyncDispose]();
+  await registry?.[Symbol.asyncDispose]();
+});
+
+const run = async (...args: readonly string[]) => {
+  const ran = await runProgram(launcher, args, { cwd: server.dataDir, env: { STACYVM_SERVER: server.url } });
+  return { ...ran, json: () => JSON.parse(ran.stdout) };
+};
+const references = async (): Promise<readonly string[]> =>
+  (await run("image", "list", "--json")).json().map(({ reference }: { readonly reference: string }) => reference);
+
+test("image gc removes what nobody uses and a registry can bring back, also while the server runs", async () => {
+  const spawned = await run("spawn", "--image", pulled, "--json");
+  const { id } = spawned.json() as { readonly id: string };
+  const used = await run("image", "gc", "--max-size", "0", "--json");
+  expect(used.json()).toMatchObject({ removed: [], freedBytes: 0, dryRun: false });
+  expect((await run("exec", id, "--", "echo", "still here")).stdout).toBe("still here\n");
+  await run("kill", id);
+  const dry = await run("image", "gc", "--max-size", "0", "--dry-run");
+  expect(dry.stdout).toMatch(/^REFERENCE .*\n127\.0\.0\.1:\d+\/app:1 .* size\n1 image would be removed \(\d+ MB\)/);
+  await run("image", "gc", "--max-size", "0");
+  expect(await references()).toEqual(["docker.io/library/alpine:latest"]);
+});
+
+test("image gc says what a size and an age look like", async () => {
+  const size = await run("image", "gc", "--max-size", "much");
+  expect(size).toMatchObject({ status: 1, stdout: "", stderr: expect.stringContaining("--max-size") });
+  const age = await run("image", "gc", "--max-age=-1h");
+  expect(age).toMatchObject({ status: 1, stdout: "", stderr: expect.stringContaining("--max-age") });
+});
+
+test("the server collects by itself where it is told to, and leaves what a sandbox uses", async () => {
+  const spawned = await run("spawn", "--image", pulled, "--json");
+  const { id } = spawned.json() as { readonly id: string };
+  await run("image", "pull", `${pulled.replace("app:1", "app")}@${await digestOf(pulled)}`);
+  // Both names lead to one tree, which is used; it goes with the sandbox.
+  expect(await references()).toContain(pulled);
+  await run("kill", id);
+  await expect.poll(references, { timeout: 20_000, interval: 200 }).toEqual(["docker.io/library/alpine:latest"]);
+});
+
+async function digestOf(reference: string): Promise<string> {
+  const [host, name] = [registry.host, reference.slice(registry.host.length + 1).split(":")];
+  const accept = { Accept: "application/vnd.oci.image.manifest.v1+json" };
+  const answer = await fetch(`http://${host}/v2/${name[0]}/manifests/${name[1]}`, { method: "HEAD", headers: accept });
+  return answer.headers.get("docker-content-digest") ?? "";
+}
