@@ -184,8 +184,8 @@ func (w *Watch) fail(err error) {
 }
 
 func (w *Watch) tell(e fsnotify.Event) error {
-	if e.Name == w.root && e.Has(fsnotify.Remove) {
-		return fault.New(fault.NotFound, "%s: was removed", w.root)
+	if e.Name == w.root && (e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename)) {
+		return fault.New(fault.NotFound, "%s: was removed or renamed", w.root)
 	}
 	name := strings.TrimPrefix(strings.TrimPrefix(e.Name, w.root), "/")
 	for _, kind := range []struct {

@@ -6,6 +6,7 @@ export * from "./operations/exec.ts";
 export * from "./operations/file-archive.ts";
 export * from "./operations/file-links.ts";
 export * from "./operations/file-uploads.ts";
+export * from "./operations/file-watch.ts";
 export * from "./operations/files.ts";
 export * from "./operations/processes.ts";
 export * from "./operations/providers.ts";

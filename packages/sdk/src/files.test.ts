@@ -20,8 +20,11 @@ const fileServer = (files: Map<string, Buffer>): Promise<TestServer> =>
     const content = files.get(path);
     if (content === undefined) return sendJson(response, { code: "NOT_FOUND", message: "no such path" }, 404);
     const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
-    if (range === null) return void response.end(content);
-    response.writeHead(206).end(content.subarray(Number(range[1]), range[2] ? Number(range[2]) + 1 : undefined));
+    response.setHeader("ETag", `"of-${content.length}"`);
+    if (range === null) return void response.setHeader("Content-Length", content.length).end(content);
+    const part = content.subarray(Number(range[1]), range[2] ? Number(range[2]) + 1 : undefined);
+    const contentRange = `bytes ${range[1]}-${Number(range[1]) + part.length - 1}/${content.length}`;
+    response.writeHead(206, { "Content-Range": contentRange, "Content-Length": part.length }).end(part);
   });
 
 async function withFiles(use: (sandbox: Sandbox, server: TestServer) => Promise<void>): Promise<void> {
@@ -70,6 +73,19 @@ test("a stream of a file carries all of it", async () => {
     await sandbox.files.write("s", bytes);
     const stream = await sandbox.files.readStream("s");
     expect(new Uint8Array(await new Response(stream).arrayBuffer())).toEqual(bytes);
+  });
+});
+
+test("a download goes on from an offset and says which version of the file it is of", async () => {
+  await withFiles(async (sandbox) => {
+    await sandbox.files.write("d", "0123456789");
+    const version = { etag: '"of-10"', sizeBytes: 10 };
+    expect(await sandbox.files.version("d")).toEqual(version);
+    for (const from of [0, 7]) {
+      const { stream, ...rest } = await sandbox.files.download("d", { from });
+      expect(rest).toEqual({ ...version, offset: from });
+      expect(await new Response(stream).text()).toBe("0123456789".slice(from));
+    }
   });
 });
 

@@ -1,3 +1,12 @@
+import {
+  type FileDownload,
+  type FileDownloadOptions,
+  type FileVersion,
+  fileDownload,
+  fileVersion,
+} from "./file-download.ts";
+import { type FileUploadOptions, uploadFile } from "./file-upload.ts";
+import { sseData } from "./sse.ts";
 import type { Call, CallOptions, Transport } from "./transport.ts";
 import type { FileInfo } from "./wire.ts";
 
@@ -14,6 +23,42 @@ export interface FileWriteOptions extends CallOptions {
 export interface FileRemoveOptions extends CallOptions {
   /** Needed for directories. */
   recursive?: boolean | undefined;
+}
+
+export interface FileListOptions extends CallOptions {
+  /** Levels to list; 1 where absent. */
+  depth?: number | undefined;
+}
+
+export interface FileMakeFolderOptions extends CallOptions {
+  /** Makes missing parents too. */
+  parents?: boolean | undefined;
+  /** Octal digits, for example `0755`. */
+  mode?: string | undefined;
+}
+
+export interface FileWatchOptions extends CallOptions {
+  /** Watches the folders below it too. */
+  recursive?: boolean | undefined;
+}
+
+export interface ArchiveOptions extends CallOptions {
+  /** Of the tar; `none` where absent. */
+  compression?: "none" | "gzip" | "zstd" | undefined;
+}
+
+export interface UnpackedArchive {
+  /** Files, directories and links. */
+  entries: number;
+  /** Content of the files. */
+  bytes: number;
+}
+
+/** One change in a watched folder, or a word about the watch itself. */
+export interface FolderEvent {
+  type: "live" | "created" | "written" | "removed" | "renamed" | "mode_changed" | "overflow" | "gone";
+  /** Absolute; of a rename the old name, and the new one is `created`. Absent where it is about the watch. */
+  path?: string;
 }
 
 export interface FileSignOptions extends CallOptions {
@@ -56,6 +101,18 @@ export class SandboxFiles {
     return await this.#transport.stream(this.#reading(path, options));
   }
 
+  /** Size and version of a file, without its bytes. */
+  async version(path: string, options?: CallOptions): Promise<FileVersion> {
+    return await fileVersion(this.#transport, { ...this.#call("HEAD", "", options), query: { path } });
+  }
+
+  /** The content from an offset on, with the version that it is of: what was read before counts while that is the same. */
+  async download(path: string, options: FileDownloadOptions = {}): Promise<FileDownload> {
+    const { from = 0 } = options;
+    const range = from === 0 ? undefined : { start: from };
+    return await fileDownload(this.#transport, this.#reading(path, { ...options, range }));
+  }
+
   /** Writes the whole file or nothing of it; parent directories are made. A stream has no timeout unless one is given. */
   async write(path: string, content: FileContent, options: FileWriteOptions = {}): Promise<void> {
     const limits = content instanceof ReadableStream ? { timeoutMs: 0, ...options } : options;
@@ -82,13 +139,55 @@ export class SandboxFiles {
     await this.#transport.done(this.#call("DELETE", "/sign", options));
   }
 
+  /**
+   * Sends a large content in pieces, and goes on where it was after a lost connection. The file appears whole, or not at
+   * all.
+   */
+  async upload(path: string, content: Blob | Uint8Array, options: FileUploadOptions = {}): Promise<void> {
+    const blob = content instanceof Blob ? content : new Blob([content as Uint8Array<ArrayBuffer>]);
+    await uploadFile(this.#transport, (method, below) => this.#call(method, below, options), path, blob, options);
+  }
+
+  /** A folder, or a file, as a tar stream. What no archive can hold is left out. */
+  async readArchive(path: string, options: ArchiveOptions = {}): Promise<ReadableStream<Uint8Array>> {
+    const query = { path, compression: options.compression };
+    return await this.#transport.stream({ ...this.#call("GET", "/archive", options), query });
+  }
+
+  /** Unpacks a tar into a folder; each file appears whole or not at all. No timeout unless one is given. */
+  async writeArchive(path: string, archive: FileContent, options: ArchiveOptions = {}): Promise<UnpackedArchive> {
+    return await this.#transport.json<UnpackedArchive>({
+      ...this.#call("PUT", "/archive", { timeoutMs: 0, ...options }),
+      query: { path, compression: options.compression },
+      headers: { "Content-Type": "application/x-tar" },
+      raw: archive as NonNullable<RequestInit["body"]>,
+    });
+  }
+
+  /** Makes a directory; resolves to false where it was there already. */
+  async mkdir(path: string, { parents, mode, ...options }: FileMakeFolderOptions = {}): Promise<boolean> {
+    const json = { path, parents, mode };
+    return (await this.#transport.json<{ created: boolean }>({ ...this.#call("POST", "/mkdir", options), json }))
+      .created;
+  }
+
+  /**
+   * What changes in a folder: first `live`, then the changes; ends after `overflow` (some were lost) or `gone`. Leaving
+   * the loop ends the watch.
+   */
+  async *watch(path: string, options: FileWatchOptions = {}): AsyncGenerator<FolderEvent, void, undefined> {
+    const query = { path, recursive: options.recursive ? true : undefined };
+    const stream = await this.#transport.stream({ ...this.#call("GET", "/watch", options), query });
+    for await (const data of sseData(stream)) yield JSON.parse(data) as FolderEvent;
+  }
+
   async stat(path: string, options?: CallOptions): Promise<FileInfo> {
     return await this.#transport.json({ ...this.#call("GET", "/stat", options), query: { path } });
   }
 
-  /** The entries of one directory. */
-  async list(path = "/", options?: CallOptions): Promise<FileInfo[]> {
-    return await this.#transport.json({ ...this.#call("GET", "/list", options), query: { path } });
+  /** The entries of one directory, and with `depth` of those below it. */
+  async list(path = "/", { depth, ...options }: FileListOptions = {}): Promise<FileInfo[]> {
+    return await this.#transport.json({ ...this.#call("GET", "/list", options), query: { path, depth } });
   }
 
   async remove(path: string, options: FileRemoveOptions = {}): Promise<void> {

@@ -8,14 +8,22 @@ export {
   type StacyVMErrorOptions,
 } from "./errors.ts";
 export type { ExecBytes, ExecExit, ExecOptions, ExecStream } from "./exec.ts";
+export type { FileDownload, FileDownloadOptions, FileVersion } from "./file-download.ts";
+export type { FileUploadOptions } from "./file-upload.ts";
 export {
+  type ArchiveOptions,
   type FileContent,
   type FileLink,
+  type FileListOptions,
+  type FileMakeFolderOptions,
   type FileReadOptions,
   type FileRemoveOptions,
   type FileSignOptions,
+  type FileWatchOptions,
   type FileWriteOptions,
+  type FolderEvent,
   SandboxFiles,
+  type UnpackedArchive,
 } from "./files.ts";
 export { parseNDJSON } from "./ndjson.ts";
 export type { StacyVMClientConfig, StacyVMClientOptions } from "./options.ts";

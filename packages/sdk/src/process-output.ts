@@ -1,5 +1,6 @@
 import { ConnectionError, StacyVMError } from "./errors.ts";
 import { objectsOf } from "./ndjson.ts";
+import { isPassing } from "./passing.ts";
 import type { Call, Transport } from "./transport.ts";
 import type { ProcessExit } from "./wire.ts";
 
@@ -29,9 +30,6 @@ export interface OutputReading {
 
 /** Waits before another try, milliseconds: the first one, and the longest that doubling comes to. */
 const pauses = { firstMs: 100, longestMs: 2_000 };
-
-/** What a starting server, or a proxy before one that is away, answers for a while. */
-const passing: readonly (number | undefined)[] = [429, 502, 503, 504];
 
 /**
  * The events from the offset to the end or to the exit. A lost connection is made again from where it was, so that
@@ -92,10 +90,6 @@ const failureOf = (error: unknown): StacyVMError =>
     : new ConnectionError("The connection was lost; go on from the last offset and its bytes", { cause: error });
 
 /** An answer with a reason is our server's own and final, but for those that say: not now. */
-const isPassing = (failure: StacyVMError): boolean =>
-  failure instanceof ConnectionError ||
-  (passing.includes(failure.statusCode) && (failure.reason === undefined || failure.retryAfterMs !== undefined));
-
 /** Undefined for what a later server may say and this client doesn't know. */
 function eventOf(line: Record<string, unknown>, replayed: boolean): ProcessEvent | undefined {
   const { type, stream, offset, until, data, exit } = line;

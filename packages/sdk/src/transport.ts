@@ -12,7 +12,7 @@ export interface CallOptions {
 
 /** One request; `path` starts after `/api/v1`. */
 export interface Call {
-  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   /** Sent as JSON. */
@@ -89,10 +89,16 @@ export class Transport {
 
   /** The body as it arrives. The time limit ends with the answer's headers: only the signal cuts a stream. */
   async stream(call: Call): Promise<ReadableStream<Uint8Array>> {
+    return (await this.opened(call)).stream;
+  }
+
+  /** A stream together with the answer's headers; the time limit is that of `stream`. */
+  async opened(call: Call): Promise<{ stream: ReadableStream<Uint8Array>; headers: Headers }> {
     const deadline = this.#start(call);
     try {
       const response = await handleResponse(await this.#send(call, deadline), call.sandboxId);
-      return (response.body ?? new Blob([]).stream()) as ReadableStream<Uint8Array>;
+      const stream = (response.body ?? new Blob([]).stream()) as ReadableStream<Uint8Array>;
+      return { stream, headers: response.headers };
     } finally {
       deadline.stop();
     }

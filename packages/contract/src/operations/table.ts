@@ -3,6 +3,7 @@ import { execOperations } from "./exec.ts";
 import { folderOperations } from "./file-archive.ts";
 import { fileLinkOperations } from "./file-links.ts";
 import { fileUploadOperations } from "./file-uploads.ts";
+import { fileWatchOperations } from "./file-watch.ts";
 import { fileOperations } from "./files.ts";
 import { processOperations } from "./processes.ts";
 import { providerOperations } from "./providers.ts";
@@ -20,6 +21,7 @@ export const operations = [
   ...processOperations,
   ...fileOperations,
   ...fileLinkOperations,
+  ...fileWatchOperations,
   ...folderOperations,
   ...fileUploadOperations,
   ...templateOperations,

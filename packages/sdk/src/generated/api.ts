@@ -96,6 +96,13 @@ export interface FileLink {
   expires_at: string;
 }
 
+export interface FolderEvent {
+  /** live: first; what follows is told. overflow (changes were lost) and gone are the last. */
+  type: "live" | "created" | "written" | "removed" | "renamed" | "mode_changed" | "overflow" | "gone";
+  /** Absolute. Of a rename the old one; the new one is created. */
+  path?: string;
+}
+
 export interface Health {
   status: "ok";
   /** Go duration, for example 1h0m0s or 12.3ms. */

@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import type { GuestFolders } from "./guest-folders.ts";
 import type { GuestProcesses } from "./guest-processes.ts";
 import type { GuestUploads } from "./guest-uploads.ts";
+import type { WatchFolder } from "./guest-watch.ts";
 
 /** Which output a chunk came from. */
 export type OutputStream = "stdout" | "stderr" | "pty";
@@ -134,6 +135,8 @@ export interface Guest extends AsyncDisposable {
 
   /** Files that arrive in pieces. */
   readonly uploads: GuestUploads;
+
+  readonly watch: WatchFolder;
 
   usage(signal: AbortSignal): Promise<GuestUsage>;
   /** What every later process starts with beside its own environment; kept by the agent. */

@@ -1,6 +1,8 @@
 import type { Readable } from "node:stream";
 import type { Guest } from "../guest/guest.ts";
 import type { ArchiveCompression, ArchiveContent, UnpackedArchive } from "../guest/guest-folders.ts";
+import type { FolderEvent } from "../guest/guest-watch.ts";
+import { resumed } from "../lib/resumed.ts";
 import { guestPath } from "../sandbox/guest-path.ts";
 import type { Context } from "./context.ts";
 import type { FileTarget } from "./files.ts";
@@ -11,7 +13,7 @@ import { type Facts, measured } from "./measure.ts";
 export function folderOperations(context: Context) {
   const on = async <T>(
     target: FileTarget,
-    name: "archive_read" | "archive_write" | "mkdir",
+    name: "archive_read" | "archive_write" | "mkdir" | "watch",
     resource: string,
     work: (guest: Guest, facts: Facts) => Promise<T>,
   ): Promise<T> => {
@@ -43,6 +45,13 @@ export function folderOperations(context: Context) {
         facts.detail = `compression=${compression} entries=${unpacked.entries} bytes=${unpacked.bytes}`;
         context.publish({ type: "file.written", sandboxId: target.id, tenantId: target.caller.tenantId });
         return unpacked;
+      }),
+    /** Resolves when changes are told; throws what a read of the folder would. */
+    watch: (target: FileTarget, path: string, recursive: boolean): Promise<AsyncIterable<FolderEvent>> =>
+      on(target, "watch", path, async (guest, facts) => {
+        facts.detail = `recursive=${recursive}`;
+        const source = guest.watch(guestPath(path), { recursive }, target.signal)[Symbol.asyncIterator]();
+        return resumed(await source.next(), source);
       }),
     make: (
       target: FileTarget,

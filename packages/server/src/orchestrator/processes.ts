@@ -2,6 +2,7 @@ import { isProcessId, StacyError } from "@stacyvm/contract";
 import type { Guest } from "../guest/guest.ts";
 import type { ProcessEvent, ProcessInfo, ProcessMember } from "../guest/guest-processes.ts";
 import { formatDuration } from "../lib/duration.ts";
+import { resumed } from "../lib/resumed.ts";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
 import { type Command, guestCommand } from "./command.ts";
 import type { Caller, Context } from "./context.ts";
@@ -181,17 +182,6 @@ function firstOffset(first: IteratorResult<ProcessEvent>, asked: number): number
   const event = first.value;
   if (event.type === "gap") return event.until;
   return event.type === "output" || event.type === "live" ? event.offset : asked;
-}
-
-async function* resumed(
-  first: IteratorResult<ProcessEvent>,
-  source: AsyncIterator<ProcessEvent>,
-): AsyncGenerator<ProcessEvent> {
-  try {
-    for (let next = first; next.done !== true; next = await source.next()) yield next.value;
-  } finally {
-    await source.return?.();
-  }
 }
 
 function* cut(data: Uint8Array): Generator<Uint8Array> {

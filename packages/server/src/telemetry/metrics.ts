@@ -16,7 +16,8 @@ export type MeasuredOperation =
   | "file_glob"
   | "file_archive_read"
   | "file_archive_write"
-  | "file_mkdir";
+  | "file_mkdir"
+  | "file_watch";
 
 export interface Observation {
   readonly operation: MeasuredOperation;

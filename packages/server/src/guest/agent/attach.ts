@@ -6,9 +6,9 @@ import {
   ExecEventSchema,
   type ExecEvent as WireEvent,
 } from "../wire/stacyvm/guest/v1/guest_pb.js";
-import { ByteCursor } from "./byte-cursor.ts";
 import { safeNumber } from "./entries.ts";
-import { decodeEnvelopeHeader, envelopeHeaderLength, unexpected } from "./envelope.ts";
+import { unexpected } from "./envelope.ts";
+import { envelopes } from "./envelopes.ts";
 import { endFailure, post } from "./exec.ts";
 import { execExit, outputStream } from "./exec-events.ts";
 import { type FailureReading, guestFailure } from "./failures.ts";
@@ -41,20 +41,6 @@ export async function* attachProcess(
     yield* events(await post(connections, attachPath, toBinary(AttachRequestSchema, request), signal, headers), follow);
   } catch (error) {
     throw guestFailure(error, signal, reading);
-  }
-}
-
-/** Messages in Connect's streaming form, the call's end last. Payloads are the reader's own. */
-async function* envelopes(parts: AsyncIterable<Buffer>): AsyncGenerator<{ end: boolean; payload: Buffer }> {
-  await using input = new ByteCursor(parts);
-  while (await input.fill(1)) {
-    if (!(await input.fill(envelopeHeaderLength))) throw unexpected("a message that ends early");
-    const { end, length } = decodeEnvelopeHeader(input.bytes, input.at);
-    input.at += envelopeHeaderLength;
-    if (!(await input.fill(length))) throw unexpected("a message that ends early");
-    const payload = Buffer.from(input.bytes.subarray(input.at, input.at + length));
-    input.at += length;
-    yield { end, payload };
   }
 }
 

@@ -15,6 +15,7 @@ import { configureAgent } from "./init.ts";
 import { keptConnectionsMax, plainConnections } from "./plain-connections.ts";
 import { agentProcesses } from "./processes.ts";
 import { agentUploads } from "./uploads.ts";
+import { watchFolder } from "./watch.ts";
 
 /** Most entries of one listing or glob that are passed on. */
 const entriesMax = 100_000;
@@ -108,6 +109,7 @@ export const connectGuest: ConnectGuest = ({ dial, label }) => {
     },
 
     uploads: agentUploads(uploads),
+    watch: watchFolder(connections),
 
     usage: async (signal) => {
       const usage = await call(signal, (options) => guest.usage({}, options));

@@ -3,7 +3,7 @@ import type { FileEntry, FileType } from "../guest.ts";
 import { type EntryInfo, FileType as WireType } from "../wire/filesystem/filesystem_pb.js";
 
 /** Longest path taken from an agent, characters: the longest that names a directory, and an entry in it. */
-const pathMax = 4351;
+export const pathMax = 4351;
 
 const typeNames: Partial<Record<WireType, FileType>> = {
   [WireType.FILE]: "file",

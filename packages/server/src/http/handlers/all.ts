@@ -14,6 +14,7 @@ import { execHandler } from "./exec.ts";
 import { execSocketHandler } from "./exec-socket.ts";
 import { fileLinkHandlers } from "./file-links.ts";
 import { fileUploadHandlers } from "./file-uploads.ts";
+import { fileWatchHandlers } from "./file-watch.ts";
 import { fileHandlers } from "./files.ts";
 import { folderHandlers } from "./folders.ts";
 import type { RateLimitSettings } from "./metrics.ts";
@@ -58,6 +59,7 @@ export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof oper
     ...sandboxHandlers(options),
     ...fileHandlers(options),
     ...fileLinkHandlers(options),
+    ...fileWatchHandlers(options),
     ...folderHandlers(options),
     ...fileUploadHandlers(options),
     ...processHandlers(options),

@@ -1,0 +1,9 @@
+import { ConnectionError, type StacyVMError } from "./errors.ts";
+
+/** What a starting server, or a proxy before one that is away, answers for a while. */
+const passing: readonly (number | undefined)[] = [429, 502, 503, 504];
+
+/** Whether the same may succeed once a server, or the way to it, is back. */
+export const isPassing = (failure: StacyVMError): boolean =>
+  failure instanceof ConnectionError ||
+  (passing.includes(failure.statusCode) && (failure.reason === undefined || failure.retryAfterMs !== undefined));
