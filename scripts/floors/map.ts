@@ -19,6 +19,7 @@ const ground = 0;
 const serverRooms: Readonly<Record<string, Room>> = {
   "main.ts": { name: "main.ts", floor: roots + 1 },
   "local-images.ts": { name: "local-images.ts", floor: roots },
+  "tar.ts": { name: "tar.ts", floor: roots },
   "control-plane.ts": { name: "control-plane.ts", floor: roots },
   "worker.ts": { name: "worker.ts", floor: roots },
   "config/": { name: "config", floor: rules },

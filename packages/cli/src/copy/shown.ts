@@ -1,0 +1,13 @@
+/** Characters of a name that a message shows. */
+const shownMax = 200;
+
+// Controls, and what turns the direction of text or is no character of its own.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed
+const harmful = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+
+/** A name as one harmless line; what it hides is replaced. */
+export function shown(name: string | Uint8Array): string {
+  const text = typeof name === "string" ? name : new TextDecoder().decode(name);
+  const harmless = text.replace(harmful, "\ufffd");
+  return harmless.length <= shownMax ? harmless : `${harmless.slice(0, shownMax)}…`;
+}
