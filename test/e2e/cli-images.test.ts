@@ -16,22 +16,20 @@ let registry: RegistryFixture;
 let server: TestServer;
 let pulled = "";
 
+/** A server that knows the registry, with the configuration file beside it that the command reads. */
+const startBesideRegistry = async (config: Readonly<Record<string, string>> = {}): Promise<TestServer> => {
+  const started = await startServer({ config: { "images.insecure_registries": registry.host, ...config } });
+  writeFileSync(
+    join(started.dataDir, "stacyvm.yaml"),
+    JSON.stringify({ data_dir: started.dataDir, images: { insecure_registries: [registry.host] } }),
+  );
+  return started;
+};
+
 beforeAll(async () => {
   registry = await registryFixture();
   pulled = `${registry.host}/app:1`;
-  server = await startServer({
-    config: {
-      "images.insecure_registries": registry.host,
-      "images.gc.enabled": "true",
-      "images.gc.interval": "1s",
-      "images.gc.max_age": "1s",
-      "images.gc.keep": "registry.invalid/kept",
-    },
-  });
-  writeFileSync(
-    join(server.dataDir, "stacyvm.yaml"),
-    JSON.stringify({ data_dir: server.dataDir, images: { insecure_registries: [registry.host] } }),
-  );
+  server = await startBesideRegistry();
   const layer = await readFile(busyboxTar(server.dataDir));
   // Not the very bytes of the imported image: that one's tree always stays.
   await pushLayout(await ociLayout(server.dataDir, [layer, tarOf({ name: "which", content: "pulled" })]), pulled);
@@ -41,14 +39,18 @@ afterAll(async () => {
   await registry?.[Symbol.asyncDispose]();
 });
 
-const run = async (...args: readonly string[]) => {
-  const ran = await runProgram(launcher, args, { cwd: server.dataDir, env: { STACYVM_SERVER: server.url } });
-  return { ...ran, json: () => JSON.parse(ran.stdout) };
+const beside = ({ dataDir, url }: TestServer) => {
+  const run = async (...args: readonly string[]) => {
+    const ran = await runProgram(launcher, args, { cwd: dataDir, env: { STACYVM_SERVER: url } });
+    return { ...ran, json: () => JSON.parse(ran.stdout) };
+  };
+  const references = async (): Promise<readonly string[]> =>
+    (await run("image", "list", "--json")).json().map(({ reference }: { readonly reference: string }) => reference);
+  return { run, references };
 };
-const references = async (): Promise<readonly string[]> =>
-  (await run("image", "list", "--json")).json().map(({ reference }: { readonly reference: string }) => reference);
 
 test("image gc removes what nobody uses and a registry can bring back, also while the server runs", async () => {
+  const { run, references } = beside(server);
   const spawned = await run("spawn", "--image", pulled, "--json");
   const { id } = spawned.json() as { readonly id: string };
   const used = await run("image", "gc", "--max-size", "0", "--json");
@@ -62,6 +64,7 @@ test("image gc removes what nobody uses and a registry can bring back, also whil
 });
 
 test("image gc says what a size and an age look like", async () => {
+  const { run } = beside(server);
   const size = await run("image", "gc", "--max-size", "much");
   expect(size).toMatchObject({ status: 1, stdout: "", stderr: expect.stringContaining("--max-size") });
   const age = await run("image", "gc", "--max-age=-1h");
@@ -69,6 +72,13 @@ test("image gc says what a size and an age look like", async () => {
 });
 
 test("the server collects by itself where it is told to, and leaves what a sandbox uses", async () => {
+  await using collecting = await startBesideRegistry({
+    "images.gc.enabled": "true",
+    "images.gc.interval": "1s",
+    "images.gc.max_age": "1s",
+    "images.gc.keep": "registry.invalid/kept",
+  });
+  const { run, references } = beside(collecting);
   const spawned = await run("spawn", "--image", pulled, "--json");
   const { id } = spawned.json() as { readonly id: string };
   await run("image", "pull", `${pulled.replace("app:1", "app")}@${await digestOf(pulled)}`);

@@ -87,6 +87,15 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
       (await sandboxes()).execCommand(await client(), output(), id, words, own),
     );
   program
+    .command("cp")
+    .description("copy files and folders into or out of a sandbox, for example: stacyvm cp ./src sb-…:/workspace")
+    .argument("<paths...>", "sources, then the target; ID:PATH is in a sandbox, - is standard input or output")
+    .option("-L, --follow-links", "copy what local symlinks lead to, not the links")
+    .option("-q, --quiet", "tell nothing but failures")
+    .action(async (words: readonly string[], own) =>
+      (await import("./commands/copy.ts")).copyCommand(await client(), output(), words, own),
+    );
+  program
     .command("ps")
     .description("list a sandbox's processes, ended ones too")
     .argument("<id>", "the sandbox")

@@ -5,12 +5,26 @@ import type { Call, CallOptions, Transport } from "./transport.ts";
 export interface FileUploadOptions extends CallOptions {
   /** Octal digits, for example `0755`. */
   mode?: string | undefined;
-  /** `sha256:` and 64 hex digits of the whole content; other bytes are then refused at the end. */
-  checksum?: string | undefined;
+  /**
+   * `sha256:` and 64 hex digits of the whole content, or what tells them once everything is sent; other bytes are then
+   * refused.
+   */
+  checksum?: string | (() => string) | undefined;
+  /** Of an upload of the same content that was begun before; a new one begins where it is no longer there. */
+  uploadId?: string | undefined;
+  /** Told the id before the first byte. Who takes it wants to go on later: a failure then leaves what has arrived. */
+  onBegin?: ((uploadId: string) => void) | undefined;
   /** Told how many bytes have arrived, of how many. */
   onProgress?: ((sentBytes: number, sizeBytes: number) => void) | undefined;
   /** How long a lost connection is tried again, milliseconds. Default 60,000. */
   reconnectMs?: number | undefined;
+}
+
+/** What can be sent in pieces: each may be asked for again. A Blob is one. */
+export interface UploadContent {
+  /** Bytes. */
+  readonly size: number;
+  slice(start: number, end: number): Blob | Uint8Array<ArrayBuffer>;
 }
 
 interface WireUpload {
@@ -28,16 +42,18 @@ export async function uploadFile(
   transport: Transport,
   call: (method: Call["method"], below: string) => Call,
   path: string,
-  content: Blob,
-  { mode, checksum, onProgress, reconnectMs = 60_000, signal }: FileUploadOptions,
+  content: UploadContent,
+  options: FileUploadOptions,
 ): Promise<void> {
-  const begin = {
-    ...call("POST", "/uploads"),
-    json: { path, size: content.size, ...(mode === undefined ? {} : { mode }) },
+  const { mode, checksum, onProgress, reconnectMs = 60_000, signal } = options;
+  const begin = async (): Promise<WireUpload> => {
+    const json = { path, size: content.size, ...(mode === undefined ? {} : { mode }) };
+    return await transport.json<WireUpload>({ ...call("POST", "/uploads"), json });
   };
-  const { upload_id: id } = await transport.json<WireUpload>(begin);
+  const { upload_id: id, offset: arrived } = (await earlier(transport, call, options.uploadId)) ?? (await begin());
+  options.onBegin?.(id);
   const one = `/uploads/${encodeURIComponent(id)}`;
-  let offset = 0;
+  let offset = arrived;
   let givesUpAt = Number.POSITIVE_INFINITY;
   /** Runs one step until it succeeds or the time for lost connections is over. */
   const persist = async <T>(step: () => Promise<T>): Promise<T> => {
@@ -69,10 +85,32 @@ export async function uploadFile(
       });
       onProgress?.(offset, content.size);
     }
-    await transport.done({ ...call("POST", `${one}/commit`), json: checksum === undefined ? {} : { checksum } });
+    await transport.done({
+      ...call("POST", `${one}/commit`),
+      json: checksum === undefined ? {} : { checksum: typeof checksum === "string" ? checksum : checksum() },
+    });
   } catch (error) {
-    // Its bytes would stay for a day; where even this fails, they do.
-    await transport.done({ ...call("DELETE", one), options: {} }).catch(() => {});
+    // Bytes that nobody will go on with would stay for a day; where even this fails, they do.
+    if (options.onBegin === undefined || !isPassingOrCut(error, signal))
+      await transport.done({ ...call("DELETE", one), options: {} }).catch(() => {});
+    throw error;
+  }
+}
+
+const isPassingOrCut = (error: unknown, signal: AbortSignal | undefined): boolean =>
+  signal?.aborted === true || (error instanceof StacyVMError && isPassing(error));
+
+/** The upload that is to go on; undefined where there is none any more. */
+async function earlier(
+  transport: Transport,
+  call: (method: Call["method"], below: string) => Call,
+  uploadId: string | undefined,
+): Promise<WireUpload | undefined> {
+  if (uploadId === undefined) return undefined;
+  try {
+    return await transport.json<WireUpload>(call("GET", `/uploads/${encodeURIComponent(uploadId)}`));
+  } catch (error) {
+    if (error instanceof StacyVMError && error.reason === "upload_not_found") return undefined;
     throw error;
   }
 }

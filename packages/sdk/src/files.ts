@@ -5,7 +5,7 @@ import {
   fileDownload,
   fileVersion,
 } from "./file-download.ts";
-import { type FileUploadOptions, uploadFile } from "./file-upload.ts";
+import { type FileUploadOptions, type UploadContent, uploadFile } from "./file-upload.ts";
 import { sseData } from "./sse.ts";
 import type { Call, CallOptions, Transport } from "./transport.ts";
 import type { FileInfo } from "./wire.ts";
@@ -143,9 +143,9 @@ export class SandboxFiles {
    * Sends a large content in pieces, and goes on where it was after a lost connection. The file appears whole, or not at
    * all.
    */
-  async upload(path: string, content: Blob | Uint8Array, options: FileUploadOptions = {}): Promise<void> {
-    const blob = content instanceof Blob ? content : new Blob([content as Uint8Array<ArrayBuffer>]);
-    await uploadFile(this.#transport, (method, below) => this.#call(method, below, options), path, blob, options);
+  async upload(path: string, content: Uint8Array | UploadContent, options: FileUploadOptions = {}): Promise<void> {
+    const whole = content instanceof Uint8Array ? new Blob([content as Uint8Array<ArrayBuffer>]) : content;
+    await uploadFile(this.#transport, (method, below) => this.#call(method, below, options), path, whole, options);
   }
 
   /** A folder, or a file, as a tar stream. What no archive can hold is left out. */

@@ -9,7 +9,7 @@ export {
 } from "./errors.ts";
 export type { ExecBytes, ExecExit, ExecOptions, ExecStream } from "./exec.ts";
 export type { FileDownload, FileDownloadOptions, FileVersion } from "./file-download.ts";
-export type { FileUploadOptions } from "./file-upload.ts";
+export type { FileUploadOptions, UploadContent } from "./file-upload.ts";
 export {
   type ArchiveOptions,
   type FileContent,
