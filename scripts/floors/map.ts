@@ -38,6 +38,7 @@ const serverRooms: Readonly<Record<string, Room>> = {
   "secrets/": { name: "secrets", floor: work },
   "guest/guest-folders.ts": { name: "guest/guest-folders.ts", floor: interfaces, group: "interfaces" },
   "guest/guest-processes.ts": { name: "guest/guest-processes.ts", floor: interfaces, group: "interfaces" },
+  "guest/guest-ports.ts": { name: "guest/guest-ports.ts", floor: interfaces, group: "interfaces" },
   "guest/guest-watch.ts": { name: "guest/guest-watch.ts", floor: interfaces, group: "interfaces" },
   "guest/guest-uploads.ts": { name: "guest/guest-uploads.ts", floor: interfaces, group: "interfaces" },
   "guest/guest.ts": { name: "guest/guest.ts", floor: interfaces, group: "interfaces" },

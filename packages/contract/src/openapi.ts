@@ -120,6 +120,7 @@ const tagDescriptions: Readonly<Record<string, string>> = {
   events: "What happens, as it happens.",
   files: "Files inside a sandbox.",
   metrics: "Numbers for monitoring.",
+  ports: "Programs in a sandbox that listen.",
   processes: "Commands that live on without a connection, and their terminals.",
   providers: "What makes and ends sandboxes.",
   quotas: "Limits of single owners.",

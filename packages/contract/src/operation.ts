@@ -11,6 +11,7 @@ export const permissions = [
   "sandbox:read",
   "sandbox:write",
   "sandbox:exec",
+  "port:connect",
   "file:read",
   "file:write",
   "template:read",
@@ -33,8 +34,8 @@ export type AuditClass = "none" | "read" | "write" | "admin";
 /** `secret` is never recorded, `sensitive` only where the operator asked for it. A field without a class is secret. */
 export type FieldClass = "public" | "sensitive" | "secret";
 
-/** How an answer travels when it is not one JSON document. */
-export type StreamKind = "none" | "ndjson" | "sse" | "websocket" | "bytes";
+/** How an answer travels when it is not one JSON document; through a `proxy` it is whatever an app says. */
+export type StreamKind = "none" | "ndjson" | "sse" | "websocket" | "bytes" | "proxy";
 
 export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
@@ -114,6 +115,21 @@ export const defineSignedOperation = <
 ): Operation<Id, Params, Query, RequestBody, Replies> & { readonly permission: "signature" } => ({
   ...row,
   permission: "signature",
+});
+
+/** A row behind which an app in a sandbox answers. The last segment of its path is the rest of the address, or absent. */
+export const defineProxyOperation = <
+  const Id extends string,
+  Params extends z.ZodObject | undefined = undefined,
+  RequestBody extends Body = undefined,
+>(
+  row: Omit<Operation<Id, Params, undefined, RequestBody, { 200: Record<never, never> }>, "answers" | "stream"> & {
+    readonly permission: Exclude<Permission, "signature">;
+  },
+): Operation<Id, Params, undefined, RequestBody, { 200: Record<never, never> }> & { readonly stream: "proxy" } => ({
+  ...row,
+  answers: { 200: {} },
+  stream: "proxy",
 });
 
 /** Content of an answer that is one JSON document. */

@@ -39,6 +39,7 @@ export type {
   ExecResult,
   FileInfo,
   HealthInfo,
+  ListeningPort,
   OwnerQuota,
   ProcessExit,
   ProcessInfo,

@@ -2,7 +2,7 @@ import { type ExecBytes, type ExecOptions, type ExecStream, execBody, execLimits
 import { SandboxFiles } from "./files.ts";
 import { SandboxProcesses } from "./processes.ts";
 import type { Call, CallOptions, Transport } from "./transport.ts";
-import type { ExecResult, FileInfo, SandboxInfo, SandboxState, SandboxStats } from "./wire.ts";
+import type { ExecResult, FileInfo, ListeningPort, SandboxInfo, SandboxState, SandboxStats } from "./wire.ts";
 
 /** One sandbox. What its getters tell is what the server said last; `refresh` asks again. */
 export class Sandbox {
@@ -46,6 +46,20 @@ export class Sandbox {
   /** Where an application listening on the port inside is reached. */
   getPreviewUrl(port: number): string {
     return `http://${port}-${this.id}.${this.#info.preview_domain || "localhost"}`;
+  }
+
+  /** Programs that listen in the sandbox. */
+  async ports(options?: CallOptions): Promise<ListeningPort[]> {
+    return await this.#transport.json(this.#call("GET", "/ports", options));
+  }
+
+  /**
+   * A request to a port in the sandbox, which needs no network, with the platform's own options and answer. The path counts
+   * as `fetch` reads it. What goes wrong on the way there is an answer of the server: 502 with a `reason`.
+   */
+  async fetch(port: number, path: string, init: RequestInit = {}): Promise<Response> {
+    const address = `/sandboxes/${encodeURIComponent(this.id)}/ports/${port}/proxy`;
+    return await this.#transport.request(address + (path.startsWith("/") ? path : `/${path}`), init);
   }
 
   /**

@@ -62,6 +62,13 @@ export class Transport {
     await this.#options.retry.sleep(ms, signal);
   }
 
+  /** A request as the platform makes it, at a path after `/api/v1`: neither limited nor repeated, whatever is answered. */
+  async request(path: string, init: RequestInit): Promise<Response> {
+    const headers = new Headers(init.headers);
+    for (const [name, value] of Object.entries(this.#options.headers)) headers.set(name, value);
+    return await this.#options.fetch(`${this.#options.baseUrl}/api/v1${path}`, { ...init, headers });
+  }
+
   async json<T>(call: Call): Promise<T> {
     return await this.#read(call, async (response) => (await response.json()) as T);
   }

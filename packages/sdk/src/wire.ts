@@ -156,6 +156,14 @@ export interface FileInfo {
   mode: string;
 }
 
+export interface ListeningPort {
+  port: number;
+  /** Inside the sandbox. */
+  address: string;
+  pid?: number;
+  command?: string;
+}
+
 export interface SandboxStats {
   supported: boolean;
   cpu_pct?: number;

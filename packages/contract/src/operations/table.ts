@@ -5,6 +5,7 @@ import { fileLinkOperations } from "./file-links.ts";
 import { fileUploadOperations } from "./file-uploads.ts";
 import { fileWatchOperations } from "./file-watch.ts";
 import { fileOperations } from "./files.ts";
+import { portOperations } from "./ports.ts";
 import { processOperations } from "./processes.ts";
 import { providerOperations } from "./providers.ts";
 import { quotaOperations } from "./quotas.ts";
@@ -19,6 +20,7 @@ export const operations = [
   ...sandboxOperations,
   ...execOperations,
   ...processOperations,
+  ...portOperations,
   ...fileOperations,
   ...fileLinkOperations,
   ...fileWatchOperations,

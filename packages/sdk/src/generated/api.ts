@@ -35,7 +35,7 @@ export interface CommitUploadRequest {
 export interface ErrorBody {
   code: "BAD_REQUEST" | "RESOURCE_LIMIT" | "TIMEOUT" | "CONFLICT" | "NOT_FOUND" | "UNAUTHORIZED" | "FORBIDDEN" | "UNAVAILABLE" | "INTERNAL_ERROR";
   message: string;
-  reason: "invalid_body" | "invalid_input" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "archive_invalid" | "payload_too_large" | "headers_too_large" | "request_timeout" | "range_not_satisfiable" | "precondition_failed" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "link_refused" | "foreign_origin" | "policy_denied" | "file_permission_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "upload_not_found" | "upload_conflict" | "checksum_mismatch" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "state_conflict" | "lease_lost" | "exec_timeout" | "ttl_above_max" | "timeout_above_max" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "sandbox_limit" | "disk_full" | "provider_unavailable" | "image_pull_failed" | "spawn_failed" | "guest_unreachable" | "guest_protocol" | "store_unavailable" | "shutting_down" | "not_supported" | "internal";
+  reason: "invalid_body" | "invalid_input" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "archive_invalid" | "payload_too_large" | "headers_too_large" | "request_timeout" | "range_not_satisfiable" | "precondition_failed" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "link_refused" | "port_refused" | "port_protocol" | "port_timeout" | "foreign_origin" | "policy_denied" | "file_permission_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "upload_not_found" | "upload_conflict" | "checksum_mismatch" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "state_conflict" | "lease_lost" | "exec_timeout" | "ttl_above_max" | "timeout_above_max" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "sandbox_limit" | "disk_full" | "provider_unavailable" | "image_pull_failed" | "spawn_failed" | "guest_unreachable" | "guest_protocol" | "store_unavailable" | "shutting_down" | "not_supported" | "internal";
   request_id: string;
   remediation?: string;
   details?: Record<string, unknown>;
@@ -111,6 +111,14 @@ export interface Health {
   version?: string;
   /** Present when the server was started with --insecure. */
   insecure?: true;
+}
+
+export interface ListeningPort {
+  port: number;
+  /** Inside the sandbox; 127.0.0.1 is reached as well. */
+  address: string;
+  pid?: number;
+  command?: string;
 }
 
 export interface Liveness {

@@ -1,6 +1,7 @@
 import type { OnReadOpts, Socket } from "node:net";
 import type { Readable } from "node:stream";
 import type { GuestFolders } from "./guest-folders.ts";
+import type { GuestPorts } from "./guest-ports.ts";
 import type { GuestProcesses } from "./guest-processes.ts";
 import type { GuestUploads } from "./guest-uploads.ts";
 import type { WatchFolder } from "./guest-watch.ts";
@@ -136,6 +137,7 @@ export interface Guest extends AsyncDisposable {
   /** Files that arrive in pieces. */
   readonly uploads: GuestUploads;
 
+  readonly ports: GuestPorts;
   readonly watch: WatchFolder;
 
   usage(signal: AbortSignal): Promise<GuestUsage>;

@@ -6,6 +6,7 @@ import { decodersFor } from "./decode.ts";
 import type { AnyAnswer, OperationRequest } from "./handler.ts";
 import type { InFlight } from "./in-flight.ts";
 import { encodeJson } from "./json.ts";
+import type { ProxyCarrier } from "./port-proxy.ts";
 import { readBody, streamBody } from "./request-body.ts";
 import { sendParts } from "./send-parts.ts";
 import { attachment } from "./served-content.ts";
@@ -28,6 +29,21 @@ export interface BindOptions {
 /** `/a/{id}` as the router writes it. */
 const routerPath = (path: string): string => path.replace(/\{([^}]+)\}/g, ":$1");
 
+/** The row's routes; behind a proxy the last segment is the rest of the address, whatever it holds, or nothing. */
+const routesOf = ({ path, stream, trailingSlash }: Operation): readonly string[] => {
+  if (stream === "proxy") {
+    const fixed = path.slice(0, path.lastIndexOf("/"));
+    return [fixed, `${fixed}/*`];
+  }
+  return [path, ...(trailingSlash ? [`${path}/`] : [])];
+};
+
+/** The rest of a proxied address comes under a name of the router's own. */
+const named = (params: unknown): unknown => {
+  const { "*": path, ...others } = params as Record<string, unknown>;
+  return path === undefined || path === "" ? others : { ...others, path };
+};
+
 const send = async (reply: FastifyReply, operation: Operation, answer: AnyAnswer): Promise<FastifyReply> => {
   reply.code(answer.status);
   if (operation.untrusted) reply.header("Content-Disposition", attachment());
@@ -49,8 +65,9 @@ export const bindOperation = (options: BindOptions): void => {
 
   const decode = async (request: FastifyRequest): Promise<OperationRequest> => {
     const { raw } = request;
-    const params = decoders.params(request.params);
-    const query = decoders.query(raw.url ?? "");
+    const params = decoders.params(named(request.params));
+    // A proxied query is the app's.
+    const query = operation.stream === "proxy" ? {} : decoders.query(raw.url ?? "");
     const body =
       operation.body === "bytes"
         ? streamBody(raw)
@@ -71,6 +88,20 @@ export const bindOperation = (options: BindOptions): void => {
     };
   };
 
+  const carrierOf = (request: FastifyRequest, reply: FastifyReply): ProxyCarrier => ({
+    request: request.raw,
+    headers: reply.getHeaders(),
+    begin: () => {
+      reply.hijack();
+      return reply.raw;
+    },
+    takeSocket: () => {
+      const taken = upgrades.take(request);
+      if (taken !== undefined) reply.hijack();
+      return taken;
+    },
+  });
+
   const serve = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     if (operation.stream === "sse" || operation.endless) inFlight.markEndless(request.served);
     const decoded = await decode(request);
@@ -83,13 +114,16 @@ export const bindOperation = (options: BindOptions): void => {
       await upgrades.accept(request, (socket) => handler(decoded, socket) as Promise<void>);
       return reply;
     }
+    if (operation.stream === "proxy") {
+      await handler(decoded, carrierOf(request, reply));
+      return reply;
+    }
     const answer = (await handler(decoded)) as AnyAnswer;
     if (options.validateResponses) checkAnswer(operation, answer);
     return await send(reply, operation, answer);
   };
 
-  const paths = [operation.path, ...(operation.trailingSlash ? [`${operation.path}/`] : [])];
-  for (const path of paths) {
+  for (const path of routesOf(operation)) {
     app.route({ method: operation.method, url: routerPath(path), config: { operation }, handler: serve });
   }
 };

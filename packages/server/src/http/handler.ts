@@ -4,6 +4,7 @@ import type { Operation, Unstructured } from "@stacyvm/contract";
 import type { WebSocket } from "ws";
 import type { z } from "zod";
 import type { Identity } from "./identity.ts";
+import type { ProxyCarrier } from "./port-proxy.ts";
 
 /** Rows declare these as optional; what a row has is what counts. */
 type Parsed<S> = [NonNullable<S>] extends [never]
@@ -78,11 +79,13 @@ export type Answer<R extends Operation = Operation> = {
 export type AnyAnswer = EmptyAnswer | JsonAnswer | StreamAnswer;
 
 /** Serves one operation. Failures are thrown. A WebSocket handler resolves when the conversation is over. */
-export type Handler<R extends Operation> = R extends { readonly permission: "signature" }
-  ? (request: Omit<OperationRequest<R>, "identity">) => Promise<Answer<R>>
-  : 101 extends keyof R["answers"]
-    ? (request: OperationRequest<R>, socket: WebSocket) => Promise<void>
-    : (request: OperationRequest<R>) => Promise<Answer<R>>;
+export type Handler<R extends Operation> = R extends { readonly stream: "proxy" }
+  ? (request: OperationRequest<R>, carrier: ProxyCarrier) => Promise<void>
+  : R extends { readonly permission: "signature" }
+    ? (request: Omit<OperationRequest<R>, "identity">) => Promise<Answer<R>>
+    : 101 extends keyof R["answers"]
+      ? (request: OperationRequest<R>, socket: WebSocket) => Promise<void>
+      : (request: OperationRequest<R>) => Promise<Answer<R>>;
 
 /** One handler for each row. */
 export type HandlersOf<Rows extends readonly Operation[]> = {

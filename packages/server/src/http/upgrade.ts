@@ -42,6 +42,19 @@ export const createUpgrades = (inFlight: InFlight) => {
 
     isPending: (request: IncomingMessage): boolean => pending.has(request),
 
+    /** The connection as it is, for a handler that speaks on it itself; a shutdown ends it with its request. */
+    take(request: FastifyRequest): Pending | undefined {
+      const upgrade = pending.get(request.raw);
+      if (upgrade === undefined) return undefined;
+      pending.delete(request.raw);
+      inFlight.markEndless(request.served);
+      upgrade.socket.once("close", () => {
+        inFlight.remove(request.served);
+        request.served.abort(new Error("the client has gone away"));
+      });
+      return upgrade;
+    },
+
     /** Answers 101 and runs the conversation; a throw closes it with 1011. */
     async accept(request: FastifyRequest, converse: (socket: WebSocket) => Promise<void>): Promise<void> {
       const upgrade = pending.get(request.raw);

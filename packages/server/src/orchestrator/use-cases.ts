@@ -9,6 +9,7 @@ import { fileLinkUseCases } from "./file-links.ts";
 import { fileOperations } from "./files.ts";
 import { findSandbox, findServing } from "./find.ts";
 import { folderOperations } from "./folders.ts";
+import { portUseCases } from "./ports.ts";
 import { processUseCases } from "./processes.ts";
 import { prune } from "./prune.ts";
 import { type SpawnRequest, spawn } from "./spawn.ts";
@@ -60,6 +61,7 @@ export function createUseCases({ context, queue }: { readonly context: Context; 
     folders: folderOperations(context),
     uploads: uploadUseCases(context),
     processes: processUseCases(context),
+    ports: portUseCases(context),
     logs: async (id: string, lines: number, caller: Caller, signal: AbortSignal): Promise<readonly string[]> => {
       const { runtime } = await findServing(context, id, caller, signal);
       return await runtime.consoleLog(lines);

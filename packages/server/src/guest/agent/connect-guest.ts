@@ -13,6 +13,7 @@ import { readFile, writeFile } from "./files.ts";
 import { agentFolders } from "./folders.ts";
 import { configureAgent } from "./init.ts";
 import { keptConnectionsMax, plainConnections } from "./plain-connections.ts";
+import { agentPorts } from "./ports.ts";
 import { agentProcesses } from "./processes.ts";
 import { agentUploads } from "./uploads.ts";
 import { watchFolder } from "./watch.ts";
@@ -109,6 +110,7 @@ export const connectGuest: ConnectGuest = ({ dial, label }) => {
     },
 
     uploads: agentUploads(uploads),
+    ports: agentPorts({ guest, dial, callTimeoutMs }),
     watch: watchFolder(connections),
 
     usage: async (signal) => {

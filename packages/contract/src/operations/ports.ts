@@ -1,0 +1,70 @@
+import { z } from "zod";
+import { defineOperation, defineProxyOperation, json, type Method } from "../operation.ts";
+import { text } from "../wire.ts";
+import { sandboxParams } from "./sandboxes.ts";
+
+export const ListeningPort = z
+  .strictObject({
+    port: z.int(),
+    address: z.string().meta({ description: "Inside the sandbox; 127.0.0.1 is reached as well." }),
+    pid: z.int().optional(),
+    command: z.string().optional(),
+  })
+  .meta({ id: "ListeningPort" });
+export type ListeningPort = z.output<typeof ListeningPort>;
+
+const callErrors = [
+  "sandbox_not_found",
+  "sandbox_destroyed",
+  "state_conflict",
+  "sandbox_limit",
+  "provider_unavailable",
+  "guest_unreachable",
+  "guest_protocol",
+  "lease_lost",
+] as const;
+
+const ports = "/api/v1/sandboxes/{id}/ports";
+const port = z.int("must be a whole number").min(1, "must be 1 or more").max(65_535, "must be 65535 or less");
+
+export const listPorts = defineOperation({
+  id: "ports.list",
+  method: "GET",
+  path: ports,
+  summary: "List the ports on which programs in a sandbox listen",
+  permission: "sandbox:read",
+  auditClass: "none",
+  errors: callErrors,
+  stream: "none",
+  untrusted: true,
+  params: sandboxParams,
+  answers: { 200: json(z.array(ListeningPort)) },
+});
+
+const proxy = <const Id extends string>(id: Id, method: Method) =>
+  defineProxyOperation({
+    id,
+    method,
+    path: `${ports}/{port}/proxy/{path}`,
+    summary: `Send a ${method} request to a port in a sandbox; what follows proxy is its path and query`,
+    permission: "port:connect",
+    auditClass: method === "GET" || method === "HEAD" ? "read" : "write",
+    auditFields: { id: "public", port: "public", path: "sensitive" },
+    errors: [...callErrors, "port_refused", "port_protocol", "port_timeout"],
+    params: z.strictObject({
+      ...sandboxParams.shape,
+      port: z.string().transform(Number).pipe(port),
+      path: text(16_384).optional(),
+    }),
+    body: "bytes",
+  });
+
+export const portOperations = [
+  listPorts,
+  proxy("ports.get", "GET"),
+  proxy("ports.head", "HEAD"),
+  proxy("ports.post", "POST"),
+  proxy("ports.put", "PUT"),
+  proxy("ports.patch", "PATCH"),
+  proxy("ports.delete", "DELETE"),
+] as const;
