@@ -1,6 +1,6 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -12,6 +12,7 @@ import { forgetPeak, residentBytes } from "./process-memory.ts";
 const folders = 100;
 const filesInEach = 100;
 const fileBytes = 4096;
+const largeBytes = 512 * 1024 * 1024;
 const defaultN = 5;
 
 /** A folder of many small files, as the system's tar packs it. */
@@ -48,8 +49,33 @@ function* pieces(archive: Buffer): Generator<Buffer> {
   for (let at = 0; at < archive.length; at += 64 * 1024) yield archive.subarray(at, at + 64 * 1024);
 }
 
+/** The system's tar of a sparse file, as it is made. */
+async function* packedByTar(): AsyncGenerator<Buffer> {
+  const root = await mkdtemp(join(tmpdir(), "stacyvm-bench-"));
+  try {
+    await writeFile(join(root, "file"), "");
+    await truncate(join(root, "file"), largeBytes);
+    yield* spawn("tar", ["--create", "--file", "-", "--directory", root, "."], { stdio: ["ignore", "pipe", "inherit"] })
+      .stdout;
+  } finally {
+    await rm(root, { recursive: true });
+  }
+}
+
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+
+/** A large file out of a folder, and one into another. */
+const large = async (api: ApiClient, id: string): Promise<void> => {
+  await api.run(id, "mkdir", ["/workspace/large"]);
+  await api.run(id, "truncate", ["-s", String(largeBytes), "/workspace/large/file"]);
+  const files = `/api/v1/sandboxes/${id}/files/archive`;
+  const out = await api.request({ method: "GET", path: `${files}?path=/workspace/large`, onChunk: () => {} });
+  if (out.status !== 200) throw new Error(`the large folder was answered with ${out.status}`);
+  const content = Readable.from(packedByTar(), { objectMode: false });
+  const into = await api.request({ method: "PUT", path: `${files}?path=/workspace/into`, content });
+  if (into.status !== 200) throw new Error(`the large archive was answered with ${into.status}: ${into.text}`);
+};
 
 /** 10,000 files of 4 KiB as one archive, each time into a folder of its own and out again. */
 export const archive: Item = async ({ api, n, server }) => {
@@ -61,6 +87,7 @@ export const archive: Item = async ({ api, n, server }) => {
     const before = residentBytes(server.pid).now;
     const rounds = [];
     for (let at = 0; at < (n ?? defaultN); at++) rounds.push(await one(api, id, packed, at));
+    await large(api, id);
     const grew = rounded((residentBytes(server.pid).peak - before) / 1e6, 1);
     const [up, down] = [median(rounds.map(({ up_ms }) => up_ms)), median(rounds.map(({ down_ms }) => down_ms))];
     return {

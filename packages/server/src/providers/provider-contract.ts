@@ -3,6 +3,7 @@ import { deadlineContract } from "./contract/deadline-contract.ts";
 import { execContract } from "./contract/exec-contract.ts";
 import { filesContract } from "./contract/files-contract.ts";
 import { foldersContract } from "./contract/folders-contract.ts";
+import { hostileArchivesContract } from "./contract/hostile-archives-contract.ts";
 import { hostilePathsContract } from "./contract/hostile-paths-contract.ts";
 import { lifecycleContract } from "./contract/lifecycle-contract.ts";
 import { limitsContract } from "./contract/limits-contract.ts";
@@ -108,6 +109,7 @@ export const describeProvider = (options: ProviderContractOptions): void => {
     filesContract(suite);
     uploadsContract(suite);
     foldersContract(suite);
+    hostileArchivesContract(suite);
     namesContract(suite);
     hostilePathsContract(suite);
     wallContract(suite);
