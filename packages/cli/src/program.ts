@@ -42,6 +42,7 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
   };
   const sandboxes = () => import("./commands/sandboxes.ts");
   const processes = () => import("./commands/processes.ts");
+  const ports = () => import("./commands/ports.ts");
   const images = () => import("./commands/images.ts");
 
   program
@@ -116,6 +117,21 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .option("--user <user>", "user inside the sandbox")
     .option("--workdir <path>", "working directory")
     .action(async (id: string, own) => (await processes()).shellCommand(await client(), output(), id, own));
+  program
+    .command("ports")
+    .description("list the ports on which programs in a sandbox listen")
+    .argument("<id>", "the sandbox")
+    .action(async (id: string) => (await ports()).portsCommand(await client(), output(), id));
+  program
+    .command("port-forward")
+    .description("reach ports of a sandbox from this machine, for example: stacyvm port-forward sb-… 8080:3000")
+    .argument("<id>", "the sandbox")
+    .argument("<pairs...>", "LOCAL:REMOTE, or one number for both; a local 0 is any free port")
+    .action(async (id: string, pairs: readonly string[]) => {
+      const { server, apiKey = process.env.STACYVM_API_KEY } = flags();
+      const { portForwardCommand } = await ports();
+      await portForwardCommand(await client(), { url: server, apiKey }, output(), id, pairs);
+    });
   program
     .command("kill")
     .description("destroy a sandbox")

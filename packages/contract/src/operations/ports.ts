@@ -26,6 +26,7 @@ const callErrors = [
 
 const ports = "/api/v1/sandboxes/{id}/ports";
 const port = z.int("must be a whole number").min(1, "must be 1 or more").max(65_535, "must be 65535 or less");
+const portParam = z.string().transform(Number).pipe(port);
 
 export const listPorts = defineOperation({
   id: "ports.list",
@@ -41,6 +42,20 @@ export const listPorts = defineOperation({
   answers: { 200: json(z.array(ListeningPort)) },
 });
 
+export const portTunnel = defineOperation({
+  id: "ports.tunnel",
+  method: "GET",
+  path: `${ports}/{port}/tunnel`,
+  summary: "Connect to a port over a WebSocket: binary frames are its bytes, an empty one ends a direction",
+  permission: "port:connect",
+  auditClass: "write",
+  auditFields: { id: "public", port: "public" },
+  errors: [...callErrors, "port_refused", "upgrade_required"],
+  stream: "websocket",
+  params: z.strictObject({ ...sandboxParams.shape, port: portParam }),
+  answers: { 101: {} },
+});
+
 const proxy = <const Id extends string>(id: Id, method: Method) =>
   defineProxyOperation({
     id,
@@ -53,7 +68,7 @@ const proxy = <const Id extends string>(id: Id, method: Method) =>
     errors: [...callErrors, "port_refused", "port_protocol", "port_timeout"],
     params: z.strictObject({
       ...sandboxParams.shape,
-      port: z.string().transform(Number).pipe(port),
+      port: portParam,
       path: text(16_384).optional(),
     }),
     body: "bytes",
@@ -61,6 +76,7 @@ const proxy = <const Id extends string>(id: Id, method: Method) =>
 
 export const portOperations = [
   listPorts,
+  portTunnel,
   proxy("ports.get", "GET"),
   proxy("ports.head", "HEAD"),
   proxy("ports.post", "POST"),

@@ -18,6 +18,7 @@ import { fileWatchHandlers } from "./file-watch.ts";
 import { fileHandlers } from "./files.ts";
 import { folderHandlers } from "./folders.ts";
 import type { RateLimitSettings } from "./metrics.ts";
+import { portTunnelHandler } from "./port-tunnel.ts";
 import { portHandlers } from "./ports.ts";
 import { processSocketHandler } from "./process-socket.ts";
 import { processHandlers } from "./processes.ts";
@@ -65,6 +66,7 @@ export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof oper
     ...fileUploadHandlers(options),
     ...processHandlers(options),
     ...portHandlers(options),
+    "ports.tunnel": portTunnelHandler(options),
     "processes.socket": processSocketHandler(options),
     "sandboxes.exec": execHandler(options),
     "sandboxes.execWebSocket": execSocketHandler(options),

@@ -16,7 +16,11 @@ type Proxied = Pick<OperationRequest, "identity" | "signal" | "raw"> & {
   readonly params: { readonly id: string; readonly port: number };
 };
 
-export const portHandlers = ({ useCases }: { readonly useCases: UseCases }): HandlersOf<typeof portOperations> => {
+export const portHandlers = ({
+  useCases,
+}: {
+  readonly useCases: UseCases;
+}): Omit<HandlersOf<typeof portOperations>, "ports.tunnel"> => {
   const proxy = async (request: Proxied, carrier: ProxyCarrier): Promise<void> => {
     const { port } = request.params;
     const { prefix, target } = splitAddress(request.raw.url ?? "");
