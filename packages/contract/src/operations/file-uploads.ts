@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { defineOperation, json } from "../operation.ts";
 import { status, text, timestamp } from "../wire.ts";
-import { sandboxParams } from "./sandboxes.ts";
+import { guestErrors, sandboxParams } from "./sandboxes.ts";
 
 const offset = z.int("must be a whole number").min(0, "cannot be negative");
 
@@ -15,17 +15,7 @@ export const Upload = z
   .meta({ id: "Upload" });
 export type Upload = z.output<typeof Upload>;
 
-const callErrors = [
-  "sandbox_not_found",
-  "sandbox_destroyed",
-  "state_conflict",
-  "sandbox_limit",
-  "provider_unavailable",
-  "guest_unreachable",
-  "guest_protocol",
-  "lease_lost",
-] as const;
-const uploadErrors = [...callErrors, "upload_not_found"] as const;
+const uploadErrors = [...guestErrors, "upload_not_found"] as const;
 
 const uploads = "/api/v1/sandboxes/{id}/files/uploads";
 const one = {
@@ -43,7 +33,7 @@ export const beginUpload = defineOperation({
   permission: "file:write",
   auditClass: "write",
   auditFields: { id: "public", path: "sensitive", mode: "public", size: "public" },
-  errors: [...callErrors, "file_not_found", "file_permission_denied", "disk_full"],
+  errors: [...guestErrors, "file_not_found", "file_permission_denied", "disk_full"],
   stream: "none",
   params: sandboxParams,
   body: z

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { defineOperation, defineProxyOperation, json, type Method } from "../operation.ts";
 import { text } from "../wire.ts";
-import { sandboxParams } from "./sandboxes.ts";
+import { guestErrors, sandboxParams } from "./sandboxes.ts";
 
 export const ListeningPort = z
   .strictObject({
@@ -12,17 +12,6 @@ export const ListeningPort = z
   })
   .meta({ id: "ListeningPort" });
 export type ListeningPort = z.output<typeof ListeningPort>;
-
-const callErrors = [
-  "sandbox_not_found",
-  "sandbox_destroyed",
-  "state_conflict",
-  "sandbox_limit",
-  "provider_unavailable",
-  "guest_unreachable",
-  "guest_protocol",
-  "lease_lost",
-] as const;
 
 const ports = "/api/v1/sandboxes/{id}/ports";
 const port = z.int("must be a whole number").min(1, "must be 1 or more").max(65_535, "must be 65535 or less");
@@ -35,7 +24,7 @@ export const listPorts = defineOperation({
   summary: "List the ports on which programs in a sandbox listen",
   permission: "sandbox:read",
   auditClass: "none",
-  errors: callErrors,
+  errors: guestErrors,
   stream: "none",
   untrusted: true,
   params: sandboxParams,
@@ -50,7 +39,7 @@ export const portTunnel = defineOperation({
   permission: "port:connect",
   auditClass: "write",
   auditFields: { id: "public", port: "public" },
-  errors: [...callErrors, "port_refused", "upgrade_required"],
+  errors: [...guestErrors, "port_refused", "upgrade_required"],
   stream: "websocket",
   params: z.strictObject({ ...sandboxParams.shape, port: portParam }),
   answers: { 101: {} },
@@ -65,7 +54,7 @@ const proxy = <const Id extends string>(id: Id, method: Method) =>
     permission: "port:connect",
     auditClass: method === "GET" || method === "HEAD" ? "read" : "write",
     auditFields: { id: "public", port: "public", path: "sensitive" },
-    errors: [...callErrors, "port_refused", "port_protocol", "port_timeout"],
+    errors: [...guestErrors, "port_refused", "port_protocol", "port_timeout"],
     params: z.strictObject({
       ...sandboxParams.shape,
       port: portParam,

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { defineOperation, json } from "../operation.ts";
 import { durationAnswer, durationText, oneOf, status, text, textMap, timestamp } from "../wire.ts";
-import { sandboxParams } from "./sandboxes.ts";
+import { guestErrors, sandboxParams } from "./sandboxes.ts";
 
 const mebibyte = 1_048_576;
 
@@ -112,17 +112,7 @@ export const ProcessEvent = z
   .meta({ id: "ProcessEvent" });
 export type ProcessEvent = z.output<typeof ProcessEvent>;
 
-const callErrors = [
-  "sandbox_not_found",
-  "sandbox_destroyed",
-  "state_conflict",
-  "sandbox_limit",
-  "provider_unavailable",
-  "guest_unreachable",
-  "guest_protocol",
-  "lease_lost",
-] as const;
-const processErrors = [...callErrors, "process_not_found"] as const;
+const processErrors = [...guestErrors, "process_not_found"] as const;
 
 const processes = "/api/v1/sandboxes/{id}/processes";
 const one = { params: z.strictObject({ ...sandboxParams.shape, pid: text(64).min(1) }) } as const;
@@ -148,7 +138,7 @@ export const startProcess = defineOperation({
     pty: "public",
     timeout: "public",
   },
-  errors: [...callErrors, "not_supported", "disk_full"],
+  errors: [...guestErrors, "not_supported", "disk_full"],
   stream: "none",
   params: sandboxParams,
   body: StartProcessRequest,
@@ -163,7 +153,7 @@ export const listProcesses = defineOperation({
   summary: "List processes, oldest first; ended ones stay for 24 hours or until 100 others have ended",
   permission: "sandbox:read",
   auditClass: "none",
-  errors: callErrors,
+  errors: guestErrors,
   stream: "none",
   untrusted: true,
   params: sandboxParams,

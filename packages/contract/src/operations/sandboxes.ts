@@ -5,6 +5,18 @@ import { count, durationAnswer, durationText, metadata, status, text, timestamp 
 /** The id in a sandbox's path. Any bounded text: an id that was never given out is simply not found. */
 export const sandboxParams = z.strictObject({ id: text(128).min(1) });
 
+/** What any call into a sandbox may fail with. */
+export const guestErrors = [
+  "sandbox_not_found",
+  "sandbox_destroyed",
+  "state_conflict",
+  "sandbox_limit",
+  "provider_unavailable",
+  "guest_unreachable",
+  "guest_protocol",
+  "lease_lost",
+] as const;
+
 export const Sandbox = z
   .strictObject({
     id: z.string(),
