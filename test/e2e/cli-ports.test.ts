@@ -59,7 +59,8 @@ const exchange = async (port: number, bytes: Uint8Array): Promise<string> => {
   const parts: Buffer[] = [];
   socket.on("data", (part) => parts.push(part)).on("error", () => {});
   socket.end(bytes);
-  await once(socket, "close");
+  // Not by once(), which rejects on an error: who is cut off may be reset.
+  await new Promise((resolve) => socket.once("close", resolve));
   return Buffer.concat(parts).toString();
 };
 
