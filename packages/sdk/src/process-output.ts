@@ -89,7 +89,6 @@ const failureOf = (error: unknown): StacyVMError =>
     ? error
     : new ConnectionError("The connection was lost; go on from the last offset and its bytes", { cause: error });
 
-/** An answer with a reason is our server's own and final, but for those that say: not now. */
 /** Undefined for what a later server may say and this client doesn't know. */
 function eventOf(line: Record<string, unknown>, replayed: boolean): ProcessEvent | undefined {
   const { type, stream, offset, until, data, exit } = line;
