@@ -1,21 +1,16 @@
 import { z } from "zod";
 import { defineOperation, json } from "../operation.ts";
-import { text } from "../wire.ts";
-import { fileErrors } from "./files.ts";
+import { oneOf, text } from "../wire.ts";
+import { fileErrors, filePath } from "./files.ts";
 import { sandboxParams } from "./sandboxes.ts";
 
-const path = text(4096).optional();
-const compressions = ["none", "gzip", "zstd"] as const;
-const compression = z
-  .enum(compressions, `must be one of ${compressions.join(", ")}`)
-  .optional()
-  .meta({ description: "Of the tar; none where absent." });
-const archiveQuery = z.strictObject({ path, compression });
+const compression = oneOf(["none", "gzip", "zstd"]).optional().meta({ description: "Of the tar; none where absent." });
+const archiveQuery = z.strictObject({ path: filePath.optional(), compression });
 const archiveFields = { id: "public", path: "sensitive", compression: "public" } as const;
 
 export const MakeFolderRequest = z
   .strictObject({
-    path: text(4096),
+    path: filePath,
     mode: text(16)
       .regex(/^0?[0-7]{3,4}$/, "must be three or four octal digits, for example 0755")
       .optional()

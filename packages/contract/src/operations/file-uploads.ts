@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { defineOperation, json } from "../operation.ts";
 import { status, text, timestamp } from "../wire.ts";
+import { filePath } from "./files.ts";
 import { guestErrors, sandboxParams } from "./sandboxes.ts";
 
 const offset = z.int("must be a whole number").min(0, "cannot be negative");
@@ -38,7 +39,7 @@ export const beginUpload = defineOperation({
   params: sandboxParams,
   body: z
     .strictObject({
-      path: text(4096).min(1, "must not be empty"),
+      path: filePath.min(1, "must not be empty"),
       mode: text(16).optional().meta({ description: "Octal digits, for example 0644." }),
       size: offset
         .optional()
