@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { defineOperation, json } from "../operation.ts";
 import { status, text } from "../wire.ts";
-import { sandboxParams } from "./sandboxes.ts";
+import { guestErrors, sandboxParams } from "./sandboxes.ts";
 
 /** Linux takes 4095 bytes; the sandbox's agent checks that exactly. */
 export const filePath = text(4096);
@@ -39,19 +39,12 @@ export const ChmodFileRequest = z
 
 /** What any operation on a path may fail with. */
 export const fileErrors = [
-  "sandbox_not_found",
-  "sandbox_destroyed",
-  "state_conflict",
+  ...guestErrors,
   "path_required",
   "file_not_found",
   "file_permission_denied",
   "not_a_file",
   "not_a_directory",
-  "sandbox_limit",
-  "provider_unavailable",
-  "guest_unreachable",
-  "guest_protocol",
-  "lease_lost",
 ] as const;
 
 const row = { params: sandboxParams, lenient: true } as const;
