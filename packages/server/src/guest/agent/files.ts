@@ -5,6 +5,7 @@ import { type ErrorReason, StacyError } from "@stacyvm/contract";
 import type { FileContent, ReadFileOptions } from "../guest.ts";
 import { agentText, guestFailure } from "./failures.ts";
 import type { PlainConnections } from "./plain-connections.ts";
+import { readAtMost } from "./read-at-most.ts";
 
 /** Longest error body read from an agent, bytes. */
 const errorBodyMaxBytes = 16 * 1024;
@@ -113,14 +114,7 @@ export async function failureOf(
   reasons: Partial<Record<number, ErrorReason>>,
 ): Promise<StacyError> {
   const reason = reasons[status];
-  const chunks: Buffer[] = [];
-  let held = 0;
-  for await (const chunk of body) {
-    held += chunk.length;
-    if (held > errorBodyMaxBytes) break;
-    chunks.push(Buffer.from(chunk));
-  }
-  const text = agentText(messageIn(Buffer.concat(chunks).toString("utf8")));
+  const text = agentText(messageIn((await readAtMost(body, errorBodyMaxBytes)).toString("utf8")));
   if (reason === undefined) {
     return new StacyError("guest_protocol", `the sandbox's agent answered with status ${status}`);
   }

@@ -5,6 +5,7 @@ import type { GuestFolders } from "../guest-folders.ts";
 import { agentText, guestFailure } from "./failures.ts";
 import { failureOf, sendContent } from "./files.ts";
 import type { Answer, PlainConnections } from "./plain-connections.ts";
+import { readAtMost } from "./read-at-most.ts";
 
 /** Longest answer about what was written, bytes. */
 const answerMaxBytes = 4096;
@@ -95,12 +96,5 @@ async function* finished({ body, trailers }: Answer, signal: AbortSignal): Async
 }
 
 async function documentOf<S extends z.ZodType>(body: AsyncIterable<Buffer>, schema: S): Promise<z.output<S>> {
-  const chunks: Buffer[] = [];
-  let held = 0;
-  for await (const chunk of body) {
-    held += chunk.length;
-    if (held > answerMaxBytes) break;
-    chunks.push(Buffer.from(chunk));
-  }
-  return schema.parse(JSON.parse(Buffer.concat(chunks).toString("utf8")));
+  return schema.parse(JSON.parse((await readAtMost(body, answerMaxBytes)).toString("utf8")));
 }

@@ -5,6 +5,7 @@ import { type ErrorReason, StacyError } from "@stacyvm/contract";
 import type { GuestUploads, UploadState } from "../guest-uploads.ts";
 import { unexpected } from "./envelope.ts";
 import { agentText, guestFailure } from "./failures.ts";
+import { readAtMost } from "./read-at-most.ts";
 
 /** Longest answer about an upload read from an agent, bytes. */
 const answerMaxBytes = 16 * 1024;
@@ -101,15 +102,9 @@ function send(connections: http.Agent, { method, path, query, content }: Call, s
 }
 
 async function answerOf(response: http.IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
-  const chunks: Buffer[] = [];
-  let held = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    held += chunk.length;
-    if (held > answerMaxBytes) throw unexpected("an answer that is too long");
-    chunks.push(chunk);
-  }
+  const text = (await readAtMost(response, answerMaxBytes)).toString("utf8");
   try {
-    const value: unknown = JSON.parse(Buffer.concat(chunks).toString("utf8"));
+    const value: unknown = JSON.parse(text);
     if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
   } catch (cause) {
     throw unexpected("an answer that is no JSON", cause);

@@ -10,7 +10,7 @@ import type { Handler, OperationRequest } from "../handler.ts";
 import { outputDecoders } from "../streams/exec-lines.ts";
 import { callerOf } from "./caller.ts";
 import { execRequest } from "./exec.ts";
-import { endSocket, failureText } from "./socket-end.ts";
+import { endSocket, failureText, sendFrame } from "./socket-frames.ts";
 
 /** Time a client has to send its first message, milliseconds. */
 const firstMessageTimeoutMs = 30_000;
@@ -46,12 +46,6 @@ const parseStart = (data: Buffer): Start => {
   const terminal = extras.pty === true || extras.cols !== undefined || extras.rows !== undefined;
   return { legacy: false, body, pty: terminal ? { cols: extras.cols ?? 80, rows: extras.rows ?? 24 } : undefined };
 };
-
-/** Resolves when the message has left: a client that doesn't read slows the command, not the server's memory. */
-const send = (socket: WebSocket, message: object): Promise<void> =>
-  new Promise((resolve, reject) => {
-    socket.send(JSON.stringify(message), (error) => (error ? reject(error) : resolve()));
-  });
 
 const firstMessage = (socket: WebSocket): Promise<Buffer | undefined> =>
   new Promise((resolve) => {
@@ -106,7 +100,7 @@ const converse = async (
     socket.close(1000);
   } catch (error) {
     if (socket.readyState !== socket.OPEN) return;
-    await send(socket, { ...(start.legacy ? {} : { type: "error" }), error: failureText(error) }).catch(() => {});
+    await sendFrame(socket, { ...(start.legacy ? {} : { type: "error" }), error: failureText(error) }).catch(() => {});
     endSocket(socket, 1011, "exec failed");
   }
 };
@@ -118,7 +112,8 @@ const forward = async (
   decoders: ReturnType<typeof outputDecoders>,
   input: ReturnType<typeof inputOf> | undefined,
 ): Promise<void> => {
-  const chunk = (name: string, data: string) => send(socket, legacy ? { stream: name, data } : { type: name, data });
+  const chunk = (name: string, data: string) =>
+    sendFrame(socket, legacy ? { stream: name, data } : { type: name, data });
   if (event.type === "start") {
     input?.started(event.processId);
   } else if (event.type === "output") {
@@ -127,7 +122,7 @@ const forward = async (
   } else {
     for (const [name, data] of decoders.rest()) if (data !== "") await chunk(name, data);
     const exit = { exit_code: event.exitCode, timed_out: event.timedOut };
-    await send(socket, legacy ? { type: "done" } : { type: "exit", ...exit });
+    await sendFrame(socket, legacy ? { type: "done" } : { type: "exit", ...exit });
   }
 };
 

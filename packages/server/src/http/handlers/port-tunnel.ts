@@ -1,20 +1,12 @@
 import { once } from "node:events";
 import type { portTunnel } from "@stacyvm/contract";
-import type { WebSocket } from "ws";
 import type { UseCases } from "../../orchestrator/use-cases.ts";
-import { toStacyError } from "../errors.ts";
 import type { Handler } from "../handler.ts";
 import { targetOf } from "./files.ts";
-import { endSocket, failureText } from "./socket-end.ts";
+import { endSocket, failureMessage, sendFrame } from "./socket-frames.ts";
 
 /** A frame without bytes: its sender has no more to say. */
 const end = Buffer.alloc(0);
-
-/** Resolves when the frame has left: a client that doesn't read holds up the program, and costs no memory. */
-const send = (socket: WebSocket, data: Buffer | string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    socket.send(data, (error) => (error ? reject(error) : resolve()));
-  });
 
 /**
  * A connection to a port: binary frames carry its bytes, an empty one ends a direction. A text frame says why there is
@@ -43,8 +35,8 @@ export const portTunnelHandler =
           socket.once("close", resolve);
         });
         socket.resume();
-        for await (const part of connection) await send(socket, part as Buffer);
-        await send(socket, end);
+        for await (const part of connection) await sendFrame(socket, part as Buffer);
+        await sendFrame(socket, end);
         await clientEnded;
         if (!connection.writableFinished && !connection.destroyed) await once(connection, "close");
       } finally {
@@ -54,8 +46,7 @@ export const portTunnelHandler =
       endSocket(socket, 1000, "");
     } catch (error) {
       if (socket.readyState !== socket.OPEN) return;
-      const told = { type: "error", reason: toStacyError(error).reason, error: failureText(error) };
-      await send(socket, JSON.stringify(told)).catch(() => {});
+      await sendFrame(socket, failureMessage(error)).catch(() => {});
       endSocket(socket, 1011, "no connection to the port");
     }
   };

@@ -5,11 +5,10 @@ import type { OutputStream } from "../../guest/guest.ts";
 import type { ProcessEvent } from "../../guest/guest-processes.ts";
 import type { ProcessTarget, ProcessUseCases } from "../../orchestrator/processes.ts";
 import type { UseCases } from "../../orchestrator/use-cases.ts";
-import { toStacyError } from "../errors.ts";
 import type { Handler } from "../handler.ts";
 import { wireEvent } from "../streams/process-output.ts";
 import { processOf } from "./processes.ts";
-import { endSocket, failureText } from "./socket-end.ts";
+import { endSocket, failureMessage, sendFrame } from "./socket-frames.ts";
 
 /** Bytes of input that wait for the process; while there are more the client isn't read. */
 const waitingInputBytesMax = 1024 * 1024;
@@ -31,18 +30,6 @@ const outputFrame = ({ stream, offset, data }: OutputEvent, live: boolean): Buff
   return frame;
 };
 
-/** Resolves when the frame has left: a client that doesn't read gets a gap later, and costs no memory. */
-const send = (socket: WebSocket, frame: Buffer | object): Promise<void> =>
-  new Promise((resolve, reject) => {
-    socket.send(Buffer.isBuffer(frame) ? frame : JSON.stringify(frame), (error) => (error ? reject(error) : resolve()));
-  });
-
-const failureMessage = (error: unknown) => ({
-  type: "error",
-  reason: toStacyError(error).reason,
-  error: failureText(error),
-});
-
 /**
  * Attaches to a process: frames of output from the offset, `live` when the replay is over, `gap` where bytes are lost,
  * `exit`; from the client binary frames of input, and messages. Leaving it leaves the process alone.
@@ -60,7 +47,7 @@ export const processSocketHandler =
       endSocket(socket, 1000, "");
     } catch (error) {
       if (socket.readyState !== socket.OPEN) return;
-      await send(socket, failureMessage(error)).catch(() => {});
+      await sendFrame(socket, failureMessage(error)).catch(() => {});
       endSocket(socket, 1011, "attach failed");
     }
   };
@@ -68,11 +55,11 @@ export const processSocketHandler =
 const sendOutput = async (events: AsyncIterable<ProcessEvent>, socket: WebSocket): Promise<void> => {
   let live = false;
   for await (const event of events) {
-    if (event.type === "output") await send(socket, outputFrame(event, live));
+    if (event.type === "output") await sendFrame(socket, outputFrame(event, live));
     else if (event.type === "keepalive") socket.ping();
     else {
       live ||= event.type === "live";
-      await send(socket, wireEvent(event) ?? {});
+      await sendFrame(socket, wireEvent(event) ?? {});
     }
   }
 };
@@ -111,7 +98,7 @@ const parseMessage = (data: Buffer): ProcessSocketMessage | undefined => {
 /** Says what became of input that the process didn't take; one that doesn't read at all ends the conversation. */
 const refused = async (socket: WebSocket, error: unknown): Promise<void> => {
   if (socket.readyState !== socket.OPEN) return;
-  await send(socket, failureMessage(error)).catch(() => {});
+  await sendFrame(socket, failureMessage(error)).catch(() => {});
   if (!(error instanceof StacyError) || error.reason !== "process_state_conflict")
     endSocket(socket, 1008, "input refused");
 };
