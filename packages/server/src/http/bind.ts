@@ -65,9 +65,10 @@ export const bindOperation = (options: BindOptions): void => {
 
   const decode = async (request: FastifyRequest): Promise<OperationRequest> => {
     const { raw } = request;
-    const params = decoders.params(named(request.params));
+    const isProxy = operation.stream === "proxy";
+    const params = decoders.params(isProxy ? named(request.params) : request.params);
     // A proxied query is the app's.
-    const query = operation.stream === "proxy" ? {} : decoders.query(raw.url ?? "");
+    const query = isProxy ? {} : decoders.query(raw.url ?? "");
     const body =
       operation.body === "bytes"
         ? streamBody(raw)
