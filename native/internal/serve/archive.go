@@ -59,15 +59,7 @@ func (s *Server) packArchive(w http.ResponseWriter, r *http.Request) {
 
 // openPacked opens what is asked for; a file has a name.
 func (s *Server) openPacked(r *http.Request) (file *os.File, name string, err error) {
-	who, _, err := s.identity(userOf(r))
-	if err != nil {
-		return nil, "", err
-	}
-	asked := r.URL.Query().Get("path")
-	if asked == "" {
-		return nil, "", fault.New(fault.Invalid, "path is missing")
-	}
-	full, err := absolute(asked, who)
+	full, _, err := s.asked(r)
 	if err != nil {
 		return nil, "", err
 	}
@@ -121,15 +113,7 @@ func (s *Server) unpackArchive(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) unpackInto(r *http.Request) (*os.File, archive.Unpack, error) {
-	who, owner, err := s.identity(userOf(r))
-	if err != nil {
-		return nil, archive.Unpack{}, err
-	}
-	asked := r.URL.Query().Get("path")
-	if asked == "" {
-		return nil, archive.Unpack{}, fault.New(fault.Invalid, "path is missing")
-	}
-	full, err := absolute(asked, who)
+	full, owner, err := s.asked(r)
 	if err != nil {
 		return nil, archive.Unpack{}, err
 	}

@@ -18,15 +18,7 @@ func (s *Server) makeDirectory(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) mkdir(r *http.Request) (bool, error) {
-	who, owner, err := s.identity(userOf(r))
-	if err != nil {
-		return false, err
-	}
-	query := r.URL.Query()
-	if query.Get("path") == "" {
-		return false, fault.New(fault.Invalid, "path is missing")
-	}
-	name, err := absolute(query.Get("path"), who)
+	name, owner, err := s.asked(r)
 	if err != nil {
 		return false, err
 	}
@@ -34,5 +26,5 @@ func (s *Server) mkdir(r *http.Request) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return s.files.Mkdir(files.Mkdir{Path: name, Mode: mode, Parents: query.Get("parents") == "true", Owner: owner})
+	return s.files.Mkdir(files.Mkdir{Path: name, Mode: mode, Parents: r.URL.Query().Get("parents") == "true", Owner: owner})
 }

@@ -62,15 +62,7 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) openAsked(r *http.Request) (*os.File, *unix.Stat_t, error) {
-	query := r.URL.Query()
-	who, _, err := s.identity(userOf(r))
-	if err != nil {
-		return nil, nil, err
-	}
-	if query.Get("path") == "" {
-		return nil, nil, fault.New(fault.Invalid, "path is missing")
-	}
-	name, err := absolute(query.Get("path"), who)
+	name, _, err := s.asked(r)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"stacyvm/native/internal/account"
+	"stacyvm/native/internal/fault"
 	"stacyvm/native/internal/files"
 	"stacyvm/native/internal/path"
 )
@@ -29,6 +30,20 @@ func (s *Server) identity(name string) (account.Identity, *files.Owner, error) {
 		return who, nil, nil
 	}
 	return who, &files.Owner{UID: who.User.UID, GID: who.User.GID}, nil
+}
+
+// asked is the absolute path that a request names, and who it is for.
+func (s *Server) asked(r *http.Request) (full string, owner *files.Owner, err error) {
+	who, owner, err := s.identity(userOf(r))
+	if err != nil {
+		return "", nil, err
+	}
+	name := r.URL.Query().Get("path")
+	if name == "" {
+		return "", nil, fault.New(fault.Invalid, "path is missing")
+	}
+	full, err = absolute(name, who)
+	return full, owner, err
 }
 
 // absolute resolves a relative path against the user's home.
