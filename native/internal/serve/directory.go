@@ -3,7 +3,6 @@ package serve
 import (
 	"net/http"
 
-	"stacyvm/native/internal/fault"
 	"stacyvm/native/internal/files"
 )
 
