@@ -23,3 +23,7 @@ export function localFailure(error: unknown, path: string | Uint8Array): unknown
   const said = words[code];
   return said === undefined ? error : new UsageFailure(`${shown(path)}: ${said}`, { cause: error });
 }
+
+/** For a file that is too large before a byte of it is written. */
+export const noSpace = () =>
+  Object.assign(new Error("the file is larger than the space that is left"), { code: "ENOSPC" });

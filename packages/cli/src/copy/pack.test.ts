@@ -4,7 +4,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Packed, pack } from "./pack.ts";
+import type { Copied } from "./copied.ts";
+import { pack } from "./pack.ts";
 import { unpackInto } from "./unpack.ts";
 
 let home = "";
@@ -20,7 +21,7 @@ afterEach(() => fs.rmSync(home, { recursive: true, force: true }));
 
 const copy = async (isFollowing = false) => {
   const skipped: string[] = [];
-  const done: Packed = { files: 0, directories: 0, links: 0, bytes: 0 };
+  const done: Copied = { files: 0, directories: 0, links: 0, bytes: 0 };
   const onSkip = (name: string, why: string) => void skipped.push(`${name.replace(home, "")}: ${why}`);
   await unpackInto(to, pack(from, { isFollowing, onSkip }, done));
   return { done, skipped };
@@ -79,7 +80,7 @@ test("FIFOs and sockets are skipped and told; tar reads what is sent", async () 
   await new Promise((resolve) => socket.on("listening", resolve));
   const { skipped } = await copy();
   const chunks: Buffer[] = [];
-  const done: Packed = { files: 0, directories: 0, links: 0, bytes: 0 };
+  const done: Copied = { files: 0, directories: 0, links: 0, bytes: 0 };
   for await (const chunk of pack(from, { isFollowing: false, onSkip: () => {} }, done)) chunks.push(chunk);
   socket.close();
   expect(skipped).toEqual(["/from/fifo: a FIFO can't be copied", "/from/socket: a socket can't be copied"]);
@@ -107,7 +108,7 @@ test("a file that shrinks while it is read is filled up with zeros, and told", a
   fs.writeFileSync(path, Buffer.alloc(400_000, 1));
   fs.writeFileSync(join(from, "b"), "after");
   const skipped: string[] = [];
-  const done: Packed = { files: 0, directories: 0, links: 0, bytes: 0 };
+  const done: Copied = { files: 0, directories: 0, links: 0, bytes: 0 };
   const onBytes = () => fs.truncateSync(path, 1000);
   await unpackInto(to, pack(from, { isFollowing: false, onSkip: (_, why) => void skipped.push(why), onBytes }, done));
   expect([fs.statSync(join(to, "a")).size, fs.readFileSync(join(to, "b"), "utf8")]).toEqual([400_000, "after"]);

@@ -1,5 +1,6 @@
 import fs from "node:fs";
 import { encodeHeader, endOfArchive, padding, type TarHeader, type TarType } from "@stacyvm/server/tar";
+import type { Copied } from "./copied.ts";
 import { localFailure } from "./local-failure.ts";
 import { shown } from "./shown.ts";
 import { type LocalEntry, type WalkOptions, walk } from "./walk.ts";
@@ -10,19 +11,12 @@ const pieceBytes = 128 * 1024;
 /** Files with several names that are remembered; a further one is sent whole under each name. */
 const linkedMax = 100_000;
 
-export interface Packed {
-  files: number;
-  directories: number;
-  links: number;
-  bytes: number;
-}
-
 export interface PackOptions extends WalkOptions {
   readonly onBytes?: (bytes: number) => void;
 }
 
 /** A local folder as a tar, in pieces. Modes and times go along, the owner doesn't. `done` is counted on the way. */
-export async function* pack(folder: string, options: PackOptions, done: Packed): AsyncGenerator<Buffer> {
+export async function* pack(folder: string, options: PackOptions, done: Copied): AsyncGenerator<Buffer> {
   let waiting: Buffer[] = [];
   let waitingBytes = 0;
   const linked = new Map<string, string>();

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import type { TarHeader } from "@stacyvm/server/tar";
 import { bytesOf, HostileEntry, partsOf } from "./entry-name.ts";
-import { localFailure } from "./local-failure.ts";
+import { localFailure, noSpace } from "./local-failure.ts";
 import { fileWriter, isRoomFor } from "./sparse-file.ts";
 
 /** Permission bits that a sandbox may give to a file of this machine: no setuid, setgid or sticky. */
@@ -40,7 +40,7 @@ export class Placing {
 
   async file(header: TarHeader, body: AsyncIterable<Buffer>, onBytes: (bytes: number) => void): Promise<void> {
     const path = this.#place(header);
-    if (!isRoomFor(this.#root, header.sizeBytes)) throw localFailure(noSpace, path);
+    if (!isRoomFor(this.#root, header.sizeBytes)) throw localFailure(noSpace(), path);
     await this.#renamed(path, async (temporary) => {
       const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
       const fd = fs.openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
@@ -142,5 +142,3 @@ export class Placing {
     }
   }
 }
-
-const noSpace = Object.assign(new Error("the file is larger than the space that is left"), { code: "ENOSPC" });

@@ -6,7 +6,7 @@ import { UsageFailure } from "../failure.ts";
 import type { Output } from "../output.ts";
 import type { CopyContext } from "./copied.ts";
 import { type Kind, landing } from "./landing.ts";
-import { localFailure } from "./local-failure.ts";
+import { localFailure, noSpace } from "./local-failure.ts";
 import { shown } from "./shown.ts";
 import { type Side, sideText } from "./sides.ts";
 import { fileWriter, isRoomFor } from "./sparse-file.ts";
@@ -125,5 +125,3 @@ async function receiveFile(
     throw localFailure(error, local);
   }
 }
-
-const noSpace = () => Object.assign(new Error("the file is larger than the space that is left"), { code: "ENOSPC" });

@@ -1,5 +1,6 @@
 import { readTar } from "@stacyvm/server/tar";
 import { UsageFailure } from "../failure.ts";
+import type { Copied } from "./copied.ts";
 import { HostileEntry, leadsOut, partsOf } from "./entry-name.ts";
 import { Placing } from "./placing.ts";
 
@@ -11,11 +12,7 @@ const betweenEntriesBytesMax = 8 * 1024 * 1024;
 
 const blockBytes = 512;
 
-export interface Unpacked {
-  files: number;
-  directories: number;
-  links: number;
-  bytes: number;
+export interface Unpacked extends Copied {
   /** Symlinks that lead out of the folder: on this machine they name something else. */
   linksOut: number;
 }
