@@ -150,6 +150,64 @@ test("an upload that was killed goes on from what has arrived, and its checksum 
   expect(stdout.split(" ")[0]).toBe(sha256(bytes));
 });
 
+test("a link that an earlier copy left under the next one's name is not followed", async () => {
+  const outside = join(here, "outside");
+  fs.mkdirSync(outside);
+  await sh(
+    `rm -rf trap second && mkdir trap second && ln -s ${outside} trap/second && echo planted > second/authorized_keys`,
+  );
+  expect((await cp(there("trap"), "got")).status).toBe(0);
+  const ran = await cp(there("second"), "got");
+  expect(ran).toMatchObject({ status: 1, stderr: expect.stringContaining("is a symlink, which isn't followed") });
+  expect(fs.readdirSync(outside)).toEqual([]);
+  // A file takes the link's place.
+  await sh("rm -rf file-trap && mkdir file-trap && ln -s /etc/hostname file-trap/one && echo mine > one");
+  expect((await cp(there("file-trap/."), "got")).status).toBe(0);
+  expect((await cp(there("one"), "got")).status).toBe(0);
+  expect(fs.lstatSync(join(here, "got/one")).isFile()).toBe(true);
+  expect(fs.readFileSync(join(here, "got/one"), "utf8")).toBe("mine\n");
+});
+
+test("what is no file here keeps its place", async () => {
+  await sh("echo x > taken");
+  execFileSync("mkfifo", [join(here, "fifo")]);
+  execFileSync("mknod", [join(here, "null"), "c", "1", "3"]);
+  fs.symlinkSync("null", join(here, "link"));
+  for (const name of ["fifo", "null", "link"]) {
+    const ran = await cp(there("taken"), name);
+    expect(ran, name).toMatchObject({ status: 1, stderr: expect.stringContaining("is no regular file") });
+  }
+  expect(fs.lstatSync(join(here, "fifo")).isFIFO()).toBe(true);
+  expect(fs.lstatSync(join(here, "null")).isCharacterDevice()).toBe(true);
+});
+
+test("a part that is another file's second name is not written into", async () => {
+  await sh("rm -rf large && dd if=/dev/urandom of=large bs=1M count=300 2>/dev/null");
+  await killedWhen([there("large"), "large"], () => bytesWritten() > 10_000_000);
+  const [part = ""] = fs.readdirSync(here).filter((name) => name.endsWith(".stacyvm-part"));
+  fs.linkSync(join(here, part), join(here, "second-name"));
+  const ran = await cp(there("large"), "large");
+  expect(ran).toMatchObject({ status: 1, stderr: expect.stringContaining(`${part}`) });
+  expect(fs.existsSync(join(here, "large"))).toBe(false);
+});
+
+test("a copy that Ctrl-C ends says that the same command goes on", async () => {
+  await sh("rm -rf large && dd if=/dev/urandom of=large bs=1M count=300 2>/dev/null");
+  let group = 0;
+  const env = environment();
+  const run = runProgram(launcher, ["cp", there("large"), "large"], {
+    cwd: here,
+    env,
+    onStart: (pid) => (group = pid),
+  });
+  await expect.poll(() => bytesWritten() > 10_000_000, { interval: 2, timeout: 20_000 }).toBe(true);
+  process.kill(-group, "SIGINT");
+  expect(await run).toMatchObject({
+    status: 130,
+    stderr: expect.stringContaining("The same command goes on from there"),
+  });
+});
+
 test("what can't be copied is said in words, and nothing is left half", async () => {
   fs.writeFileSync(join(here, "file"), "x");
   fs.mkdirSync(join(here, "folder"));

@@ -7,7 +7,7 @@ import type { Output } from "../output.ts";
 import type { CopyContext } from "./copied.ts";
 import { type Kind, landing } from "./landing.ts";
 import { localFailure, noSpace } from "./local-failure.ts";
-import { shown } from "./shown.ts";
+import { goesOn, shown } from "./shown.ts";
 import { type Side, sideText } from "./sides.ts";
 import { fileWriter, isRoomFor } from "./sparse-file.ts";
 import { unpackInto } from "./unpack.ts";
@@ -37,7 +37,8 @@ export async function receive(
       continue;
     }
     const kind: Kind = info.is_dir ? "directory" : "file";
-    const { path } = landing({ text: sideText(source), path: source.path, kind }, there, sources.length === 1);
+    const { path, joined } = landing({ text: sideText(source), path: source.path, kind }, there, sources.length === 1);
+    if (joined && info.is_dir) refuseSymlink(path);
     if (info.is_dir) await receiveFolder(sandbox, source.path, path, context);
     else await receiveFile(sandbox, source.path, info, path, context);
   }
@@ -50,6 +51,13 @@ function localKind(path: string): Kind | undefined {
   } catch (error) {
     throw localFailure(error, path);
   }
+}
+
+/** Under a name that the user didn't write, an earlier copy may have left a link out of the folder. */
+function refuseSymlink(path: string): void {
+  if (fs.lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return;
+  const why = "is a symlink, which isn't followed; remove it, or name the folder that it leads to";
+  throw new UsageFailure(`${shown(path)} ${why}`);
 }
 
 async function toStandardOutput(sandbox: Sandbox, path: string, output: Output, context: CopyContext): Promise<void> {
@@ -81,18 +89,34 @@ const partPath = (local: string, identity: string): string => {
   return join(dirname(local), `.${basename(local).slice(0, 200)}.${version}.stacyvm-part`);
 };
 
+/**
+ * Opens what is there of a file, or begins it. The name can be guessed: what stands under it is written into only where it is
+ * this user's own file and has no other name.
+ */
+function openedPart(part: string): number {
+  const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+  const fd = fs.openSync(part, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
+  const stats = fs.fstatSync(fd);
+  const isOwn = process.geteuid === undefined || stats.uid === process.geteuid();
+  if (stats.isFile() && stats.nlink === 1 && isOwn) return fd;
+  fs.closeSync(fd);
+  throw new UsageFailure(`${shown(part)} is not what an earlier copy of yours left; remove it and copy again`);
+}
+
 async function receiveFile(
   sandbox: Sandbox,
   path: string,
   info: FileInfo,
   local: string,
-  { done, progress, signal }: CopyContext,
+  { done, progress, signal, warn }: CopyContext,
 ): Promise<void> {
+  if (fs.statSync(local, { throwIfNoEntry: false })?.isFile() === false) {
+    throw new UsageFailure(`${shown(local)} is no regular file on this machine, and keeps its place`);
+  }
   const { etag } = await sandbox.files.version(path, { signal });
   const part = partPath(local, JSON.stringify([sandbox.id, path, etag ?? ""]));
   try {
-    const { O_RDWR, O_CREAT, O_NOFOLLOW } = fs.constants;
-    const fd = fs.openSync(part, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+    const fd = openedPart(part);
     try {
       const from = etag === undefined ? 0 : Math.min(fs.fstatSync(fd).size, info.size);
       const download = await sandbox.files.download(path, { from: from < info.size ? from : 0, signal });
@@ -122,6 +146,7 @@ async function receiveFile(
     fs.renameSync(part, local);
     done.files++;
   } catch (error) {
+    if (signal.aborted && etag !== undefined) warn(goesOn(local));
     throw localFailure(error, local);
   }
 }

@@ -7,7 +7,7 @@ import { HashedFile } from "./hashed-file.ts";
 import { type Kind, landing } from "./landing.ts";
 import { localFailure } from "./local-failure.ts";
 import { pack } from "./pack.ts";
-import { shown } from "./shown.ts";
+import { goesOn, shown } from "./shown.ts";
 import { type Side, sideText } from "./sides.ts";
 import { uploadState } from "./upload-state.ts";
 
@@ -85,7 +85,7 @@ async function sendFile(
   local: string,
   stats: fs.Stats,
   path: string,
-  { done, progress, signal }: CopyContext,
+  { done, progress, signal, warn }: CopyContext,
 ): Promise<void> {
   using file = openedFile(local);
   const mode = (stats.mode & 0o777).toString(8).padStart(4, "0");
@@ -96,17 +96,22 @@ async function sendFile(
   } else {
     const state = uploadState([sandbox.id, path, fs.realpathSync(local), file.size, stats.mtimeMs]);
     let sent = 0;
-    await sandbox.files.upload(path, file, {
-      mode,
-      signal,
-      checksum: () => file.checksum(),
-      uploadId: state.uploadId,
-      onBegin: state.remember,
-      onProgress: (sentBytes) => {
-        progress.add(sentBytes - sent);
-        sent = sentBytes;
-      },
-    });
+    try {
+      await sandbox.files.upload(path, file, {
+        mode,
+        signal,
+        checksum: () => file.checksum(),
+        uploadId: state.uploadId,
+        onBegin: state.remember,
+        onProgress: (sentBytes) => {
+          progress.add(sentBytes - sent);
+          sent = sentBytes;
+        },
+      });
+    } catch (error) {
+      if (signal.aborted && sent > 0) warn(goesOn(local));
+      throw error;
+    }
     state.forget();
   }
   done.files++;

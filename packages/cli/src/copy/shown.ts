@@ -11,3 +11,7 @@ export function shown(name: string | Uint8Array): string {
   const harmless = text.replace(harmful, "\ufffd");
   return harmless.length <= shownMax ? harmless : `${harmless.slice(0, shownMax)}…`;
 }
+
+/** What a copy says that was ended within a file. */
+export const goesOn = (name: string): string =>
+  `What has arrived of ${shown(name)} is kept. The same command goes on from there.`;
