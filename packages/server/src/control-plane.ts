@@ -11,6 +11,7 @@ import { createApp } from "./http/app.ts";
 import { allHandlers } from "./http/handlers/all.ts";
 import { createAuthenticator } from "./http/identity.ts";
 import { createImageStore } from "./images/create-image-store.ts";
+import { registryOptions } from "./images/registry-options.ts";
 import { systemClock } from "./lib/clock.ts";
 import { every } from "./lib/every.ts";
 import { type Failpoint, noFailpoint } from "./lib/failpoint.ts";
@@ -73,7 +74,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     storeDir: imagesDir,
     aliases: config.images.aliases,
     clock: systemClock,
-    registries: { insecure: config.images.insecureRegistries, internal: config.images.internalRegistries },
+    registries: registryOptions(config.images),
   });
 
   const helper = stack.use(

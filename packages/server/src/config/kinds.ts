@@ -236,6 +236,7 @@ export const secretMap = (description: string): Setting<Readonly<Record<string, 
   fallback: {},
   shown: "{}",
   description,
+  fromFile: true,
   read: (raw, key) =>
     Object.fromEntries(Object.entries(pairs(raw, key)).map(([name, item]) => [name, new Secret(item)])),
 });
