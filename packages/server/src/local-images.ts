@@ -9,6 +9,7 @@ import { parseSize } from "./lib/size.ts";
 import { collectImages } from "./orchestrator/collect-images.ts";
 import { createStore } from "./store/create-store.ts";
 import { databaseLocation } from "./store/open-database.ts";
+import { createDiskSpace } from "./telemetry/disk-space.ts";
 
 export interface LocalCollectOptions {
   readonly dryRun: boolean;
@@ -29,11 +30,16 @@ export type LocalImages = Pick<ImageStore, "pull" | "importFrom" | "buildBase" |
 export async function openLocalImages(options: LoadOptions): Promise<LocalImages> {
   const { config } = loadConfig(options);
   const { storeDir, aliases } = config.images;
+  const disks = createDiskSpace({
+    directories: { data: config.dataDir, images: storeDir, sandboxes: config.providers.oci.stateDir },
+    minFree: config.disk.minFree,
+  });
   const images = await createImageStore({
     storeDir,
     aliases,
     clock: systemClock,
     registries: registryOptions(config.images),
+    requireRoom: () => disks.requireRoom("images"),
   });
   const openStore = () => createStore({ database: databaseLocation(config.database), nowMs: systemClock.now() });
   return {

@@ -99,6 +99,7 @@ test("every key can be set by its variable and by a file, and both read the same
     number: "1.5",
     duration: "20s",
     size: "2m",
+    "size and/or percentage": "2m,7%",
     list: "a,b",
     map: "a=b,c=d",
     path: "/x/y",
@@ -216,6 +217,7 @@ test.each([
   ],
   ["STACYVM_IMAGES_HTTP_PROXY", "me:hunter2@proxy:3128", "images.http_proxy must be an http or https address"],
   ["STACYVM_IMAGES_HTTPS_PROXY", "socks5://proxy", "images.https_proxy must be an http or https address"],
+  ["STACYVM_DISK_MIN_FREE", "much", 'disk.min_free must be a size, a percentage, or both: invalid size "much"'],
   ["STACYVM_AUTH_API_KEY_FILE", "gone", "auth.api_key_file can't be read: ENOENT"],
   ["STACYVM_AUTH_API_KEY_FILE", "empty", "auth.api_key_file is empty"],
 ])("%s=%s is refused", (variable, value, message) => {

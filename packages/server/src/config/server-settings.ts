@@ -1,4 +1,4 @@
-import { choice, duration, flag, integer, list, map, path, secret, secretMap, size, text } from "./kinds.ts";
+import { choice, duration, flag, freeFloor, integer, list, map, path, secret, secretMap, size, text } from "./kinds.ts";
 
 const mib = 1024 * 1024;
 
@@ -36,6 +36,13 @@ export const dataDir = path(
   "Directory of everything kept on this host.",
   "/var/lib/stacyvm as root, ~/.local/share/stacyvm otherwise",
 );
+
+export const disk = {
+  minFree: freeFloor(
+    "2g,5%",
+    "Free space of the host's disks below which spawns and pulls are refused; the lesser counts.",
+  ),
+} as const;
 
 export const images = {
   aliases: map("Requested image names that stand for a local image."),
