@@ -18,6 +18,8 @@ export interface TestServer extends AsyncDisposable {
 export interface TestServerOptions {
   /** Keys of the configuration as in a file, for example `"auth.api_key"`; values as text. */
   readonly config?: Readonly<Record<string, string>>;
+  /** Where its data directory is made; the host's temporary directory where absent. */
+  readonly parentDir?: string;
   /** Silent where absent. */
   readonly log?: pino.Logger;
 }
@@ -50,7 +52,7 @@ const destroyAll = async (url: string, key: string | undefined): Promise<void> =
  */
 export const startServer = async (options: TestServerOptions = {}): Promise<TestServer> => {
   await using stack = new AsyncDisposableStack();
-  const dataDir = await mkdtemp(join(tmpdir(), "stacyvm-e2e-"));
+  const dataDir = await mkdtemp(join(options.parentDir ?? tmpdir(), "stacyvm-e2e-"));
   stack.defer(() => rm(dataDir, { recursive: true, force: true }));
   await chmod(dataDir, 0o711);
   const overrides = { data_dir: dataDir, "server.port": "0", ...options.config };

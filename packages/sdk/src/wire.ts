@@ -270,6 +270,8 @@ export interface HealthInfo {
   uptime: string;
   /** Present when the server answers anybody on a reachable address. */
   insecure?: true;
+  /** Why new sandboxes are refused, where `status` is `degraded`. */
+  degraded?: string[];
 }
 
 /** Something that happened on the server, for example `sandbox.created`. */

@@ -11,6 +11,7 @@ import { createApp } from "./http/app.ts";
 import { allHandlers } from "./http/handlers/all.ts";
 import { createAuthenticator } from "./http/identity.ts";
 import { createImageStore } from "./images/create-image-store.ts";
+import { registryOptions } from "./images/registry-options.ts";
 import { systemClock } from "./lib/clock.ts";
 import { every } from "./lib/every.ts";
 import { type Failpoint, noFailpoint } from "./lib/failpoint.ts";
@@ -29,6 +30,7 @@ import { hostHelper } from "./providers/host-helper.ts";
 import { createProviders } from "./providers/registry.ts";
 import { createStore } from "./store/create-store.ts";
 import { databaseLocation } from "./store/open-database.ts";
+import { createDiskSpace } from "./telemetry/disk-space.ts";
 import { createEventBus } from "./telemetry/events.ts";
 import { createOperationMetrics } from "./telemetry/metrics.ts";
 
@@ -69,18 +71,29 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const serverId = await stableServerId(config.dataDir);
   const store = stack.use(await createStore({ database: databaseLocation(config.database), nowMs: systemClock.now() }));
   const imagesDir = config.images.storeDir || join(config.dataDir, "images");
+  const sandboxesDir = config.providers.oci.stateDir || join(config.dataDir, "oci");
+  const disks = createDiskSpace({
+    directories: { data: config.dataDir, images: imagesDir, sandboxes: sandboxesDir },
+    minFree: config.disk.minFree,
+    onChange: ({ use, isLow, freeBytes }) => {
+      const fields = { disk: use, free_bytes: freeBytes };
+      if (isLow) log.warn(fields, "disk is nearly full, spawns or pulls are refused");
+      else log.info(fields, "disk has room again");
+    },
+  });
   const images = await createImageStore({
     storeDir: imagesDir,
     aliases: config.images.aliases,
     clock: systemClock,
-    registries: { insecure: config.images.insecureRegistries, internal: config.images.internalRegistries },
+    registries: registryOptions(config.images),
+    requireRoom: () => disks.requireRoom("images"),
   });
 
   const helper = stack.use(
     hostHelper({
       programPath: join(nativeDir, "stacyvm-host"),
       agentPath: join(nativeDir, "stacyvm-agent"),
-      dataRoot: config.providers.oci.stateDir || join(config.dataDir, "oci"),
+      dataRoot: sandboxesDir,
       imagesRoot: imagesDir,
       runtimePath: findProgram(config.providers.oci.runtime),
       runtimeArgs: config.providers.oci.runtimeArgs,
@@ -109,6 +122,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     providers: directory,
     images,
     live,
+    disks,
     clock: systemClock,
     ids: randomIds,
     limits: {
@@ -220,6 +234,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       clock: systemClock,
       version: options.version,
       dataDir: config.dataDir,
+      disks,
+      listImages: () => images.list(),
       openApi: openApiDocument(operationTable, options.version),
       authConfigured: authenticator.configured,
       insecure: config.server.insecure,

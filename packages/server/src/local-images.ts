@@ -2,12 +2,14 @@ import { StacyError } from "@stacyvm/contract";
 import { type LoadOptions, loadConfig } from "./config/load.ts";
 import { createImageStore } from "./images/create-image-store.ts";
 import type { CollectedImages, ImageStore } from "./images/image-store.ts";
+import { registryOptions } from "./images/registry-options.ts";
 import { systemClock } from "./lib/clock.ts";
 import { parseDuration } from "./lib/duration.ts";
 import { parseSize } from "./lib/size.ts";
 import { collectImages } from "./orchestrator/collect-images.ts";
 import { createStore } from "./store/create-store.ts";
 import { databaseLocation } from "./store/open-database.ts";
+import { createDiskSpace } from "./telemetry/disk-space.ts";
 
 export interface LocalCollectOptions {
   readonly dryRun: boolean;
@@ -27,12 +29,17 @@ export type LocalImages = Pick<ImageStore, "pull" | "importFrom" | "buildBase" |
 /** For the command line beside a server, running or not. Throws ConfigError. */
 export async function openLocalImages(options: LoadOptions): Promise<LocalImages> {
   const { config } = loadConfig(options);
-  const { storeDir, aliases, insecureRegistries, internalRegistries } = config.images;
+  const { storeDir, aliases } = config.images;
+  const disks = createDiskSpace({
+    directories: { data: config.dataDir, images: storeDir, sandboxes: config.providers.oci.stateDir },
+    minFree: config.disk.minFree,
+  });
   const images = await createImageStore({
     storeDir,
     aliases,
     clock: systemClock,
-    registries: { insecure: insecureRegistries, internal: internalRegistries },
+    registries: registryOptions(config.images),
+    requireRoom: () => disks.requireRoom("images"),
   });
   const openStore = () => createStore({ database: databaseLocation(config.database), nowMs: systemClock.now() });
   return {

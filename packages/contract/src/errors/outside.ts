@@ -215,6 +215,14 @@ export const outsideErrors = {
     "The image could not be pulled.",
     "Check the registry, or bring the image in with: stacyvm image import <name> <file>",
   ),
+  host_disk_low: entry(
+    "RESOURCE_LIMIT",
+    507,
+    "system",
+    true,
+    "The host's disk is nearly full, so nothing new is put on it.",
+    "Destroy sandboxes; the operator frees space, for example with stacyvm image gc, or lowers disk.min_free.",
+  ),
   spawn_failed: entry(
     "INTERNAL_ERROR",
     500,

@@ -16,6 +16,24 @@ export const ProviderHealth = z
   .meta({ id: "ProviderHealth" });
 export type ProviderHealth = z.output<typeof ProviderHealth>;
 
+export const DiskFigures = z
+  .strictObject({
+    disks: z
+      .array(
+        z.strictObject({
+          use: z.enum(["data", "images", "sandboxes"]),
+          total_bytes: z.int(),
+          free_bytes: z.int(),
+          floor_bytes: z.int().meta({ description: "Below it spawns and pulls are refused (disk.min_free)." }),
+          low: z.boolean(),
+        }),
+      )
+      .meta({ description: "The disk below each of the server's directories; they may be one." }),
+    images_bytes: z.int().meta({ description: "What all stored images take." }),
+  })
+  .meta({ id: "DiskFigures" });
+export type DiskFigures = z.output<typeof DiskFigures>;
+
 export const ProviderDetail = z
   .strictObject({
     name: z.string(),
@@ -24,8 +42,14 @@ export const ProviderDetail = z
     sandbox_count: z.int(),
     health: ProviderHealth,
     config: z.record(z.string(), z.string()),
+    disk: DiskFigures.extend({
+      sandboxes_promised_bytes: z
+        .int()
+        .meta({ description: "The disks of this provider's sandboxes if each were filled, where it bounds them." }),
+    }),
   })
   .meta({ id: "ProviderDetail" });
+export type ProviderDetail = z.output<typeof ProviderDetail>;
 
 const row = { permission: "provider:read", auditClass: "none", stream: "none", lenient: true } as const;
 const params = z.strictObject({ name: text(128).min(1) });

@@ -69,7 +69,9 @@ export const AdmissionDecision = z
   .strictObject({
     allowed: z.boolean(),
     queueable: z.boolean(),
-    reason: z.enum(["max_ttl", "worker_unavailable", "max_sandboxes", "max_sandboxes_per_owner"]).optional(),
+    reason: z
+      .enum(["max_ttl", "worker_unavailable", "max_sandboxes", "max_sandboxes_per_owner", "host_disk_low"])
+      .optional(),
     active_sandboxes: z.int(),
     max_sandboxes: z.int(),
     active_owner_sandboxes: z.int().optional(),
@@ -124,6 +126,7 @@ export const spawnSandbox = defineOperation({
     "guest_unreachable",
     "guest_protocol",
     "disk_full",
+    "host_disk_low",
   ],
   stream: "none",
   lenient: true,

@@ -4,9 +4,9 @@ import { durationAnswer, timestamp } from "../wire.ts";
 import { ProviderHealth } from "./providers.ts";
 
 /** Says that the process answers, and nothing that a stranger shouldn't know. */
-const liveness = <const S extends string>(status: S) =>
+const liveness = <const S extends string>(...status: readonly [S, ...S[]]) =>
   z.strictObject({
-    status: z.literal(status),
+    status: z.enum(status),
     uptime: durationAnswer,
     version: z
       .string()
@@ -15,7 +15,14 @@ const liveness = <const S extends string>(status: S) =>
     insecure: z.literal(true).optional().meta({ description: "Present when the server was started with --insecure." }),
   });
 
-export const Health = liveness("ok").meta({ id: "Health" });
+export const Health = liveness("ok", "degraded")
+  .extend({
+    degraded: z
+      .array(z.enum(["host_disk_low"]))
+      .optional()
+      .meta({ description: "What new sandboxes are refused for, with that reason; not told to strangers." }),
+  })
+  .meta({ id: "Health" });
 export const Liveness = liveness("alive").meta({ id: "Liveness" });
 
 export const Readiness = z

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { defineOperation, json } from "../operation.ts";
 import { durationAnswer, timestamp } from "../wire.ts";
-import { ProviderHealth } from "./providers.ts";
+import { DiskFigures, ProviderHealth } from "./providers.ts";
 import { QuotaSummary } from "./quotas.ts";
 import { Worker } from "./workers.ts";
 
@@ -64,6 +64,7 @@ export const Metrics = z
     scheduler: z.record(z.string(), z.unknown()),
     quotas: QuotaSummary,
     rate_limit: z.record(z.string(), z.unknown()),
+    disk: DiskFigures,
   })
   .meta({ id: "Metrics" });
 export type Metrics = z.output<typeof Metrics>;

@@ -3,7 +3,7 @@
 export interface AdmissionDecision {
   allowed: boolean;
   queueable: boolean;
-  reason?: "max_ttl" | "worker_unavailable" | "max_sandboxes" | "max_sandboxes_per_owner";
+  reason?: "max_ttl" | "worker_unavailable" | "max_sandboxes" | "max_sandboxes_per_owner" | "host_disk_low";
   active_sandboxes: number;
   max_sandboxes: number;
   active_owner_sandboxes?: number;
@@ -31,11 +31,25 @@ export interface CommitUploadRequest {
   checksum?: string;
 }
 
+export interface DiskFigures {
+  /** The disk below each of the server's directories; they may be one. */
+  disks: ({
+    use: "data" | "images" | "sandboxes";
+    total_bytes: number;
+    free_bytes: number;
+    /** Below it spawns and pulls are refused (disk.min_free). */
+    floor_bytes: number;
+    low: boolean;
+  })[];
+  /** What all stored images take. */
+  images_bytes: number;
+}
+
 /** What went wrong, whose turn it is, and what would help. */
 export interface ErrorBody {
   code: "BAD_REQUEST" | "RESOURCE_LIMIT" | "TIMEOUT" | "NOT_FOUND" | "UNAUTHORIZED" | "FORBIDDEN" | "CONFLICT" | "UNAVAILABLE" | "INTERNAL_ERROR";
   message: string;
-  reason: "invalid_body" | "invalid_input" | "payload_too_large" | "headers_too_large" | "request_timeout" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "foreign_origin" | "policy_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "state_conflict" | "lease_lost" | "ttl_above_max" | "timeout_above_max" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "provider_unavailable" | "image_pull_failed" | "spawn_failed" | "store_unavailable" | "shutting_down" | "not_supported" | "internal" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "archive_invalid" | "range_not_satisfiable" | "precondition_failed" | "link_refused" | "port_refused" | "port_protocol" | "port_timeout" | "file_permission_denied" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "upload_not_found" | "upload_conflict" | "checksum_mismatch" | "exec_timeout" | "sandbox_limit" | "disk_full" | "guest_unreachable" | "guest_protocol";
+  reason: "invalid_body" | "invalid_input" | "payload_too_large" | "headers_too_large" | "request_timeout" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "foreign_origin" | "policy_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "state_conflict" | "lease_lost" | "ttl_above_max" | "timeout_above_max" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "provider_unavailable" | "image_pull_failed" | "host_disk_low" | "spawn_failed" | "store_unavailable" | "shutting_down" | "not_supported" | "internal" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "archive_invalid" | "range_not_satisfiable" | "precondition_failed" | "link_refused" | "port_refused" | "port_protocol" | "port_timeout" | "file_permission_denied" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "upload_not_found" | "upload_conflict" | "checksum_mismatch" | "exec_timeout" | "sandbox_limit" | "disk_full" | "guest_unreachable" | "guest_protocol";
   request_id: string;
   remediation?: string;
   details?: Record<string, unknown>;
@@ -104,13 +118,15 @@ export interface FolderEvent {
 }
 
 export interface Health {
-  status: "ok";
+  status: "ok" | "degraded";
   /** Go duration, for example 1h0m0s or 12.3ms. */
   uptime: string;
   /** Only for callers with a credential, where any is configured. */
   version?: string;
   /** Present when the server was started with --insecure. */
   insecure?: true;
+  /** What new sandboxes are refused for, with that reason; not told to strangers. */
+  degraded?: "host_disk_low"[];
 }
 
 export interface ListeningPort {
@@ -188,6 +204,7 @@ export interface Metrics {
   scheduler: Record<string, unknown>;
   quotas: QuotaSummary;
   rate_limit: Record<string, unknown>;
+  disk: DiskFigures;
 }
 
 export interface MoveFileRequest {
@@ -297,6 +314,21 @@ export interface ProviderDetail {
   sandbox_count: number;
   health: ProviderHealth;
   config: Record<string, string>;
+  disk: {
+    /** The disk below each of the server's directories; they may be one. */
+    disks: ({
+      use: "data" | "images" | "sandboxes";
+      total_bytes: number;
+      free_bytes: number;
+      /** Below it spawns and pulls are refused (disk.min_free). */
+      floor_bytes: number;
+      low: boolean;
+    })[];
+    /** What all stored images take. */
+    images_bytes: number;
+    /** The disks of this provider's sandboxes if each were filled, where it bounds them. */
+    sandboxes_promised_bytes: number;
+  };
 }
 
 export interface ProviderHealth {

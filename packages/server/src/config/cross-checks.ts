@@ -73,6 +73,36 @@ const access = (config: RawConfig): Problem[] => {
   return problems;
 };
 
+/** A registry with an optional port, in the spelling that image names have once their defaults are filled in. */
+const registryName = /^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/i;
+
+const registries = ({ images }: RawConfig): Problem[] => {
+  const problems: Problem[] = [];
+  const at = "images.registry_credentials";
+  for (const [name, value] of Object.entries(images.registryCredentials)) {
+    if (!registryName.test(name) || /^(?:index|registry-1)\.docker\.io$/i.test(name)) {
+      const hint = "Write it as host or host:port, as in image names; Docker Hub is docker.io.";
+      problems.push({ path: at, message: `${at} has a name that is no registry`, hint });
+    } else if (!/^[^:]+:./s.test(value.reveal())) {
+      const message = `${at} of ${JSON.stringify(name)} is not user:password`;
+      problems.push({
+        path: at,
+        message,
+        hint: "A token goes in the password's place, with the user that it belongs to.",
+      });
+    }
+  }
+  for (const [path, value] of [
+    ["images.http_proxy", images.httpProxy],
+    ["images.https_proxy", images.httpsProxy],
+  ] as const) {
+    const url = value && URL.parse(value.reveal());
+    if (value === undefined || (url && /^https?:$/.test(url.protocol) && url.hostname !== "")) continue;
+    problems.push({ path, message: `${path} must be an http or https address`, hint: "http://proxy.example:3128" });
+  }
+  return problems;
+};
+
 const order = (
   path: string,
   value: number,
@@ -90,7 +120,7 @@ const order = (
 /** What is wrong between keys that are each right alone. */
 export const crossCheck = (config: RawConfig): readonly Problem[] => {
   const { defaults, leases, database } = config;
-  const problems = access(config);
+  const problems = [...access(config), ...registries(config)];
   for (const origin of config.server.corsAllowedOrigins) {
     const message = originProblem(origin);
     const hint = "Write it like https://app.example.com or http://localhost:3000.";

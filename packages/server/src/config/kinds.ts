@@ -1,5 +1,6 @@
 import { isAbsolute, resolve } from "node:path";
 import { formatDuration, parseDuration } from "../lib/duration.ts";
+import { type FreeFloor, parseFreeFloor } from "../lib/free-floor.ts";
 import { Secret } from "../lib/secret.ts";
 import { formatSize, parseSize } from "../lib/size.ts";
 import { ValueProblem } from "./problem.ts";
@@ -155,6 +156,23 @@ export const size = (fallbackBytes: number, description: string): Setting<number
   },
 });
 
+/** How much of a disk stays free. */
+export const freeFloor = (fallback: string, description: string): Setting<FreeFloor> => ({
+  type: "size and/or percentage",
+  fallback: parseFreeFloor(fallback),
+  shown: fallback,
+  description,
+  read: (raw, key) => {
+    try {
+      return parseFreeFloor(scalar(raw, key, "a size, a percentage, or both"));
+    } catch (error) {
+      if (error instanceof ValueProblem) throw error;
+      const hint = 'Write it like "2g", "5%", "2g,5%" (the lesser counts) or "0".';
+      throw new ValueProblem(`${key} must be a size, a percentage, or both: ${(error as Error).message}`, hint);
+    }
+  },
+});
+
 const either = (values: readonly string[]): string =>
   values.length < 3 ? values.join(" or ") : `${values.slice(0, -1).join(", ")}, or ${values.at(-1)}`;
 
@@ -236,6 +254,7 @@ export const secretMap = (description: string): Setting<Readonly<Record<string, 
   fallback: {},
   shown: "{}",
   description,
+  fromFile: true,
   read: (raw, key) =>
     Object.fromEntries(Object.entries(pairs(raw, key)).map(([name, item]) => [name, new Secret(item)])),
 });

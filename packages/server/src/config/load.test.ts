@@ -99,15 +99,17 @@ test("every key can be set by its variable and by a file, and both read the same
     number: "1.5",
     duration: "20s",
     size: "2m",
+    "size and/or percentage": "2m,7%",
     list: "a,b",
     map: "a=b,c=d",
     path: "/x/y",
     "list of secrets": "a,b",
-    "map of secrets": "a=b",
+    "map of secrets": "a=b:c",
   };
   for (const { path, env, setting, properties } of keys) {
     let value = samples[setting.type] ?? (setting.type.split(" \\| ").at(-1) as string);
     if (path === "server.cors_allowed_origins") value = "http://a.example,https://b.example:8";
+    if (path.endsWith("_proxy") && setting.type === "secret") value = "http://a.example:3128";
     const credential = { STACYVM_AUTH_API_KEY: "k", STACYVM_DATABASE_DSN: "d", STACYVM_AUTH_OIDC_JWKS_URL: "u" };
     const around = { ...credential, STACYVM_LEASES_TTL: "1m", STACYVM_DEFAULTS_TTL: "10s" };
     const dig = (config: unknown): unknown => properties.reduce((node, name) => (node as never)[name], config);
@@ -198,6 +200,24 @@ test.each([
     "https://a.example/",
     'server.cors_allowed_origins origin "https://a.example/" must not include path, query, or fragment',
   ],
+  [
+    "STACYVM_IMAGES_REGISTRY_CREDENTIALS",
+    "https://ghcr.io=me:hunter2",
+    "images.registry_credentials has a name that is no registry",
+  ],
+  [
+    "STACYVM_IMAGES_REGISTRY_CREDENTIALS",
+    "index.docker.io=me:hunter2",
+    "images.registry_credentials has a name that is no registry",
+  ],
+  [
+    "STACYVM_IMAGES_REGISTRY_CREDENTIALS",
+    "localhost:5000=hunter2",
+    'images.registry_credentials of "localhost:5000" is not user:password',
+  ],
+  ["STACYVM_IMAGES_HTTP_PROXY", "me:hunter2@proxy:3128", "images.http_proxy must be an http or https address"],
+  ["STACYVM_IMAGES_HTTPS_PROXY", "socks5://proxy", "images.https_proxy must be an http or https address"],
+  ["STACYVM_DISK_MIN_FREE", "much", 'disk.min_free must be a size, a percentage, or both: invalid size "much"'],
   ["STACYVM_AUTH_API_KEY_FILE", "gone", "auth.api_key_file can't be read: ENOENT"],
   ["STACYVM_AUTH_API_KEY_FILE", "empty", "auth.api_key_file is empty"],
 ])("%s=%s is refused", (variable, value, message) => {
@@ -220,6 +240,17 @@ test("a secret may be in a file, beside nothing else, and never shows itself", (
   expect(
     messages({ ...files, ...yaml("auth: {api_key: a}") }, { STACYVM_AUTH_API_KEY_FILE: "/run/secrets/key" }),
   ).toEqual(["auth.api_key and auth.api_key_file cannot both be set"]);
+});
+
+test("registries' credentials may be in a file, and neither they nor a proxy's show themselves", () => {
+  const files = { "/run/secrets/registries": '{"ghcr.io": "me:hunter2", "localhost:5000": "a:hunter2:,="}' };
+  const { config } = load(files, {
+    STACYVM_IMAGES_REGISTRY_CREDENTIALS_FILE: "/run/secrets/registries",
+    STACYVM_IMAGES_HTTPS_PROXY: "http://me:hunter2@proxy:3128",
+  });
+  expect(config.images.registryCredentials["ghcr.io"]?.reveal()).toBe("me:hunter2");
+  expect(config.images.registryCredentials["localhost:5000"]?.reveal()).toBe("a:hunter2:,=");
+  expect(`${inspect(config, { depth: 20 })}${JSON.stringify(config)}`).not.toContain("hunter2");
 });
 
 test("no problem quotes a secret or a line of the file", () => {

@@ -1,4 +1,4 @@
-import { choice, duration, flag, integer, list, map, path, size, text } from "./kinds.ts";
+import { choice, duration, flag, freeFloor, integer, list, map, path, secret, secretMap, size, text } from "./kinds.ts";
 
 const mib = 1024 * 1024;
 
@@ -37,11 +37,23 @@ export const dataDir = path(
   "/var/lib/stacyvm as root, ~/.local/share/stacyvm otherwise",
 );
 
+export const disk = {
+  minFree: freeFloor(
+    "2g,5%",
+    "Free space of the host's disks below which spawns and pulls are refused; the lesser counts.",
+  ),
+} as const;
+
 export const images = {
   aliases: map("Requested image names that stand for a local image."),
   storeDir: path("", "Directory of unpacked images.", "<data_dir>/images"),
   insecureRegistries: list([], "Registries, as host or host:port, spoken to in plain HTTP or with any certificate."),
   internalRegistries: list([], "Registries on loopback, private or link-local addresses that may be asked, over TLS."),
+  registryCredentials: secretMap('Who asks a registry: `host` or `host:port` to "user:password".'),
+  authFile: path("", "Registries' credentials as Docker or skopeo login write them, where none are given above."),
+  httpProxy: secret("Proxy for pulls from registries in plain HTTP; may hold user and password."),
+  httpsProxy: secret("Proxy for pulls from registries over TLS; may hold user and password."),
+  noProxy: list([], "Hosts, domains and networks that pulls reach without a proxy; loopback addresses always are."),
   gc: {
     enabled: flag(false, "Removes pulled images by age and size; never imported or built ones, nor one that is used."),
     intervalMs: duration(3_600_000, "How often that is done.", { leastMs: 1_000 }),

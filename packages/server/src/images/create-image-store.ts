@@ -11,14 +11,16 @@ import { importImage } from "./import.ts";
 import type { LayeredImage } from "./layered-image.ts";
 import { acquireLock, lockOfReference } from "./lock.ts";
 import { publish } from "./publish.ts";
-import { pullImage, type RegistryOptions } from "./pull.ts";
+import { pullImage } from "./pull.ts";
 import { normaliseReference, parseReference } from "./references.ts";
+import type { RegistryOptions } from "./registry-access.ts";
 import { removeImage } from "./remove.ts";
 import { runTool } from "./run-tool.ts";
 import { type ImageRecord, openShelf, type Shelf } from "./shelf.ts";
 import { singleFlight } from "./single-flight.ts";
 import { treeBytes } from "./tree-size.ts";
 import { unpackImage } from "./unpack.ts";
+import { type RequireRoom, withRoom } from "./with-room.ts";
 
 export interface ImageStoreOptions {
   /** Absolute; made if absent, closed to every other user of the host. */
@@ -30,6 +32,8 @@ export interface ImageStoreOptions {
   readonly timeouts?: Partial<ImageTimeouts>;
   readonly maxDownloadBytes?: number;
   readonly maxUnpackedBytes?: number;
+  /** Asked before and while an image comes in; without it the disk is filled to its end. */
+  readonly requireRoom?: RequireRoom;
 }
 
 /** Names under this are made here, so that nobody's registry account can put something else in their place. */
@@ -46,16 +50,27 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
   const pulls = singleFlight<ImageRecord, PullProgress>();
 
   /** Makes the tree of an image and then the reference that names it. */
-  async function shelve(
+  const shelve = (
+    reference: string,
+    source: StoredImage["source"],
+    asked: AbortSignal,
+    onProgress: OnProgress | undefined,
+    open: (workDir: string, signal: AbortSignal) => Promise<LayeredImage>,
+  ): Promise<ImageRecord> =>
+    withRoom(options.requireRoom ?? (async () => {}), asked, (signal) =>
+      shelveWithin(reference, source, signal, onProgress, open),
+    );
+
+  async function shelveWithin(
     reference: string,
     source: StoredImage["source"],
     signal: AbortSignal,
     onProgress: OnProgress | undefined,
-    open: (workDir: string) => Promise<LayeredImage>,
+    open: (workDir: string, signal: AbortSignal) => Promise<LayeredImage>,
   ): Promise<ImageRecord> {
     await using temporary = await shelf.temporary();
     using held = new DisposableStack();
-    const image = await open(temporary.path);
+    const image = await open(temporary.path, signal);
     onProgress?.({ phase: "unpack", message: `unpacking ${image.layers.length} layers` });
     const unpacked = await unpackImage({
       image,
@@ -107,12 +122,12 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
       // Another process may have brought it in while we waited.
       const stored = unlessStored ? await whole(shelf, reference) : undefined;
       if (stored !== undefined) return stored;
-      return await shelve(reference, "pull", shared, note, (workDir) =>
+      return await shelve(reference, "pull", shared, note, (workDir, within) =>
         pullImage({
           reference: parseReference(reference),
           registries: options.registries ?? {},
           workDir,
-          signal: shared,
+          signal: within,
           timeoutMs: timeouts.pullMs,
           maxBytes: options.maxDownloadBytes ?? imageBounds.downloadBytes,
           onProgress: note,
@@ -156,7 +171,8 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
     async importFrom(text, source, signal, onProgress) {
       const reference = normaliseReference(text);
       onProgress?.({ phase: "resolve", message: `reading ${source}` });
-      const open = (workDir: string) => importImage({ source, workDir, maxBytes: maxUnpackedBytes, signal });
+      const open = (workDir: string, within: AbortSignal) =>
+        importImage({ source, workDir, maxBytes: maxUnpackedBytes, signal: within });
       const record = await shelve(reference, "import", signal, onProgress, open).catch((error: unknown) => {
         throw asImportFailure(error, "invalid_input", source);
       });
@@ -164,8 +180,8 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
     },
     async buildBase(text, { suite }, signal, onProgress) {
       const onMessage = (message: string) => onProgress?.({ phase: "download", message });
-      const open = (workDir: string) =>
-        buildBase({ suite, workDir, signal, timeoutMs: timeouts.buildBaseMs, onMessage });
+      const open = (workDir: string, within: AbortSignal) =>
+        buildBase({ suite, workDir, signal: within, timeoutMs: timeouts.buildBaseMs, onMessage });
       return publicPart(await shelve(normaliseReference(text), "build-base", signal, onProgress, open));
     },
     async list() {

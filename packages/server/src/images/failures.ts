@@ -8,7 +8,7 @@ export function asImportFailure(error: unknown, reason: ErrorReason, subject: st
   if (error instanceof StacyError) return error;
   if (error instanceof Error && error.name === "AbortError") return error;
   if (errnoOf(error) === "ENOSPC") {
-    return new StacyError("image_pull_failed", `${subject}: the image store's disk is full`, {
+    return new StacyError("host_disk_low", `${subject}: the image store's disk is full`, {
       cause: error,
       remediation: "Free space in the data directory, or remove images with: stacyvm image rm <name>",
     });

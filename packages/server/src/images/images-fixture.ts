@@ -1,5 +1,8 @@
 import { execFile, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { createServer, request } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -46,10 +49,12 @@ export interface RegistryFixture extends AsyncDisposable {
   readonly requests: () => readonly string[];
 }
 
-/** Debian's docker-registry on a loopback port of its own, without TLS. */
-export async function registryFixture(): Promise<RegistryFixture> {
+/** Debian's docker-registry on a loopback port of its own, without TLS; `credentials`, `user:password`, if it wants some. */
+export async function registryFixture(credentials?: string): Promise<RegistryFixture> {
   const directory = await mkdtemp(join(tmpdir(), "stacyvm-registry-"));
   const configuration = join(directory, "config.yml");
+  const users = join(directory, "htpasswd");
+  if (credentials !== undefined) await writeFile(users, await htpasswdLine(credentials));
   await writeFile(
     configuration,
     [
@@ -57,6 +62,7 @@ export async function registryFixture(): Promise<RegistryFixture> {
       "log: {level: info, formatter: json}",
       `storage: {filesystem: {rootdirectory: ${join(directory, "data")}}}`,
       "http: {addr: 127.0.0.1:0}",
+      ...(credentials === undefined ? [] : [`auth: {htpasswd: {realm: images, path: ${users}}}`]),
     ].join("\n"),
   );
   const child = spawn("docker-registry", ["serve", configuration], { stdio: ["ignore", "pipe", "pipe"] });
@@ -84,6 +90,72 @@ export async function registryFixture(): Promise<RegistryFixture> {
       child.kill("SIGKILL");
       await exited;
       await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The registry takes bcrypt alone, which libcrypt makes. */
+async function htpasswdLine(credentials: string): Promise<string> {
+  const [user = "", password = ""] = credentials.split(":");
+  const salt = `$2b$04$${randomBytes(11).toString("hex")}`;
+  const { stdout } = await runFixtureTool("perl", ["-e", "print crypt($ARGV[0], $ARGV[1])", password, salt]);
+  return `${user}:${stdout}\n`;
+}
+
+export interface ProxyFixture extends AsyncDisposable {
+  /** With the credentials that it wants. */
+  readonly address: string;
+  /** What passed, such as `CONNECT registry.test:5000` or `GET http://registry.test:5000/v2/`. */
+  readonly passed: () => readonly string[];
+  /** Requests without the right credentials. */
+  readonly refused: () => number;
+}
+
+/** A forward proxy on loopback which takes every name for `target`, `host:port`, and wants user `me` with a password. */
+export async function proxyFixture(target: string): Promise<ProxyFixture> {
+  const password = randomBytes(12).toString("hex");
+  const wanted = `Basic ${Buffer.from(`me:${password}`).toString("base64")}`;
+  const [host, port] = target.split(":");
+  const passed: string[] = [];
+  let refused = 0;
+  const server = createServer((incoming, outgoing) => {
+    if (incoming.headers["proxy-authorization"] !== wanted) {
+      refused++;
+      outgoing.writeHead(407, { "proxy-authenticate": "Basic" }).end();
+      return;
+    }
+    passed.push(`${incoming.method} ${incoming.url}`);
+    const { pathname, search } = new URL(incoming.url ?? "");
+    const { "proxy-authorization": _, ...headers } = incoming.headers;
+    const onward = request({ host, port, method: incoming.method, path: pathname + search, headers }, (answer) => {
+      outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(outgoing);
+    });
+    incoming.pipe(onward);
+  });
+  server.on("connect", (incoming, client: Socket, head: Buffer) => {
+    if (incoming.headers["proxy-authorization"] !== wanted) {
+      refused++;
+      client.end("HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n");
+      return;
+    }
+    passed.push(`CONNECT ${incoming.url}`);
+    const onward = connect(Number(port), host, () => {
+      client.write("HTTP/1.1 200 Connection Established\r\n\r\n");
+      onward.write(head);
+      client.pipe(onward).pipe(client);
+    });
+    onward.on("error", () => client.destroy());
+    client.on("error", () => onward.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    address: `http://me:${password}@127.0.0.1:${(server.address() as AddressInfo).port}`,
+    passed: () => passed,
+    refused: () => refused,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
     },
   };
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { lstat, mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
@@ -172,6 +173,28 @@ test("a refused archive leaves neither tree nor name nor temporary files", async
   for (const name of ["trees", "refs", "tmp"])
     expect(await readdir(join(fixture.directory, "store", name))).toEqual([]);
 });
+
+test.each(["none", "gzip", "zstd", "xz"])("a refused archive (%s) leaves no file open", async (compression) => {
+  await using fixture = await storeFixture();
+  // What is refused stands in front of more than is read ahead.
+  const noise = { name: "noise", content: randomBytes(4 * 1024 ** 2).toString("latin1") };
+  const tar = join(fixture.directory, "refused.tar");
+  await writeFile(tar, tarOf({ name: "../out", content: "x" }, noise));
+  const suffix = { none: "", gzip: ".gz", zstd: ".zst", xz: ".xz" }[compression];
+  if (compression === "xz") await runFixtureTool("xz", ["-0", tar]);
+  else if (compression === "gzip") await writeFile(`${tar}.gz`, gzipSync(await readFile(tar)));
+  else if (compression === "zstd") await writeFile(`${tar}.zst`, zstdCompressSync(await readFile(tar)));
+  await expect(fixture.store.importFrom("app", `${tar}${suffix}`, signal)).rejects.toMatchObject({
+    reason: "invalid_input",
+  });
+  await expect.poll(() => openFiles(fixture.directory)).toEqual([]);
+});
+
+/** Files below a directory that this process has open. */
+async function openFiles(directory: string): Promise<string[]> {
+  const paths = (await readdir("/proc/self/fd")).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ""));
+  return (await Promise.all(paths)).filter((path) => path.startsWith(directory));
+}
 
 test.each<readonly [string, Partial<ImageStoreOptions>]>([["bytes", { maxUnpackedBytes: 10_000 }]])(
   "an archive that unpacks to more than the limit of %s is refused, however small it is packed",

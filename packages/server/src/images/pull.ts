@@ -6,19 +6,15 @@ import type { OnProgress } from "./image-store.ts";
 import type { LayeredImage } from "./layered-image.ts";
 import { imageOfIndex, layoutBlobs, readDocument } from "./oci-layout.ts";
 import { formatReference, type ImageReference } from "./references.ts";
+import {
+  type Access,
+  proxyEnvironment,
+  type RegistryOptions,
+  registryAccess,
+  registrySecrets,
+} from "./registry-access.ts";
 import { refuseInternalRegistry } from "./registry-address.ts";
 import { runTool, ToolError } from "./run-tool.ts";
-
-export interface RegistryOptions {
-  /** `host` or `host:port` that may be spoken to in plain HTTP or with an unknown certificate; also internal ones. */
-  readonly insecure?: readonly string[];
-  /** Registries on internal addresses that may be asked, with TLS verified. */
-  readonly internal?: readonly string[];
-  /** Credentials file in the format of containers-auth.json(5); without it none are ever sent. */
-  readonly authFile?: string;
-  /** HTTPS_PROXY, NO_PROXY and their like, for the tool that pulls. */
-  readonly proxyEnv?: Readonly<Record<string, string>>;
-}
 
 export interface PullOptions {
   readonly reference: ImageReference;
@@ -44,6 +40,7 @@ export async function pullImage(options: PullOptions): Promise<LayeredImage> {
   await writeFile(policy, JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] }));
   const insecure = registries.insecure?.includes(reference.registry) ?? false;
   if (!insecure && !registries.internal?.includes(reference.registry)) await refuseInternalRegistry(reference.registry);
+  const access = await registryAccess(reference.registry, registries, workDir);
   onProgress({ phase: "resolve", message: `asking ${reference.registry} for ${reference.repository}` });
 
   const limit = new AbortController();
@@ -58,7 +55,7 @@ export async function pullImage(options: PullOptions): Promise<LayeredImage> {
         "copy",
         "--retry-times=2",
         `--src-tls-verify=${!insecure}`,
-        registries.authFile === undefined ? "--src-no-creds" : `--src-authfile=${registries.authFile}`,
+        access.argument,
         "--",
         `docker://${skopeoName(reference)}`,
         `oci:${layout}:pulled`,
@@ -69,11 +66,12 @@ export async function pullImage(options: PullOptions): Promise<LayeredImage> {
         const digest = /^Copying (?:blob|config) (?:sha256:)?([0-9a-f]{12})/.exec(line)?.[1];
         if (digest !== undefined) onProgress({ phase: "download", message: `layer ${digest}` });
       },
-      env: { TMPDIR: workDir, HOME: "/nonexistent", ...registries.proxyEnv },
+      env: { TMPDIR: workDir, HOME: "/nonexistent", ...proxyEnvironment(registries.proxies) },
+      secrets: registrySecrets(registries),
     });
   } catch (cause) {
     signal.throwIfAborted();
-    throw pullFailure(formatReference(reference), reference.registry, limit.signal.aborted, options, cause);
+    throw pullFailure(formatReference(reference), reference.registry, limit.signal.aborted, options, access, cause);
   } finally {
     watching.abort();
     await watch;
@@ -112,6 +110,7 @@ function pullFailure(
   registry: string,
   isTooLarge: boolean,
   options: PullOptions,
+  access: Access,
   cause: unknown,
 ): unknown {
   if (isTooLarge) {
@@ -126,11 +125,8 @@ function pullFailure(
       remediation: `Check the name, or bring the image in with: ${import_}`,
     });
   }
-  if (/unauthorized|denied|authentication required/i.test(said)) {
-    return new StacyError("image_not_found", `image: ${registry} has no ${name}, or wants credentials for it`, {
-      cause,
-      remediation: `Check the name, or bring the image in with: ${import_}`,
-    });
+  if (!throughProxy.test(said) && /unauthorized|denied|authentication required/i.test(said)) {
+    return refusedAccess(name, registry, access, cause);
   }
   const why = cause.timedOut ? `it took longer than ${options.timeoutMs} ms` : reasonOf(said);
   return new StacyError("image_pull_failed", `image: ${name} could not be pulled from ${registry}: ${why}`, {
@@ -139,10 +135,30 @@ function pullFailure(
   });
 }
 
+/** Something between here and the registry, which has words in common with it. */
+const throughProxy = /proxy authentication required|proxyconnect/i;
+
+function refusedAccess(name: string, registry: string, { key }: Access, cause: unknown): StacyError {
+  if (key === undefined) {
+    return new StacyError("image_not_found", `image: ${registry} has no ${name}, or wants credentials for it`, {
+      cause,
+      remediation:
+        "Check the name; the operator gives credentials by images.registry_credentials or images.auth_file. " +
+        `Or bring the image in with: stacyvm image import ${name} <file>`,
+    });
+  }
+  const given = key === "images.auth_file" ? "what images.auth_file has for it" : `the credentials of ${key}`;
+  return new StacyError("image_pull_failed", `image: ${registry} refused ${given}, for ${name}`, {
+    cause,
+    remediation: `Check ${key} (for ${registry}): the user, the password or token, and what it may read.`,
+  });
+}
+
 const tooLarge = (name: string, maxBytes: number, cause?: unknown) =>
   new StacyError("image_pull_failed", `image: ${name} is larger than ${maxBytes} bytes`, { cause });
 
 function reasonOf(said: string): string {
+  if (throughProxy.test(said)) return "the proxy refused or didn't answer (images.http_proxy, images.https_proxy)";
   if (/no such host|server misbehaving|name resolution/i.test(said)) return "its name doesn't resolve";
   if (/connection refused|no route to host|network is unreachable|i\/o timeout|EOF/i.test(said))
     return "it doesn't answer";

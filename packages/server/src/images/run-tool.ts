@@ -15,6 +15,8 @@ export interface ToolOptions {
   readonly stdout?: (stdout: Readable) => Promise<void>;
   /** Beside PATH and the locale; nothing of the server's own environment, which holds its secrets, is passed on. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Replaced wherever the tool prints them. */
+  readonly secrets?: readonly string[];
 }
 
 const toolPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -63,7 +65,8 @@ export async function runTool(options: ToolOptions): Promise<void> {
 
   let stderr = "";
   const onLine = (line: string) => options.onLine?.(line.slice(0, imageBounds.toolLineBytes));
-  readLines(child.stderr, (line) => {
+  readLines(child.stderr, (printed) => {
+    const line = (options.secrets ?? []).reduce((text, secret) => text.replaceAll(secret, "[redacted]"), printed);
     stderr = `${stderr}${line}\n`.slice(-imageBounds.toolStderrBytes);
     onLine(line);
   });

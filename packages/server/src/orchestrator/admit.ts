@@ -3,7 +3,10 @@ import { effectiveLimits } from "../sandbox/limits.ts";
 import { livingStates } from "../sandbox/states.ts";
 import type { Context } from "./context.ts";
 
-export type DenialReason = "max_ttl" | "max_sandboxes" | "max_sandboxes_per_owner";
+export type DenialReason = "max_ttl" | "max_sandboxes" | "max_sandboxes_per_owner" | "host_disk_low";
+
+/** What a spawn writes to, whether or not its image has to be pulled. */
+export const spawnDisks = ["data", "sandboxes"] as const;
 
 /** What would happen to a spawn now. A decision, not a reservation. */
 export interface Admission {
@@ -46,6 +49,18 @@ export async function admit(
       : limits.maxOwnerSandboxes > 0 && activeOwnerSandboxes >= limits.maxOwnerSandboxes
         ? "max_sandboxes_per_owner"
         : undefined;
+  const isFull = (await context.disks.read()).some(
+    ({ isLow, use }) => isLow && spawnDisks.some((each) => each === use),
+  );
+  if (isFull)
+    return {
+      ...none,
+      activeSandboxes,
+      activeOwnerSandboxes,
+      allowed: false,
+      queueable: false,
+      reason: "host_disk_low",
+    };
   return {
     ...none,
     activeSandboxes,

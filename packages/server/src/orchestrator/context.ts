@@ -5,6 +5,7 @@ import type { Ids } from "../lib/id.ts";
 import type { Provider, SecurityProfile } from "../providers/provider.ts";
 import type { Limits } from "../sandbox/limits.ts";
 import type { OperationAudit, Store } from "../store/store.ts";
+import type { DiskSpace } from "../telemetry/disk-space.ts";
 import type { NewEvent } from "../telemetry/events.ts";
 import type { Observation } from "../telemetry/metrics.ts";
 import type { LiveRuntimes } from "./live-runtimes.ts";
@@ -43,6 +44,7 @@ export interface Context {
   readonly providers: ProviderDirectory;
   readonly images: ImageStore;
   readonly live: LiveRuntimes;
+  readonly disks: DiskSpace;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly limits: Limits;

@@ -5,7 +5,7 @@ import type { Provider, SecurityProfile } from "../providers/provider.ts";
 import { checkTtl } from "../sandbox/limits.ts";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
 import { statesBefore, stateTimeoutMs } from "../sandbox/states.ts";
-import { ownerLimits, requireProvider } from "./admit.ts";
+import { ownerLimits, requireProvider, spawnDisks } from "./admit.ts";
 import type { Caller, Context } from "./context.ts";
 import { measured } from "./measure.ts";
 import type { SpawnQueue } from "./spawn-queue.ts";
@@ -45,6 +45,7 @@ export async function spawn(
     facts.record = record;
     const limits = await ownerLimits(context, request.ownerId);
     checkTtl(record.expiresAtMs - record.createdAtMs, limits.maxTtlMs);
+    await context.disks.requireRoom(...spawnDisks);
     using uses = new DisposableStack(); // Let go after everything else, an undone spawn's runtime included.
     const running = await withScope(
       async (scope) => {

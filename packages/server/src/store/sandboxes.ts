@@ -141,6 +141,15 @@ export const sandboxStore = ({ queries }: Database): SandboxStore => {
 
     countByState: () => countBy("state"),
     countByProvider: () => countBy("provider"),
+    diskMb: async (provider) => {
+      const { total } = await queries
+        .selectFrom("sandboxes")
+        .select((build) => build.fn.sum<number | string | null>("disk_mb").as("total"))
+        .where("provider", "=", provider)
+        .where(living)
+        .executeTakeFirstOrThrow();
+      return Number(total ?? 0); // A sum of integers is text in PostgreSQL.
+    },
     countByWorker: () => countBy("worker_id"),
 
     purgeDestroyed: async (beforeMs, limit) =>

@@ -247,6 +247,8 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
         expect((await store.sandboxes.countByState()).destroyed).toBeGreaterThan(0);
         expect((await store.sandboxes.countByProvider())[provider]).toBe(2);
         expect((await store.sandboxes.countByWorker())[workerId]).toBe(2);
+        expect(await store.sandboxes.diskMb(provider)).toBe(2 * sandboxRecord({}).diskMb);
+        expect(await store.sandboxes.diskMb(id())).toBe(0);
       });
 
       test("are purged only when destroyed for long enough, their leases with them", async () => {

@@ -51,6 +51,8 @@ export interface SandboxStore {
   listOverdue(nowMs: number, limit: number): Promise<readonly SandboxRecord[]>;
   countByState(): Promise<Readonly<Record<string, number>>>;
   countByProvider(): Promise<Readonly<Record<string, number>>>;
+  /** Disks of the provider's living sandboxes together, MiB. */
+  diskMb(provider: string): Promise<number>;
   countByWorker(): Promise<Readonly<Record<string, number>>>;
   /** Deletes destroyed rows older than the time; resolves to how many. */
   purgeDestroyed(beforeMs: number, limit: number): Promise<number>;

@@ -6,10 +6,12 @@ import type { UseCases } from "../../orchestrator/use-cases.ts";
 import type { Limits } from "../../sandbox/limits.ts";
 import { parseOwnerId } from "../../sandbox/owner.ts";
 import type { Store } from "../../store/store.ts";
+import type { DiskSpace } from "../../telemetry/disk-space.ts";
 import type { EventBus } from "../../telemetry/events.ts";
 import { createHostStats } from "../../telemetry/host-stats.ts";
 import type { OperationMetricsRecorder } from "../../telemetry/metrics.ts";
 import type { HandlersOf } from "../handler.ts";
+import { createDiskFigures, type DiskFiguresOptions } from "./disk-figures.ts";
 import { execHandler } from "./exec.ts";
 import { execSocketHandler } from "./exec-socket.ts";
 import { fileLinkHandlers } from "./file-links.ts";
@@ -45,6 +47,8 @@ export interface AllHandlersOptions {
   readonly clock: Clock;
   readonly version: string;
   readonly dataDir: string;
+  readonly disks: DiskSpace;
+  readonly listImages: DiskFiguresOptions["listImages"];
   readonly openApi: Readonly<Record<string, unknown>>;
   readonly authConfigured: boolean;
   readonly insecure: boolean;
@@ -57,6 +61,7 @@ export interface AllHandlersOptions {
 export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof operations> => {
   const { useCases, queue, store, clock, limits } = options;
   const startedAtMs = clock.now();
+  const diskFigures = createDiskFigures(options);
   return {
     ...sandboxHandlers(options),
     ...fileHandlers(options),
@@ -71,7 +76,7 @@ export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof oper
     "sandboxes.exec": execHandler(options),
     "sandboxes.execWebSocket": execSocketHandler(options),
     ...createTemplateHandlers({ store, clock, spawn: spawnFor(options) }),
-    ...createProviderHandlers(options),
+    ...createProviderHandlers({ ...options, diskFigures }),
     ...createQuotaHandlers({
       ...options,
       parseOwner: parseOwnerId,
@@ -91,6 +96,7 @@ export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof oper
     ...createTelemetryHandlers({
       ...options,
       startedAtMs,
+      diskFigures,
       spawnQueue: () => {
         const { counters } = queue;
         return {

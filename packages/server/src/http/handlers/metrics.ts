@@ -1,5 +1,5 @@
 import { getHeapStatistics } from "node:v8";
-import type { Metrics } from "@stacyvm/contract";
+import type { DiskFigures, Metrics } from "@stacyvm/contract";
 import type { Clock } from "../../lib/clock.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import type { SpawnDefaults } from "../../orchestrator/context.ts";
@@ -73,6 +73,7 @@ export interface MetricsOptions {
   readonly spawnDefaults: SpawnDefaults;
   readonly rateLimit: RateLimitSettings;
   readonly workerId: string;
+  readonly diskFigures: () => Promise<DiskFigures>;
 }
 
 const sum = (counts: Readonly<Record<string, number>>): number =>
@@ -94,7 +95,7 @@ export const collectMetrics = async (options: MetricsOptions, signal: AbortSigna
   const { store, clock, directory, events } = options;
   const now = clock.now();
   const countByProvider = () => store.sandboxes.countByProvider();
-  const [by_state, by_provider, by_worker, items, workers, leases, quotas] = await Promise.all([
+  const [by_state, by_provider, by_worker, items, workers, leases, quotas, disk] = await Promise.all([
     store.sandboxes.countByState(),
     countByProvider(),
     store.sandboxes.countByWorker(),
@@ -102,6 +103,7 @@ export const collectMetrics = async (options: MetricsOptions, signal: AbortSigna
     store.workers.list(),
     store.leases.list(),
     store.quotas.list(),
+    options.diskFigures(),
   ]);
   const total = sum(by_state);
   const isStale = (heartbeatMs: number): boolean => now - heartbeatMs > workerStaleAfterMs;
@@ -137,5 +139,6 @@ export const collectMetrics = async (options: MetricsOptions, signal: AbortSigna
       with_max_exec_timeout: quotas.filter(({ maxExecTimeoutMs }) => maxExecTimeoutMs > 0).length,
     },
     rate_limit: rateLimit(options.rateLimit),
+    disk,
   };
 };

@@ -36,6 +36,25 @@ export const prometheusText = (metrics: Metrics, queue: SpawnQueueCounts, uptime
   gauge("sandboxes_by_provider_total", "Sandboxes by provider.", byLabel("provider", metrics.sandboxes.by_provider));
   gauge("sandboxes_by_worker_total", "Sandboxes by worker.", byLabel("worker", metrics.sandboxes.by_worker));
 
+  const ofDisks = (value: (disk: Metrics["disk"]["disks"][number]) => number): Series =>
+    metrics.disk.disks.map((disk) => [{ use: disk.use }, value(disk)]);
+  gauge(
+    "disk_total_bytes",
+    "Size of the disk below each of the server's directories.",
+    ofDisks((disk) => disk.total_bytes),
+  );
+  gauge(
+    "disk_free_bytes",
+    "What is free of it.",
+    ofDisks((disk) => disk.free_bytes),
+  );
+  gauge(
+    "disk_floor_bytes",
+    "Below this spawns and pulls are refused.",
+    ofDisks((disk) => disk.floor_bytes),
+  );
+  gauge("images_bytes", "What all stored images take.", alone(metrics.disk.images_bytes));
+
   const { items } = metrics.providers;
   const ofProviders = (value: (item: (typeof items)[number]) => number): Series =>
     items.map((item) => [{ provider: item.name }, value(item)]);

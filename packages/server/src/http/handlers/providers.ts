@@ -1,4 +1,4 @@
-import { type providerOperations, StacyError } from "@stacyvm/contract";
+import { type DiskFigures, type providerOperations, StacyError } from "@stacyvm/contract";
 import type { Provider } from "../../providers/provider.ts";
 import type { Store } from "../../store/store.ts";
 import type { HandlersOf } from "../handler.ts";
@@ -7,6 +7,7 @@ import { allHealth, type ProviderDirectory, providerHealth } from "./provider-he
 export interface ProviderHandlersOptions {
   readonly directory: ProviderDirectory;
   readonly store: Store;
+  readonly diskFigures: () => Promise<DiskFigures>;
 }
 
 export const createProviderHandlers = (options: ProviderHandlersOptions): HandlersOf<typeof providerOperations> => {
@@ -16,6 +17,7 @@ export const createProviderHandlers = (options: ProviderHandlersOptions): Handle
     if (provider === undefined) throw new StacyError("provider_not_found", `provider not found: ${name}`);
     return provider;
   };
+  const promisedBytes = async (name: string) => (await store.sandboxes.diskMb(name)) * 1024 ** 2;
   const countByProvider = () => store.sandboxes.countByProvider();
   const healthOf = async (provider: Provider, signal: AbortSignal) => {
     const runtimeCount = await store.sandboxes.count({ provider: provider.name });
@@ -43,6 +45,10 @@ export const createProviderHandlers = (options: ProviderHandlersOptions): Handle
           sandbox_count: health.runtime_count ?? 0,
           health,
           config: { ...provider.publicConfig },
+          disk: {
+            ...(await options.diskFigures()),
+            sandboxes_promised_bytes: provider.capabilities.limits.disk ? await promisedBytes(provider.name) : 0,
+          },
         },
       };
     },

@@ -16,10 +16,12 @@ import { systemClock } from "../../lib/clock.ts";
 import { createProviderDirectory } from "../../providers/directory.ts";
 import { parseOwnerId } from "../../sandbox/owner.ts";
 import { createStore } from "../../store/create-store.ts";
+import { createDiskSpace } from "../../telemetry/disk-space.ts";
 import { createEventBus } from "../../telemetry/events.ts";
 import { createHostStats } from "../../telemetry/host-stats.ts";
 import { createOperationMetrics } from "../../telemetry/metrics.ts";
 import { testApp } from "../app.testing.ts";
+import { createDiskFigures } from "./disk-figures.ts";
 import { createProviderHandlers } from "./providers.ts";
 import { createQuotaHandlers } from "./quotas.ts";
 import { createSystemHandlers } from "./system.ts";
@@ -43,7 +45,9 @@ const serve = async (apiKey = "") => {
   const metrics = createOperationMetrics({ clock });
   metrics.observe({ operation: "exec", provider: "oci", durationMs: 4 });
   const directory = await createProviderDirectory({ providers: [], wanted: "auto", clock });
-  const shared = { store, clock, events, directory, startedAtMs: clock.now(), version: "1.2.3" };
+  const disks = createDiskSpace({ directories: { data: dir, images: dir, sandboxes: dir }, minFree: {} });
+  const diskFigures = createDiskFigures({ disks, clock, listImages: async () => [] });
+  const shared = { store, clock, events, directory, disks, diskFigures, startedAtMs: clock.now(), version: "1.2.3" };
   let changes = 0;
   const queue = {
     spawn_queue_depth: 0,

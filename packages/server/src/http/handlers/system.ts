@@ -2,6 +2,7 @@ import type { systemOperations } from "@stacyvm/contract";
 import type { Clock } from "../../lib/clock.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import type { Store } from "../../store/store.ts";
+import type { DiskSpace } from "../../telemetry/disk-space.ts";
 import type { HostStats } from "../../telemetry/host-stats.ts";
 import type { HandlersOf } from "../handler.ts";
 import type { Identity } from "../identity.ts";
@@ -16,6 +17,7 @@ export interface SystemHandlersOptions {
   readonly clock: Clock;
   readonly store: Store;
   readonly directory: ProviderDirectory;
+  readonly disks: DiskSpace;
   readonly hostStats: () => Promise<HostStats>;
   /** The OpenAPI document of the table that is served. */
   readonly openApi: Readonly<Record<string, unknown>>;
@@ -35,7 +37,12 @@ export const createSystemHandlers = (options: SystemHandlersOptions): HandlersOf
   const loud = options.insecure ? ({ insecure: true } as const) : {};
 
   return {
-    "system.health": async ({ identity }) => ({ status: 200, body: { status: "ok", ...about(identity), ...loud } }),
+    "system.health": async ({ identity }) => {
+      const low = (await options.disks.read()).some(({ isLow }) => isLow);
+      const why = low && !isStranger(identity) ? { degraded: ["host_disk_low" as const] } : {};
+      const status = low ? ("degraded" as const) : ("ok" as const);
+      return { status: 200, body: { status, ...about(identity), ...loud, ...why } };
+    },
     "system.live": async ({ identity }) => ({ status: 200, body: { status: "alive", ...about(identity), ...loud } }),
 
     "system.ready": async ({ identity, signal }) => {

@@ -6,6 +6,8 @@ export interface ByteReader {
   stream(length: number): AsyncGenerator<Buffer, void, void>;
   /** Reads to the end of the source and drops it. */
   drain(): Promise<void>;
+  /** Lets go of the source, wherever the reading stands; what it holds open is closed. */
+  close(): Promise<void>;
 }
 
 export class TruncatedError extends Error {
@@ -51,6 +53,9 @@ export function byteReader(source: AsyncIterable<Buffer>): ByteReader {
     async drain() {
       do rest = Buffer.alloc(0);
       while (await more());
+    },
+    async close() {
+      await iterator.return?.();
     },
   };
 }

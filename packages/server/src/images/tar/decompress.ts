@@ -19,6 +19,14 @@ export function detectCompression(head: Buffer): Compression {
 /** The plain bytes of a stream, whatever it is compressed with. Nothing is read ahead without bound. */
 export async function* decompress(source: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<Buffer> {
   const iterator = source[Symbol.asyncIterator]();
+  try {
+    yield* plainBytes(iterator, signal);
+  } finally {
+    await iterator.return?.(); // Also where the format was refused before anything else read it.
+  }
+}
+
+async function* plainBytes(iterator: AsyncIterator<Buffer>, signal: AbortSignal): AsyncGenerator<Buffer> {
   let head: Buffer = Buffer.alloc(0);
   while (head.length < 6) {
     const next = await iterator.next();

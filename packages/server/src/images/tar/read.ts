@@ -1,5 +1,5 @@
 import { imageBounds } from "../bounds.ts";
-import { byteReader } from "./bytes.ts";
+import { type ByteReader, byteReader } from "./bytes.ts";
 import { blockBytes, decodeHeader, type RawHeader, TarFormatError, type TarHeader, type TarType } from "./header.ts";
 
 export interface TarEntry {
@@ -26,6 +26,14 @@ const types: Readonly<Record<string, TarType>> = {
  */
 export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<TarEntry, void, void> {
   const reader = byteReader(source);
+  try {
+    yield* entriesOf(reader);
+  } finally {
+    await reader.close();
+  }
+}
+
+async function* entriesOf(reader: ByteReader): AsyncGenerator<TarEntry, void, void> {
   let records: Record<string, string> = {};
   for (;;) {
     const block = await reader.read(blockBytes);

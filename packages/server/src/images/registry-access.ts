@@ -1,0 +1,91 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { StacyError } from "@stacyvm/contract";
+import type { Secret } from "../lib/secret.ts";
+
+/** Where registries are, what they are told about who asks, and the way to them. */
+export interface RegistryOptions {
+  /** `host` or `host:port` that may be spoken to in plain HTTP or with an unknown certificate; also internal ones. */
+  readonly insecure?: readonly string[];
+  /** Registries on internal addresses that may be asked, with TLS verified. */
+  readonly internal?: readonly string[];
+  /** Credentials file in the format of containers-auth.json(5), or Docker's; for registries that `credentials` lacks. */
+  readonly authFile?: string;
+  /** `user:password` by registry, as image names spell it: `ghcr.io`, `localhost:5000`, `docker.io`. */
+  readonly credentials?: Readonly<Record<string, Secret>>;
+  readonly proxies?: Proxies;
+}
+
+export interface Proxies {
+  /** Address, with credentials where it wants some, for registries in plain HTTP. */
+  readonly http?: Secret | undefined;
+  /** The same for registries over TLS. */
+  readonly https?: Secret | undefined;
+  /** Host names, domains and networks that are asked directly. */
+  readonly none: readonly string[];
+}
+
+/** The key of the configuration that gave a registry's credentials. */
+export type CredentialKey = "images.registry_credentials" | "images.auth_file";
+
+export interface Access {
+  /** For skopeo's command line, where every user of the host can read it: never a secret. */
+  readonly argument: string;
+  /** Absent where none are sent. */
+  readonly key?: CredentialKey;
+}
+
+/** Writes what this one registry may know into `workDir`, which is closed to others and goes with the pull. */
+export async function registryAccess(
+  registry: string,
+  { credentials = {}, authFile }: RegistryOptions,
+  workDir: string,
+): Promise<Access> {
+  const own = Object.entries(credentials).find(([name]) => name.toLowerCase() === registry)?.[1];
+  if (own !== undefined) {
+    const file = join(workDir, "auth.json");
+    const auth = Buffer.from(own.reveal()).toString("base64");
+    await writeFile(file, JSON.stringify({ auths: { [registry]: { auth } } }), { mode: 0o600, flag: "wx" });
+    return { argument: `--src-authfile=${file}`, key: "images.registry_credentials" };
+  }
+  if (authFile === undefined) return { argument: "--src-no-creds" };
+  await checkAuthFile(authFile);
+  return { argument: `--src-authfile=${authFile}`, key: "images.auth_file" };
+}
+
+/** What skopeo says about a bad file may quote it, so that it is looked at first. */
+async function checkAuthFile(file: string): Promise<void> {
+  let why: string;
+  try {
+    const content: unknown = JSON.parse(await readFile(file, "utf8"));
+    if (typeof content === "object" && content !== null && !Array.isArray(content)) return;
+    why = "it is no JSON object";
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
+    why = code === undefined ? "it is no JSON" : `it can't be read (${code})`;
+  }
+  throw new StacyError("image_pull_failed", `image: the file that images.auth_file names is of no use: ${why}`, {
+    remediation: "Write it with skopeo login --authfile, or remove images.auth_file.",
+  });
+}
+
+/** Environment of the tool that pulls. Nothing of the server's own is passed on, so what isn't named here is no proxy. */
+export function proxyEnvironment({ http, https, none }: Proxies = { none: [] }): Record<string, string> {
+  return {
+    ...(http && { HTTP_PROXY: http.reveal() }),
+    ...(https && { HTTPS_PROXY: https.reveal() }),
+    ...(none.length > 0 && { NO_PROXY: none.join(",") }),
+  };
+}
+
+/** What must not be seen in anything that a tool prints: a registry or a proxy may repeat what it was told. */
+export function registrySecrets({ credentials = {}, proxies }: RegistryOptions): string[] {
+  const given = Object.values(credentials).map((secret) => secret.reveal());
+  const addresses = [proxies?.http, proxies?.https].flatMap((secret) => secret?.reveal() ?? []);
+  const passwords = [
+    ...given.map((pair) => pair.replace(/^[^:]*:/, "")),
+    ...addresses.map((address) => URL.parse(address)?.password ?? ""),
+  ];
+  const encoded = given.map((pair) => Buffer.from(pair).toString("base64"));
+  return [...encoded, ...given, ...addresses, ...passwords].filter((secret) => secret !== "");
+}
