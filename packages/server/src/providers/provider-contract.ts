@@ -8,6 +8,7 @@ import { hostilePathsContract } from "./contract/hostile-paths-contract.ts";
 import { lifecycleContract } from "./contract/lifecycle-contract.ts";
 import { limitsContract } from "./contract/limits-contract.ts";
 import { namesContract } from "./contract/names-contract.ts";
+import { portsContract } from "./contract/ports-contract.ts";
 import { processesContract } from "./contract/processes-contract.ts";
 import { type ProviderSuite, type ProviderUnderTest, sandboxId, sh, signal, until } from "./contract/suite.testing.ts";
 import { uploadsContract } from "./contract/uploads-contract.ts";
@@ -115,6 +116,7 @@ export const describeProvider = (options: ProviderContractOptions): void => {
     wallContract(suite);
     limitsContract(suite);
     processesContract(suite);
+    portsContract(suite);
     lifecycleContract(suite);
 
     // Last: it ends the sandboxes that the others used.
