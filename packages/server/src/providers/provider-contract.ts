@@ -13,6 +13,7 @@ import { processesContract } from "./contract/processes-contract.ts";
 import { type ProviderSuite, type ProviderUnderTest, sandboxId, sh, signal, until } from "./contract/suite.testing.ts";
 import { uploadsContract } from "./contract/uploads-contract.ts";
 import { wallContract } from "./contract/wall-contract.ts";
+import { watchContract } from "./contract/watch-contract.ts";
 import { type HostSnapshot, hostSnapshot, leftBehind } from "./host-snapshot.testing.ts";
 import type { Provider, Runtime, SandboxSpec, SecurityProfile } from "./provider.ts";
 
@@ -117,6 +118,7 @@ export const describeProvider = (options: ProviderContractOptions): void => {
     limitsContract(suite);
     processesContract(suite);
     portsContract(suite);
+    watchContract(suite);
     lifecycleContract(suite);
 
     // Last: it ends the sandboxes that the others used.
