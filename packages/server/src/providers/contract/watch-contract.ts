@@ -79,11 +79,11 @@ export const watchContract = (suite: ProviderSuite): void => {
     await expect(watching(guest, "/tmp", false)).rejects.toMatchObject({ reason: "sandbox_limit" });
     await Promise.all(open.map((events) => events.return?.()));
     // Each is freed once the agent sees that its reader has left.
-    const again = () =>
-      watching(guest, "/tmp", false).then(
-        (events) => events.return?.() ?? true,
-        () => undefined,
-      );
-    expect(await until(again, (freed) => freed !== undefined)).toBeDefined();
+    const again = async (): Promise<boolean> => {
+      const events = await watching(guest, "/tmp", false).catch(() => undefined);
+      await events?.return?.();
+      return events !== undefined;
+    };
+    expect(await until(again, (freed) => freed)).toBe(true);
   });
 };
