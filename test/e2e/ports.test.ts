@@ -8,6 +8,8 @@ import { Client, type Sandbox } from "../../packages/sdk/src/index.ts";
 import { startServer, type TestServer } from "./server.ts";
 
 const apiKey = "key-of-the-ports-test";
+const withKey = { "X-API-Key": apiKey };
+const tenantId = "secret-tenant";
 const app = readFileSync(join(import.meta.dirname, "../data/port-app.cjs"), "utf8");
 let server: TestServer;
 let client: Client;
@@ -17,7 +19,12 @@ beforeAll(async () => {
   server = await startServer({ config: { "providers.mock.enabled": "true", "auth.api_key": apiKey } });
   client = new Client({ baseUrl: server.url, apiKey });
   // Mock has the host's programs, so a whole Node app can run in it.
-  sandbox = await client.spawn({ provider: "mock" });
+  const spawned = await fetch(`${server.url}/api/v1/sandboxes`, {
+    method: "POST",
+    headers: { ...withKey, "X-Tenant-ID": tenantId, "Content-Type": "application/json" },
+    body: JSON.stringify({ image: "alpine:latest", provider: "mock" }),
+  });
+  sandbox = await client.get(((await spawned.json()) as { id: string }).id);
   await sandbox.files.write("app.cjs", app);
   await sandbox.processes.start("node app.cjs 3000");
   proxy = `${server.url}/api/v1/sandboxes/${sandbox.id}/ports/3000/proxy`;
@@ -28,7 +35,6 @@ afterAll(async () => {
   await server[Symbol.asyncDispose]();
 });
 
-const withKey = { "X-API-Key": apiKey };
 const ask = (path: string, init: RequestInit = {}, base = proxy) =>
   fetch(base + path, { ...init, headers: { ...withKey, ...init.headers } });
 const reasonOf = async (answer: Response) => ((await answer.json()) as { reason: string }).reason;
@@ -57,6 +63,8 @@ test.each(["GET", "POST", "PUT", "PATCH", "DELETE"])(
         Cookie: "session=secret",
         "X-Admin-API-Key": "secret",
         "X-User-ID": "somebody",
+        "X-Tenant-ID": tenantId,
+        "Proxy-Authorization": "Basic secret",
         "X-Forwarded-For": "203.0.113.9",
         "X-Forwarded-Proto": "https",
         Forwarded: "for=203.0.113.9",

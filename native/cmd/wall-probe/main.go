@@ -1,5 +1,6 @@
 // Command wall-probe runs inside a sandbox for the provider suite. `calls` attempts what a sandbox may not do and
-// prints, as one JSON object, what the kernel answered to each attempt; `swap` exchanges two names until it is killed.
+// prints, as one JSON object, what the kernel answered to each attempt; `swap` exchanges two names until it is killed;
+// `listen` runs a program for each TCP connection to an address.
 package main
 
 import (
@@ -31,8 +32,10 @@ func run(args []string) error {
 				return err
 			}
 		}
+	case len(args) > 2 && args[0] == "listen":
+		return listen(args[1], args[2:])
 	}
-	return fmt.Errorf("usage: wall-probe calls | swap NAME NAME")
+	return fmt.Errorf("usage: wall-probe calls | swap NAME NAME | listen ADDRESS PROGRAM [ARGUMENT…]")
 }
 
 func nameOf(err error) string {

@@ -32,6 +32,7 @@ type Limits struct {
 	WatchDirs      int // watched by one watcher
 	WatchEvents    int // queued by one watcher
 	Dials          int
+	DialLingerMs   int // for what was sent through a dial whose host end is gone
 	MultipartParts int
 	MetadataCount  int
 	MetadataBytes  int
@@ -79,6 +80,7 @@ func Default() Limits {
 		WatchDirs:      8192,
 		WatchEvents:    4096,
 		Dials:          256,
+		DialLingerMs:   30_000,
 		MultipartParts: 100,
 		MetadataCount:  32,
 		MetadataBytes:  4096,
@@ -108,7 +110,7 @@ func (l *Limits) named() map[string]*int {
 		"path-bytes": &l.PathBytes, "list-entries": &l.ListEntries, "list-depth": &l.ListDepth,
 		"glob-results": &l.GlobResults, "glob-bytes": &l.GlobBytes, "glob-visits": &l.GlobVisits,
 		"watchers": &l.Watchers, "watch-dirs": &l.WatchDirs, "watch-events": &l.WatchEvents,
-		"dials": &l.Dials, "multipart-parts": &l.MultipartParts,
+		"dials": &l.Dials, "dial-linger-ms": &l.DialLingerMs, "multipart-parts": &l.MultipartParts,
 		"metadata-count": &l.MetadataCount, "metadata-bytes": &l.MetadataBytes,
 		"archive-entries": &l.ArchiveEntries, "archive-header-bytes": &l.ArchiveHeaderBytes, "archive-kept-bytes": &l.ArchiveKeptBytes,
 		"uploads": &l.Uploads, "upload-idle-ms": &l.UploadIdleMs,

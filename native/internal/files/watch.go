@@ -202,8 +202,10 @@ func (w *Watch) tell(e fsnotify.Event) error {
 		if kind.kind == Removed || kind.kind == Renamed {
 			w.leave(e.Name)
 		}
+		var within []Entry
 		if kind.kind == Created && w.recursive {
-			if err := w.enter(e.Name); err != nil {
+			var err error
+			if within, err = w.enter(e.Name); err != nil {
 				return err
 			}
 		}
@@ -213,6 +215,9 @@ func (w *Watch) tell(e fsnotify.Event) error {
 			}
 		}
 		if err := w.send(event); err != nil {
+			return err
+		}
+		if err := w.sendFound(within); err != nil {
 			return err
 		}
 	}
@@ -228,18 +233,23 @@ func (w *Watch) send(event Event) error {
 	}
 }
 
-// enter watches a directory that has just appeared and tells what was in it before it was watched.
-func (w *Watch) enter(full string) error {
+// enter watches a directory that has just appeared and gives what was in it before it was watched.
+func (w *Watch) enter(full string) ([]Entry, error) {
 	if !isDirectory(unix.AT_FDCWD, full) {
-		return nil
+		return nil, nil
 	}
 	if err := w.add(full); fault.KindOf(err) == fault.Exhausted {
-		return err
+		return nil, err
 	}
 	entries, err := w.files.List(full, w.files.Limits.ListDepth)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
+	return entries, nil
+}
+
+// sendFound tells what stood in a directory when it appeared.
+func (w *Watch) sendFound(entries []Entry) error {
 	for i := range entries {
 		event := Event{Name: strings.TrimPrefix(entries[i].Path, w.root+"/"), Type: Created}
 		if w.entries {

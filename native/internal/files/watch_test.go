@@ -149,3 +149,22 @@ func TestARenamedDirectoryIsWatchedUnderItsNewName(t *testing.T) {
 		}
 	}
 }
+
+func TestADirectoryIsToldBeforeWhatItCameWith(t *testing.T) {
+	f, dir, aside := newFiles(), t.TempDir(), t.TempDir()
+	makeAll(t, aside+"/came/deep")
+	w := watch(t, f, dir)
+	if err := os.Rename(aside+"/came", dir+"/came"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"came", "came/deep"} {
+		select {
+		case e := <-w.Events:
+			if e.Name != want || e.Type != Created {
+				t.Errorf("told %d of %s instead of %s", e.Type, e.Name, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("never told: %s", want)
+		}
+	}
+}

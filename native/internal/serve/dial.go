@@ -166,6 +166,10 @@ func (s *Server) dialUpgrade(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer func() { _ = host.Close() }()
+	half, ok := host.(*net.UnixConn)
+	if !ok {
+		return
+	}
 	_ = host.SetDeadline(time.Time{})
 	const answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: stacyvm-dial\r\n\r\n"
 	if _, err := io.WriteString(host, answer); err != nil {
@@ -175,27 +179,5 @@ func (s *Server) dialUpgrade(w http.ResponseWriter, r *http.Request) {
 	if _, err := conn.Write(early); err != nil {
 		return
 	}
-	join(conn, host)
-}
-
-// join copies both ways and passes each end's half-close on. A broken direction breaks the other.
-func join(conn halfCloser, host net.Conn) {
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		carry(conn, host)
-	}()
-	if half, ok := host.(halfCloser); ok {
-		carry(half, conn)
-	}
-	<-ended
-}
-
-func carry(to halfCloser, from net.Conn) {
-	if _, err := io.Copy(to, from); err != nil {
-		_ = to.Close()
-		_ = from.Close()
-		return
-	}
-	_ = to.CloseWrite()
+	join(conn, half, time.Duration(s.limits.DialLingerMs)*time.Millisecond)
 }

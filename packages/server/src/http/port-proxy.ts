@@ -37,6 +37,8 @@ export async function proxyToPort(carrier: ProxyCarrier, proxied: ProxyRequest):
   const abort = (): void => void connection.destroy();
   signal.addEventListener("abort", abort, { once: true });
   try {
+    // Who left while the connection was made is told by no event any more.
+    signal.throwIfAborted();
     const { answer, upgraded } = await ask(carrier, proxied);
     if (upgraded !== undefined) await joinSockets(carrier, answer, upgraded);
     else await passOn(carrier, answer);

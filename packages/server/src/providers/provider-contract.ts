@@ -8,10 +8,12 @@ import { hostilePathsContract } from "./contract/hostile-paths-contract.ts";
 import { lifecycleContract } from "./contract/lifecycle-contract.ts";
 import { limitsContract } from "./contract/limits-contract.ts";
 import { namesContract } from "./contract/names-contract.ts";
+import { portsContract } from "./contract/ports-contract.ts";
 import { processesContract } from "./contract/processes-contract.ts";
 import { type ProviderSuite, type ProviderUnderTest, sandboxId, sh, signal, until } from "./contract/suite.testing.ts";
 import { uploadsContract } from "./contract/uploads-contract.ts";
 import { wallContract } from "./contract/wall-contract.ts";
+import { watchContract } from "./contract/watch-contract.ts";
 import { type HostSnapshot, hostSnapshot, leftBehind } from "./host-snapshot.testing.ts";
 import type { Provider, Runtime, SandboxSpec, SecurityProfile } from "./provider.ts";
 
@@ -115,6 +117,8 @@ export const describeProvider = (options: ProviderContractOptions): void => {
     wallContract(suite);
     limitsContract(suite);
     processesContract(suite);
+    portsContract(suite);
+    watchContract(suite);
     lifecycleContract(suite);
 
     // Last: it ends the sandboxes that the others used.

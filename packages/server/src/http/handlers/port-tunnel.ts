@@ -22,6 +22,8 @@ export const portTunnelHandler =
       const abort = (): void => void connection.destroy();
       signal.addEventListener("abort", abort, { once: true });
       try {
+        // Who left while the connection was made is told by no event any more.
+        signal.throwIfAborted();
         const clientEnded = new Promise<void>((resolve) => {
           socket.on("message", (data: Buffer) => {
             if (data.length === 0) {

@@ -1,0 +1,68 @@
+package serve
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// join copies both ways and passes each end's half-close on. A broken direction breaks the other. Where the host's end
+// is gone altogether nobody is left to hear the program, and what was sent before has the linger to arrive.
+func join(conn halfCloser, host *net.UnixConn, linger time.Duration) {
+	watch, err := whenGone(host, func() {
+		_ = conn.SetReadDeadline(time.Now())
+		_ = conn.SetWriteDeadline(time.Now().Add(linger))
+	})
+	if err != nil {
+		return
+	}
+	defer func() { _ = watch.Close() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		carry(conn, host)
+	}()
+	carry(host, conn)
+	<-ended
+}
+
+func carry(to, from halfCloser) {
+	_, err := io.Copy(to, from)
+	switch {
+	case err == nil:
+		_ = to.CloseWrite()
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		_ = to.Close()
+		_ = from.Close()
+	}
+}
+
+// whenGone calls act once both directions of the connection are over, which no read can tell from a half-close, until
+// it is closed. It has a descriptor of its own: those who read or write the connection don't wait for it.
+func whenGone(conn *net.UnixConn, act func()) (io.Closer, error) {
+	file, err := conn.File()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := file.SyscallConn()
+	if err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	go func() {
+		if raw.Read(hungUp) == nil {
+			act()
+		}
+	}()
+	return file, nil
+}
+
+func hungUp(fd uintptr) bool {
+	look := []unix.PollFd{{Fd: int32(fd)}}
+	n, err := unix.Poll(look, 0)
+	return err == nil && n > 0
+}
