@@ -109,6 +109,21 @@ test("a terminal is left and come back to, with what was missed", async () => {
   expect(second.text()).toBe("missed\r\n40 120\r\n");
 });
 
+test("what a client sent before it left reaches the process", async () => {
+  const one = await startProcess(sandbox, { command: "exec cat", stdin: true });
+  const lines = Array.from({ length: 30 }, (_, at) => `line ${at}\n`);
+  for (const line of lines) {
+    const client = attach(one.url);
+    await live(client);
+    client.socket.send(Buffer.from(line), { binary: true });
+    client.socket.close();
+    await client.closed;
+  }
+  await expect.poll(async () => (await one.get()).next_offset).toBe(lines.join("").length);
+  expect((await one.bytes()).toString()).toBe(lines.join(""));
+  await one.signal("SIGKILL");
+});
+
 test("signals reach the tree and stdin is closed by a message", async () => {
   const one = await startProcess(sandbox, { command: "cat; echo end; exec sleep 70", stdin: true });
   const client = attach(one.url);

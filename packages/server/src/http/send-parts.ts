@@ -38,14 +38,18 @@ export const sendParts = async (
   return reply;
 };
 
-/** Resolves when a part has left this process, or can't any more. */
+/** Resolves when a part has left this process, or can't any more; the answer is then destroyed. */
 const writer = (raw: ServerResponse): ((part: Uint8Array) => Promise<void>) => {
   let settle = (): void => {};
   raw.once("close", () => settle());
   return (part) =>
     new Promise((resolve) => {
       settle = resolve;
-      raw.write(part, () => resolve());
+      raw.write(part, (error) => {
+        // Node 26 fails writes at once and for ever here, and leaves no turn in which the answer would be destroyed.
+        if (error) raw.destroy();
+        resolve();
+      });
     });
 };
 

@@ -12,6 +12,8 @@ import { endSocket, failureMessage, sendFrame } from "./socket-frames.ts";
 
 /** Bytes of input that wait for the process; while there are more the client isn't read. */
 const waitingInputBytesMax = 1024 * 1024;
+/** How long input that had arrived when its client left may still take, milliseconds. */
+const leftInputMs = 30_000;
 /** What a message weighs besides its bytes, so that empty ones are bounded too. */
 const messageWeight = 256;
 
@@ -32,7 +34,8 @@ const outputFrame = ({ stream, offset, data }: OutputEvent, live: boolean): Buff
 
 /**
  * Attaches to a process: frames of output from the offset, `live` when the replay is over, `gap` where bytes are lost,
- * `exit`; from the client binary frames of input, and messages. Leaving it leaves the process alone.
+ * `exit`; from the client binary frames of input, and messages. Leaving it leaves the process alone, and takes nothing
+ * back of what was sent before.
  */
 export const processSocketHandler =
   ({ useCases }: { readonly useCases: UseCases }): Handler<typeof processSocket> =>
@@ -41,7 +44,7 @@ export const processSocketHandler =
     socket.pause();
     try {
       const { events } = await useCases.processes.attach(target, request.query.offset ?? 0);
-      takeInput(useCases.processes, target, socket);
+      takeInput(useCases.processes, { ...target, signal: outliving(socket) }, socket);
       socket.resume();
       await sendOutput(events, socket);
       endSocket(socket, 1000, "");
@@ -62,6 +65,15 @@ const sendOutput = async (events: AsyncIterable<ProcessEvent>, socket: WebSocket
       await sendFrame(socket, wireEvent(event) ?? {});
     }
   }
+};
+
+/** Aborts not with the client, but when what it had sent has had its time. */
+const outliving = (socket: WebSocket): AbortSignal => {
+  const late = new AbortController();
+  socket.once("close", () => {
+    setTimeout(() => late.abort(new Error("the client went away long ago")), leftInputMs).unref();
+  });
+  return late.signal;
 };
 
 /** Takes the client's messages to the process one after the other, and reads no more than may wait. */
