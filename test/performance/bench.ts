@@ -1,6 +1,6 @@
 /**
  * Measures a real server from outside and holds it against its lines.
- * Usage: npm run bench -- [--only first-result,exec,streams,archive,api,idle] [--n N] [--profile] — as root, after npm run build.
+ * Usage: npm run bench -- [--only first-result,exec,streams,archive,terminal,api,idle] [--n N] [--profile] — as root, after npm run build.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
@@ -14,6 +14,7 @@ import { idleMemory } from "./idle-memory.ts";
 import type { Item, ItemResult } from "./item.ts";
 import { startServerProcess } from "./server-process.ts";
 import { streams } from "./streams.ts";
+import { terminal } from "./terminal.ts";
 import { timeToFirstResult } from "./time-to-first-result.ts";
 
 const items: Readonly<Record<string, Item>> = {
@@ -21,6 +22,7 @@ const items: Readonly<Record<string, Item>> = {
   exec: execRoundTrip,
   streams,
   archive,
+  terminal,
   api: apiLoad,
   idle: idleMemory,
 };
