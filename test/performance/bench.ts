@@ -1,6 +1,6 @@
 /**
  * Measures a real server from outside and holds it against its lines.
- * Usage: npm run bench -- [--only first-result,exec,streams,archive,terminal,api,idle] [--n N] [--profile] — as root, after npm run build.
+ * Usage: npm run bench -- [--only first-result,exec,streams,archive,terminal,followers,api,idle] [--n N] [--profile] — as root, after npm run build.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
@@ -10,6 +10,7 @@ import { apiClient } from "./api-client.ts";
 import { apiLoad } from "./api-load.ts";
 import { archive } from "./archive.ts";
 import { execRoundTrip } from "./exec-round-trip.ts";
+import { followers } from "./followers.ts";
 import { idleMemory } from "./idle-memory.ts";
 import type { Item, ItemResult } from "./item.ts";
 import { startServerProcess } from "./server-process.ts";
@@ -23,6 +24,7 @@ const items: Readonly<Record<string, Item>> = {
   streams,
   archive,
   terminal,
+  followers,
   api: apiLoad,
   idle: idleMemory,
 };
