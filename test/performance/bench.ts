@@ -1,6 +1,6 @@
 /**
  * Measures a real server from outside and holds it against its lines.
- * Usage: npm run bench -- [--only first-result,exec,streams,archive,terminal,followers,large-file,api,idle] [--n N] [--profile] — as root, after npm run build.
+ * Usage: npm run bench -- [--only first-result,exec,streams,archive,terminal,followers,large-file,ports,api,idle] [--n N] [--profile] — as root, after npm run build.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
@@ -14,6 +14,7 @@ import { followers } from "./followers.ts";
 import { idleMemory } from "./idle-memory.ts";
 import type { Item, ItemResult } from "./item.ts";
 import { largeFile, largeFileKeys } from "./large-file.ts";
+import { ports } from "./ports.ts";
 import { startServerProcess } from "./server-process.ts";
 import { streams } from "./streams.ts";
 import { terminal } from "./terminal.ts";
@@ -27,6 +28,7 @@ const items: Readonly<Record<string, Item>> = {
   terminal,
   followers,
   "large-file": largeFile,
+  ports,
   api: apiLoad,
   idle: idleMemory,
 };

@@ -25,12 +25,23 @@ func main() {
 	pause := flag.Duration("pause", 0, "rest before each sequential exec; beyond half a second the agent has given its memory back")
 	burst := flag.Int("burst", 200, "parallel execs")
 	megabytes := flag.Int64("mb", 512, "size of the bulk transfers")
+	port := flag.Int("port", 0, "with it only requests to the app on this port are measured: n, one by one and burst at once")
 	dir := flag.String("dir", "/tmp", "directory inside for the bulk file")
 	flag.Parse()
-	if err := run(*socket, *n, *pause, *burst, *megabytes<<20, *dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	if *port != 0 {
+		fail(requests(*socket, *port, *n, 1))
+		fail(requests(*socket, *port, *n, *burst))
+		return
 	}
+	fail(run(*socket, *n, *pause, *burst, *megabytes<<20, *dir))
+}
+
+func fail(err error) {
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
 }
 
 func run(socket string, n int, pause time.Duration, burst int, size int64, dir string) error {
