@@ -51,23 +51,15 @@ func run(socket string, n int, pause time.Duration, burst int, size int64, dir s
 	}
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
-	guest := guestv1connect.NewGuestClient(&http.Client{Transport: &http.Transport{Protocols: protocols, DialContext: dial}}, "http://agent")
-	plain := &http.Client{Transport: &http.Transport{DialContext: dial, DisableCompression: true, WriteBufferSize: 256 << 10, ReadBufferSize: 256 << 10}}
-	if _, err := exec(guest, "true"); err != nil {
+	multiplexed := &http.Client{Transport: &http.Transport{Protocols: protocols, DialContext: dial}}
+	plain := &http.Client{Transport: &http.Transport{DialContext: dial, DisableCompression: true, MaxIdleConnsPerHost: burst, WriteBufferSize: 256 << 10, ReadBufferSize: 256 << 10}}
+	guest := guestv1connect.NewGuestClient(plain, "http://agent")
+	if err := oneByOne(guest, "exec true", n, pause); err != nil {
 		return err
 	}
-	times := make([]time.Duration, n)
-	for i := range times {
-		time.Sleep(pause)
-		begun := time.Now()
-		if _, err := exec(guest, "true"); err != nil {
-			return err
-		}
-		times[i] = time.Since(begun)
-	}
-	slices.Sort(times)
-	if n > 0 {
-		fmt.Printf("exec true, n=%d: p50 %v p99 %v\n", n, times[n/2], times[n*99/100])
+	overHTTP2 := guestv1connect.NewGuestClient(multiplexed, "http://agent")
+	if err := oneByOne(overHTTP2, "exec true over HTTP/2", n, pause); err != nil {
+		return err
 	}
 	begun := time.Now()
 	var all sync.WaitGroup
@@ -82,6 +74,26 @@ func run(socket string, n int, pause time.Duration, burst int, size int64, dir s
 	all.Wait()
 	fmt.Printf("%d at once: %v, %d failed\n", burst, time.Since(begun), len(errors))
 	return bulk(guest, plain, size, dir)
+}
+
+func oneByOne(guest guestv1connect.GuestClient, what string, n int, pause time.Duration) error {
+	if _, err := exec(guest, "true"); err != nil {
+		return err
+	}
+	times := make([]time.Duration, n)
+	for i := range times {
+		time.Sleep(pause)
+		begun := time.Now()
+		if _, err := exec(guest, "true"); err != nil {
+			return err
+		}
+		times[i] = time.Since(begun)
+	}
+	slices.Sort(times)
+	if n > 0 {
+		fmt.Printf("%s, n=%d: p50 %v p99 %v\n", what, n, times[n/2], times[n*99/100])
+	}
+	return nil
 }
 
 func bulk(guest guestv1connect.GuestClient, plain *http.Client, size int64, dir string) error {
