@@ -1,6 +1,6 @@
 /**
  * Measures a real server from outside and holds it against its lines.
- * Usage: npm run bench -- [--only first-result,exec,streams,archive,api,idle] [--n N] [--profile] — as root, after npm run build.
+ * Usage: npm run bench -- [--only first-result,exec,streams,archive,terminal,followers,large-file,ports,api,idle] [--n N] [--profile] — as root, after npm run build.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
@@ -10,10 +10,14 @@ import { apiClient } from "./api-client.ts";
 import { apiLoad } from "./api-load.ts";
 import { archive } from "./archive.ts";
 import { execRoundTrip } from "./exec-round-trip.ts";
+import { followers } from "./followers.ts";
 import { idleMemory } from "./idle-memory.ts";
 import type { Item, ItemResult } from "./item.ts";
+import { largeFile, largeFileKeys } from "./large-file.ts";
+import { ports } from "./ports.ts";
 import { startServerProcess } from "./server-process.ts";
 import { streams } from "./streams.ts";
+import { terminal } from "./terminal.ts";
 import { timeToFirstResult } from "./time-to-first-result.ts";
 
 const items: Readonly<Record<string, Item>> = {
@@ -21,9 +25,15 @@ const items: Readonly<Record<string, Item>> = {
   exec: execRoundTrip,
   streams,
   archive,
+  terminal,
+  followers,
+  "large-file": largeFile,
+  ports,
   api: apiLoad,
   idle: idleMemory,
 };
+/** What an item's server is configured with beyond the others'. */
+const keysOf: Readonly<Record<string, Readonly<Record<string, string>>>> = { "large-file": largeFileKeys };
 const root = resolve(import.meta.dirname, "../..");
 const results = join(root, "test-results");
 
@@ -46,7 +56,7 @@ for (const name of wanted) {
   if (item === undefined) continue;
   const nodeArgs = flags.profile ? ["--cpu-prof", `--cpu-prof-dir=${join(results, `profile-${name}`)}`] : [];
   // A server for each item: none finds what another has left in its memory.
-  await using server = await startServerProcess({ nodeArgs });
+  await using server = await startServerProcess({ nodeArgs, keys: keysOf[name] ?? {} });
   using api = apiClient(server.url);
   const load_before = loadavg()[0] ?? Number.NaN;
   console.log(`\n${name} (load ${load_before.toFixed(2)})`);

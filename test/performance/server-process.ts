@@ -25,7 +25,11 @@ const keys = {
 };
 
 /** A real server under the name alpine:latest for busybox, its log in a file, as an operator's would be. */
-export const startServerProcess = async (options: { readonly nodeArgs: readonly string[] }): Promise<BenchServer> => {
+export const startServerProcess = async (options: {
+  readonly nodeArgs: readonly string[];
+  /** Configuration beyond what every server here has. */
+  readonly keys: Readonly<Record<string, string>>;
+}): Promise<BenchServer> => {
   await using stack = new AsyncDisposableStack();
   const dataDir = await mkdtemp(join(tmpdir(), "stacyvm-bench-"));
   stack.defer(() => rm(dataDir, { recursive: true, force: true }));
@@ -36,7 +40,8 @@ export const startServerProcess = async (options: { readonly nodeArgs: readonly 
 
   const log = openSync(join(dataDir, "server.log"), "w");
   const main = join(import.meta.dirname, "server-main.ts");
-  const child = spawn(process.execPath, [...options.nodeArgs, main, JSON.stringify({ dataDir, imageTar, keys })], {
+  const configuration = JSON.stringify({ dataDir, imageTar, keys: { ...keys, ...options.keys } });
+  const child = spawn(process.execPath, [...options.nodeArgs, main, configuration], {
     stdio: ["pipe", log, "inherit", "pipe"],
   });
   const exited = once(child, "exit");

@@ -25,12 +25,23 @@ func main() {
 	pause := flag.Duration("pause", 0, "rest before each sequential exec; beyond half a second the agent has given its memory back")
 	burst := flag.Int("burst", 200, "parallel execs")
 	megabytes := flag.Int64("mb", 512, "size of the bulk transfers")
+	port := flag.Int("port", 0, "with it only requests to the app on this port are measured: n, one by one and burst at once")
 	dir := flag.String("dir", "/tmp", "directory inside for the bulk file")
 	flag.Parse()
-	if err := run(*socket, *n, *pause, *burst, *megabytes<<20, *dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	if *port != 0 {
+		fail(requests(*socket, *port, *n, 1))
+		fail(requests(*socket, *port, *n, *burst))
+		return
 	}
+	fail(run(*socket, *n, *pause, *burst, *megabytes<<20, *dir))
+}
+
+func fail(err error) {
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
 }
 
 func run(socket string, n int, pause time.Duration, burst int, size int64, dir string) error {
@@ -40,23 +51,15 @@ func run(socket string, n int, pause time.Duration, burst int, size int64, dir s
 	}
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
-	guest := guestv1connect.NewGuestClient(&http.Client{Transport: &http.Transport{Protocols: protocols, DialContext: dial}}, "http://agent")
-	plain := &http.Client{Transport: &http.Transport{DialContext: dial, DisableCompression: true, WriteBufferSize: 256 << 10, ReadBufferSize: 256 << 10}}
-	if _, err := exec(guest, "true"); err != nil {
+	multiplexed := &http.Client{Transport: &http.Transport{Protocols: protocols, DialContext: dial}}
+	plain := &http.Client{Transport: &http.Transport{DialContext: dial, DisableCompression: true, MaxIdleConnsPerHost: burst, WriteBufferSize: 256 << 10, ReadBufferSize: 256 << 10}}
+	guest := guestv1connect.NewGuestClient(plain, "http://agent")
+	if err := oneByOne(guest, "exec true", n, pause); err != nil {
 		return err
 	}
-	times := make([]time.Duration, n)
-	for i := range times {
-		time.Sleep(pause)
-		begun := time.Now()
-		if _, err := exec(guest, "true"); err != nil {
-			return err
-		}
-		times[i] = time.Since(begun)
-	}
-	slices.Sort(times)
-	if n > 0 {
-		fmt.Printf("exec true, n=%d: p50 %v p99 %v\n", n, times[n/2], times[n*99/100])
+	overHTTP2 := guestv1connect.NewGuestClient(multiplexed, "http://agent")
+	if err := oneByOne(overHTTP2, "exec true over HTTP/2", n, pause); err != nil {
+		return err
 	}
 	begun := time.Now()
 	var all sync.WaitGroup
@@ -71,6 +74,26 @@ func run(socket string, n int, pause time.Duration, burst int, size int64, dir s
 	all.Wait()
 	fmt.Printf("%d at once: %v, %d failed\n", burst, time.Since(begun), len(errors))
 	return bulk(guest, plain, size, dir)
+}
+
+func oneByOne(guest guestv1connect.GuestClient, what string, n int, pause time.Duration) error {
+	if _, err := exec(guest, "true"); err != nil {
+		return err
+	}
+	times := make([]time.Duration, n)
+	for i := range times {
+		time.Sleep(pause)
+		begun := time.Now()
+		if _, err := exec(guest, "true"); err != nil {
+			return err
+		}
+		times[i] = time.Since(begun)
+	}
+	slices.Sort(times)
+	if n > 0 {
+		fmt.Printf("%s, n=%d: p50 %v p99 %v\n", what, n, times[n/2], times[n*99/100])
+	}
+	return nil
 }
 
 func bulk(guest guestv1connect.GuestClient, plain *http.Client, size int64, dir string) error {

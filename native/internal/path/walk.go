@@ -146,14 +146,15 @@ func (w *walker) step(part string, keepLink bool) (target string, fd int, err er
 	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
 		return "", fd, nil
 	}
-	defer func() { _ = unix.Close(fd) }()
+	link := fd
+	defer func() { _ = unix.Close(link) }()
 	if keepLink {
 		return "", -1, nil
 	}
 	if w.links++; w.links > maxLinks {
 		return "", -1, unix.ELOOP
 	}
-	if madeUp(fd, dir) {
+	if madeUp(link, dir) {
 		return "", -1, fault.New(fault.Denied, "%s: goes through a kernel link, which is never followed", w.wanted)
 	}
 	target, err = Readlink(dir, part)

@@ -54,6 +54,30 @@ func TestKernelLinksAreNeverFollowed(t *testing.T) {
 	}
 }
 
+func TestAWalkThroughLinksLeavesNothingOpen(t *testing.T) {
+	dir := t.TempDir()
+	_ = os.WriteFile(dir+"/file", nil, 0o644)
+	_ = os.Symlink("file", dir+"/link")
+	_ = os.Symlink("loop", dir+"/loop")
+	_ = os.Symlink("/proc/self/cwd", dir+"/kernel")
+	for _, name := range []string{"/link", "/loop", "/kernel", "/file", "/missing"} {
+		for _, follow := range []bool{true, false} {
+			if place, err := Find(dir+name, follow); err == nil {
+				place.Close()
+			}
+		}
+	}
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range open {
+		if target, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && strings.HasPrefix(target, dir) {
+			t.Errorf("still open: %s", target)
+		}
+	}
+}
+
 func FuzzFind(f *testing.F) {
 	for _, seed := range []string{"/", "/..", "/proc/self/../self/root", "//tmp/.//x", "x", "/\x00", "/proc/self/fd/3/../.."} {
 		f.Add(seed)
