@@ -35,10 +35,14 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .exitOverride();
   const flags = () => program.opts<GlobalFlags>();
   const output = () => createOutput(flags().json ?? false);
+  const server = () => {
+    const { server: url, apiKey = process.env.STACYVM_API_KEY } = flags();
+    return { url, apiKey };
+  };
   const client = async () => {
     const { Client } = await import("stacyvm");
-    const { server, apiKey = process.env.STACYVM_API_KEY } = flags();
-    return new Client({ baseUrl: server, apiKey });
+    const { url, apiKey } = server();
+    return new Client({ baseUrl: url, apiKey });
   };
   const sandboxes = () => import("./commands/sandboxes.ts");
   const processes = () => import("./commands/processes.ts");
@@ -108,7 +112,7 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .argument("<process>", "the process, as ps shows it")
     .option("--offset <bytes>", "where the replay begins", wholeNumber)
     .action(async (id: string, process: string, own) =>
-      (await processes()).attachCommand(await client(), output(), id, process, own),
+      (await processes()).attachCommand(await client(), server(), output(), id, process, own),
     );
   program
     .command("shell")
@@ -116,7 +120,7 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .argument("<id>", "the sandbox")
     .option("--user <user>", "user inside the sandbox")
     .option("--workdir <path>", "working directory")
-    .action(async (id: string, own) => (await processes()).shellCommand(await client(), output(), id, own));
+    .action(async (id: string, own) => (await processes()).shellCommand(await client(), server(), output(), id, own));
   program
     .command("ports")
     .description("list the ports on which programs in a sandbox listen")
@@ -128,9 +132,8 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .argument("<id>", "the sandbox")
     .argument("<pairs...>", "LOCAL:REMOTE, or one number for both; a local 0 is any free port")
     .action(async (id: string, pairs: readonly string[]) => {
-      const { server, apiKey = process.env.STACYVM_API_KEY } = flags();
       const { portForwardCommand } = await ports();
-      await portForwardCommand(await client(), { url: server, apiKey }, output(), id, pairs);
+      await portForwardCommand(await client(), server(), output(), id, pairs);
     });
   program
     .command("kill")

@@ -1,26 +1,17 @@
 import type { Socket } from "node:net";
-import { WebSocket } from "ws";
-
-export interface TunnelServer {
-  readonly url: string;
-  readonly apiKey: string | undefined;
-}
+import { openServerSocket, type ServerAddress } from "./server-socket.ts";
 
 /** Bytes that wait for the server before the local program isn't read any more. */
 const waitingBytesMax = 1024 * 1024;
 
 /** Carries a local connection, paused until then, to a port of a sandbox. Says why where it can't. */
 export function openTunnel(
-  server: TunnelServer,
+  server: ServerAddress,
   { sandboxId, port }: { readonly sandboxId: string; readonly port: number },
   local: Socket,
   onFailure: (reason: string, message: string) => void,
 ): void {
-  const base = server.url.replace(/^http/, "ws").replace(/\/+$/, "");
-  const tunnel = new WebSocket(`${base}/api/v1/sandboxes/${encodeURIComponent(sandboxId)}/ports/${port}/tunnel`, {
-    headers: server.apiKey === undefined ? {} : { "X-API-Key": server.apiKey },
-    perMessageDeflate: false,
-  });
+  const tunnel = openServerSocket(server, `/sandboxes/${encodeURIComponent(sandboxId)}/ports/${port}/tunnel`);
   const send = (data: Buffer): void => {
     tunnel.send(data, () => {
       if (tunnel.bufferedAmount < waitingBytesMax) local.resume();

@@ -4,7 +4,8 @@ import type { Client } from "stacyvm";
 import { UsageFailure } from "../failure.ts";
 import { interruptible } from "../interrupt.ts";
 import { type Output, table } from "../output.ts";
-import { openTunnel, type TunnelServer } from "../tunnel.ts";
+import type { ServerAddress } from "../server-socket.ts";
+import { openTunnel } from "../tunnel.ts";
 
 export async function portsCommand(client: Client, output: Output, id: string): Promise<void> {
   const ports = await (await client.get(id)).ports();
@@ -40,7 +41,7 @@ export function parsePair(text: string): Pair {
 /** Listens on this machine and carries each connection to the sandbox, until Ctrl-C or until the sandbox is gone. */
 export async function portForwardCommand(
   client: Client,
-  server: TunnelServer,
+  server: ServerAddress,
   output: Output,
   id: string,
   words: readonly string[],

@@ -1,7 +1,10 @@
-import type { Client, ProcessInfo, SandboxProcess } from "stacyvm";
+import type { Client, ProcessInfo } from "stacyvm";
 import { ExitWith, UsageFailure } from "../failure.ts";
 import { type Output, table } from "../output.ts";
-import { terminalSession } from "../terminal/session.ts";
+import type { ServerAddress } from "../server-socket.ts";
+import { attachTo } from "../terminal/attachment.ts";
+import type { ProcessAddress } from "../terminal/process-socket.ts";
+import { type SessionOptions, terminalSession } from "../terminal/session.ts";
 
 /** Characters of a command that a list shows. */
 const commandShown = 60;
@@ -32,13 +35,17 @@ export interface AttachFlags {
 /** Replays what can be replayed, then follows; with a terminal on both sides they are joined. */
 export async function attachCommand(
   client: Client,
+  server: ServerAddress,
   output: Output,
   id: string,
   processId: string,
   flags: AttachFlags,
 ): Promise<void> {
-  const process = await (await client.get(id)).processes.get(processId);
-  await follow(process, output, id, flags.offset ?? 0);
+  const { info } = await (await client.get(id)).processes.get(processId);
+  const { offset = 0 } = flags;
+  if (info.pty && process.stdin.isTTY && process.stdout.isTTY) {
+    await joinTerminal(server, output, { sandboxId: id, processId }, { offset, fresh: false });
+  } else await follow(server, output, { sandboxId: id, processId }, offset);
 }
 
 /** bash where the image has it, else sh; as a login shell. */
@@ -46,6 +53,7 @@ const shellLine = "command -v bash >/dev/null 2>&1 && exec bash -l; exec sh -l";
 
 export async function shellCommand(
   client: Client,
+  server: ServerAddress,
   output: Output,
   id: string,
   flags: { readonly user?: string; readonly workdir?: string },
@@ -62,21 +70,29 @@ export async function shellCommand(
     workdir: flags.workdir,
   });
   output.errorLine(`${shell.id}; Enter ~ . leaves it running`);
-  await follow(shell, output, id, 0);
+  await joinTerminal(server, output, { sandboxId: id, processId: shell.id }, { offset: 0, fresh: true });
 }
 
-async function follow(attached: SandboxProcess, output: Output, id: string, offset: number): Promise<void> {
-  const { stdin, stdout } = process;
-  if (attached.info.pty && stdin.isTTY && stdout.isTTY) {
-    const end = await terminalSession(attached, { input: stdin, output: stdout }, offset);
-    if (!end.left) throw new ExitWith(end.status);
-    output.errorLine(`\r\nleft it running; back with: stacyvm attach ${id} ${attached.id}`);
-    return;
-  }
-  for await (const event of attached.output({ offset })) {
+async function joinTerminal(
+  server: ServerAddress,
+  output: Output,
+  address: ProcessAddress,
+  options: SessionOptions,
+): Promise<void> {
+  const { stdin: input, stdout, stderr: notices } = process;
+  const end = await terminalSession(server, address, { input, output: stdout, notices }, options);
+  if (!end.left) throw new ExitWith(end.status);
+  stdout.write("\r\n");
+  output.errorLine(`left it running; back with: stacyvm attach ${address.sandboxId} ${address.processId}`);
+}
+
+/** Output alone, to the exit. */
+async function follow(server: ServerAddress, output: Output, address: ProcessAddress, offset: number): Promise<void> {
+  const onAway = () => output.errorLine("connection lost, trying again");
+  const onBack = () => output.errorLine("connected again");
+  for await (const event of attachTo(server, address, { offset, onAway, onBack }).events) {
     if (event.type === "output") await output.raw(event.stream === "stderr" ? "stderr" : "stdout", event.data);
     else if (event.type === "gap") output.errorLine(`output from ${event.offset} to ${event.until} is lost`);
     else if (event.type === "exit") throw new ExitWith(event.exit.exit_code);
   }
-  throw new Error("the server ended the output without the command's exit");
 }
