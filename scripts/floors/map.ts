@@ -22,6 +22,7 @@ const serverRooms: Readonly<Record<string, Room>> = {
   "tar.ts": { name: "tar.ts", floor: roots },
   "control-plane.ts": { name: "control-plane.ts", floor: roots },
   "worker.ts": { name: "worker.ts", floor: roots },
+  "data-dir.ts": { name: "data-dir.ts", floor: work },
   "config/": { name: "config", floor: rules },
   "http/": { name: "http", floor: doors, group: "doors" },
   "preview/": { name: "preview", floor: doors, group: "doors" },

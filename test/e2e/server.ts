@@ -13,6 +13,8 @@ export interface TestServer extends AsyncDisposable {
   readonly url: string;
   readonly dataDir: string;
   readonly defaultProvider: string;
+  /** Ends the server alone: its sandboxes and its data stay until it is disposed of. */
+  stop(): Promise<void>;
 }
 
 export interface TestServerOptions {
@@ -60,14 +62,21 @@ export const startServer = async (options: TestServerOptions = {}): Promise<Test
   const images = await createImageStore({ storeDir: join(dataDir, "images"), aliases: {}, clock: systemClock });
   await images.importFrom("alpine:latest", busyboxTar(dataDir), AbortSignal.timeout(60_000));
   const log = options.log ?? pino({ level: "silent" });
-  const server = stack.use(await startControlPlane({ config, log, version: "v0.0.0-test", validateResponses: true }));
+  const server = await startControlPlane({ config, log, version: "v0.0.0-test", validateResponses: true });
+  let stopped: Promise<void> | undefined;
+  const stop = () => (stopped ??= Promise.resolve(server[Symbol.asyncDispose]()));
+  stack.defer(stop);
   // Sandboxes outlive their server; those of a test don't.
-  stack.defer(() => destroyAll(server.url, options.config?.["auth.admin_api_key"] ?? options.config?.["auth.api_key"]));
+  stack.defer(async () => {
+    if (stopped === undefined)
+      await destroyAll(server.url, options.config?.["auth.admin_api_key"] ?? options.config?.["auth.api_key"]);
+  });
   const running = stack.move();
   return {
     url: server.url,
     dataDir,
     defaultProvider: server.defaultProvider,
+    stop,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 };

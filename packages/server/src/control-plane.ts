@@ -1,4 +1,3 @@
-import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -6,6 +5,7 @@ import { openApiDocument, operations, operationTable } from "@stacyvm/contract";
 import type { FastifyBaseLogger } from "fastify";
 import { AuditBatch } from "./audit/audit-batch.ts";
 import type { Config } from "./config/schema.ts";
+import { openDataDir } from "./data-dir.ts";
 import { connectGuest } from "./guest/agent/connect-guest.ts";
 import { createApp } from "./http/app.ts";
 import { allHandlers } from "./http/handlers/all.ts";
@@ -66,10 +66,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   await using stack = new AsyncDisposableStack();
   const nativeDir = options.nativeDir ?? builtNativeDir;
 
-  await mkdir(config.dataDir, { recursive: true, mode: 0o711 });
-  await chmod(config.dataDir, 0o711);
-  const serverId = await stableServerId(config.dataDir);
+  const dataDir = stack.use(await openDataDir(config.dataDir));
+  const { serverId } = dataDir;
   const store = stack.use(await createStore({ database: databaseLocation(config.database), nowMs: systemClock.now() }));
+  await dataDir.bindTo(store.id);
   const imagesDir = config.images.storeDir || join(config.dataDir, "images");
   const sandboxesDir = config.providers.oci.stateDir || join(config.dataDir, "oci");
   const disks = createDiskSpace({
@@ -262,20 +262,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     defaultProvider: directory.defaultName,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
-}
-
-/** Who this server is to leases: kept beside its data, so that after a crash it takes up what it held. */
-async function stableServerId(dataDir: string): Promise<string> {
-  const path = join(dataDir, "server-id");
-  try {
-    const id = (await readFile(path, "utf8")).trim();
-    if (/^[0-9a-f-]{36}$/.test(id)) return id;
-  } catch {
-    // First start here.
-  }
-  const id = randomIds.server();
-  await writeFile(path, `${id}\n`, { mode: 0o600 });
-  return id;
 }
 
 async function explainMissingDefault(

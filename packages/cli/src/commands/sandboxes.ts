@@ -34,7 +34,14 @@ export async function killCommand(client: Client, output: Output, id: string): P
   output.result({ id, status: "destroyed" }, `Sandbox ${id} destroyed`);
 }
 
-const clock = (timestamp: string) => new Date(timestamp).toTimeString().slice(0, 8);
+/** The time of day; with its date where that is another day than today. */
+const clock = (timestamp: string): string => {
+  const time = new Date(timestamp);
+  const clockTime = time.toTimeString().slice(0, 8);
+  if (time.toDateString() === new Date().toDateString()) return clockTime;
+  const date = [time.getFullYear(), time.getMonth() + 1, time.getDate()].map((part) => String(part).padStart(2, "0"));
+  return `${date.join("-")} ${clockTime}`;
+};
 
 const cells = (info: SandboxInfo) => [
   info.id,

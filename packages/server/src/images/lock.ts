@@ -2,10 +2,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { StacyError } from "@stacyvm/contract";
-import Database from "better-sqlite3";
-
-/** Held until disposed, or until the process ends in any way: the kernel releases it. */
-export interface HeldLock extends Disposable {}
+import { tryFileLock } from "../lib/file-lock.ts";
 
 /** Milliseconds between two attempts while another process holds the lock. */
 const retryMs = 50;
@@ -17,33 +14,21 @@ export const lockOfReference = (reference: string): string =>
 /** Taken last, for moments only, while trees and records change names. */
 export const indexLock = "index";
 
-/** A lock between processes of one host. SQLite's exclusive transaction is used for its kernel lock alone. */
+/** A lock between processes of one host. */
 export async function acquireLock(
   directory: string,
   name: string,
   options: { readonly signal: AbortSignal; readonly timeoutMs: number },
-): Promise<HeldLock> {
+): Promise<Disposable> {
   const file = join(directory, `${name}.lock`);
   const deadline = performance.now() + options.timeoutMs;
   for (;;) {
     options.signal.throwIfAborted();
-    const held = tryAcquire(file);
+    const held = tryFileLock(file);
     if (held !== undefined) return held;
     if (performance.now() > deadline) {
       throw new StacyError("image_pull_failed", "another process has been working on the same image for too long");
     }
     await delay(retryMs, undefined, { signal: options.signal });
   }
-}
-
-function tryAcquire(file: string): HeldLock | undefined {
-  const database = new Database(file, { timeout: 0 });
-  try {
-    database.exec("BEGIN EXCLUSIVE");
-  } catch (error) {
-    database.close();
-    if (error instanceof Database.SqliteError && error.code.startsWith("SQLITE_BUSY")) return undefined;
-    throw error;
-  }
-  return { [Symbol.dispose]: () => void database.close() };
 }

@@ -13,6 +13,8 @@ export interface Ids {
   request(): string;
   /** Of a server, for as long as its data lives. */
   server(): string;
+  /** Of a database, for as long as it or a copy of it lives. */
+  database(): string;
 }
 
 export const randomIds: Ids = {
@@ -22,4 +24,5 @@ export const randomIds: Ids = {
   upload: () => `up-${randomBytes(8).toString("hex")}`,
   request: () => randomUUID(),
   server: () => randomUUID(),
+  database: () => randomUUID(),
 };

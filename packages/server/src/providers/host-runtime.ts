@@ -7,6 +7,8 @@ import type { OwnedRuntime, Runtime, RuntimeRef } from "./provider.ts";
 export interface HostRuntimesOptions {
   /** As the owner record names it: only these runtimes are seen. */
   readonly providerName: string;
+  /** As the owner record names it: other servers' runtimes are not ours to see. */
+  readonly serverId: string;
   readonly helper: HostHelper;
   readonly connectGuest: ConnectGuest;
   /** How long a new agent may take until it answers. */
@@ -63,7 +65,7 @@ export const hostRuntimes = (options: HostRuntimesOptions) => {
 
   const mine = (owned: HostOwned): boolean =>
     // An empty name is a sandbox whose maker died before it could sign: whoever looks first may clean it away.
-    owned.provider === options.providerName || owned.provider === "";
+    (owned.provider === options.providerName && owned.server_id === options.serverId) || owned.provider === "";
 
   return {
     async spawn<V extends "spawn" | "spawn-mock">(

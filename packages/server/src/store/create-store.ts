@@ -28,14 +28,18 @@ export const createStore = async (options: {
       ping: async (): Promise<void> => {
         await sql`select 1`.execute(database.queries);
       },
+      readId: async (): Promise<string> =>
+        (await database.queries.selectFrom("database_id").select("id").executeTakeFirstOrThrow()).id,
       migrate: () => migrate(database, migrations, options.nowMs),
       close: () => database.queries.destroy(),
     },
     database,
     "sandbox",
   );
+  let id: string;
   try {
     await whole.migrate();
+    id = await whole.readId();
   } catch (error) {
     // What went wrong first is what the operator has to read.
     await whole.close().catch(() => {});
@@ -43,6 +47,7 @@ export const createStore = async (options: {
   }
   return {
     dialect: database.dialect,
+    id,
     sandboxes: guarded(sandboxStore(database), database, "sandbox"),
     leases: guarded(leaseStore(database), database, "lease"),
     quotas: guarded(quotaStore(database), database, "quota"),

@@ -1,29 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import Sqlite from "better-sqlite3";
+import { StacyError } from "@stacyvm/contract";
+import { tryFileLock } from "../lib/file-lock.ts";
 
 const tries = 600;
 const pauseMs = 50;
 
 /**
- * Runs the work while no other process runs it under the same path. The lock is the kernel's, on a file beside the
- * database, so that it ends with the process that holds it. Gives up after half a minute with the driver's busy error.
+ * Runs the work while no other process runs it under the same path. Gives up after half a minute with store_unavailable.
  */
 export const withFileLock = async <T>(path: string, work: () => T): Promise<T> => {
-  // Without a timeout of its own: waiting inside the driver would block the thread.
-  const lock = new Sqlite(path, { timeout: 0 });
-  try {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        lock.exec("begin exclusive");
-        break;
-      } catch (error) {
-        const busy = error instanceof Sqlite.SqliteError && error.code.startsWith("SQLITE_BUSY");
-        if (!busy || attempt >= tries) throw error;
-        await sleep(pauseMs);
-      }
-    }
-    return work();
-  } finally {
-    lock.close();
+  for (let attempt = 1; attempt <= tries; attempt++) {
+    using lock = tryFileLock(path);
+    if (lock !== undefined) return work();
+    await sleep(pauseMs);
   }
+  throw new StacyError("store_unavailable", `another process has been opening the database for too long: ${path}`);
 };

@@ -331,6 +331,16 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
       }
     });
 
+    test("a database has one id, whoever opens it, and no two have the same", async () => {
+      const [one, other] = [await freshDatabase(), await freshDatabase()];
+      await using first = await createStore({ database: one, nowMs: start });
+      await using again = await createStore({ database: one, nowMs: start });
+      await using second = await createStore({ database: other, nowMs: start });
+      expect(first.id).toMatch(/^[0-9a-f-]{36}$/);
+      expect(again.id).toBe(first.id);
+      expect(second.id).not.toBe(first.id);
+    });
+
     test("a lease is taken, refused, renewed, released and taken again under a higher generation", async () => {
       const resourceId = id();
       const take = (holderId: string, nowMs: number) =>

@@ -182,6 +182,8 @@ export interface AuditStore {
 /** Everything that outlives a process. One implementation over Kysely, two dialects. */
 export interface Store extends AsyncDisposable {
   readonly dialect: "sqlite" | "postgres";
+  /** Which database this is; the same after a restore, and to every server that uses it. */
+  readonly id: string;
   readonly sandboxes: SandboxStore;
   readonly leases: LeaseStore;
   readonly quotas: QuotaStore;

@@ -96,6 +96,11 @@ export interface FileLinkKeysTable {
   created_at: number;
 }
 
+/** One row, made with the table: which database this is, also after a restore. */
+export interface DatabaseIdTable {
+  id: string;
+}
+
 export interface SchemaMigrationsTable {
   version: number;
   name: string;
@@ -110,5 +115,6 @@ export interface Tables {
   workers: WorkersTable;
   operation_audit_logs: OperationAuditLogsTable;
   file_link_keys: FileLinkKeysTable;
+  database_id: DatabaseIdTable;
   schema_migrations: SchemaMigrationsTable;
 }

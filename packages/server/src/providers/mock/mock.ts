@@ -20,6 +20,7 @@ export const mockProvider = (options: MockProviderOptions): Provider => {
   const { helper } = options;
   const runtimes = hostRuntimes({
     providerName: "mock",
+    serverId: options.serverId,
     helper,
     connectGuest: options.connectGuest,
     readyTimeoutMs: options.readyTimeoutMs ?? defaultReadyTimeoutMs,

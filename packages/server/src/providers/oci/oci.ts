@@ -21,6 +21,7 @@ export const ociProvider = (options: OciProviderOptions): Provider => {
   const { helper } = options;
   const runtimes = hostRuntimes({
     providerName: "oci",
+    serverId: options.serverId,
     helper,
     connectGuest: options.connectGuest,
     readyTimeoutMs: options.readyTimeoutMs ?? defaultReadyTimeoutMs,

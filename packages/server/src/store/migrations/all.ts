@@ -1,6 +1,7 @@
 import { firstTables } from "./0001-first-tables.ts";
 import { fileLinkKeys } from "./0002-file-link-keys.ts";
+import { databaseId } from "./0003-database-id.ts";
 import type { Migration } from "./migration.ts";
 
 /** In order. A released one is never changed; the next change is the next file. */
-export const migrations: readonly Migration[] = [firstTables, fileLinkKeys];
+export const migrations: readonly Migration[] = [firstTables, fileLinkKeys, databaseId];
