@@ -71,9 +71,12 @@ func run(args []string, input io.Reader, output io.Writer) error {
 	if args[0] == "serve" {
 		return h.Serve(context.Background(), input, output)
 	}
-	raw, err := io.ReadAll(io.LimitReader(input, maxArgsBytes))
+	raw, err := io.ReadAll(io.LimitReader(input, maxArgsBytes+1))
 	if err != nil {
 		return err
+	}
+	if len(raw) > maxArgsBytes {
+		return &host.Failure{Code: "invalid", Message: fmt.Sprintf("the arguments are longer than %d bytes", maxArgsBytes)}
 	}
 	result, err := h.Do(context.Background(), args[0], raw)
 	if err != nil {

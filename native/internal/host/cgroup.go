@@ -95,7 +95,13 @@ func sameControllers(h hierarchy, superOptions string) bool {
 }
 
 // cgroupPath is the sandbox's path in every hierarchy: flat, so that no parent is left behind.
-func cgroupPath(id string) string { return "/" + cgroupPrefix + id }
+func cgroupPath(id string) string {
+	// Every verb checks its id. Were one to forget it, ".." must not name the root, whose members are the whole host.
+	if strings.ContainsAny(id, "/.\x00") {
+		panic("unchecked sandbox id")
+	}
+	return "/" + cgroupPrefix + id
+}
 
 // directories lists where the sandbox's cgroup is or would be.
 func (c cgroups) directories(id string) []string {

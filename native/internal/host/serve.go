@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"sync"
 )
@@ -68,12 +69,7 @@ var verbs = map[string]verb{
 	"console": typed(func(h *Host, _ context.Context, a consoleArgs) (any, error) {
 		return h.Console(a.SandboxID, a.MaxBytes)
 	}),
-	"usage": typed(func(h *Host, ctx context.Context, a sandboxArgs) (any, error) {
-		if err := checkSandboxID(a.SandboxID); err != nil {
-			return nil, err
-		}
-		return h.cgroups.usage(a.SandboxID), nil
-	}),
+	"usage": typed(func(h *Host, _ context.Context, a sandboxArgs) (any, error) { return h.Usage(a.SandboxID) }),
 }
 
 func decodeStrictly(raw []byte, into any) error {
@@ -119,7 +115,7 @@ func (h *Host) Serve(ctx context.Context, input io.Reader, output io.Writer) err
 		_ = encoder.Encode(r) // a reader that went away shows as the end of the input
 	}
 	lines := bufio.NewScanner(input)
-	lines.Buffer(make([]byte, 64<<10), maxRequestBytes)
+	lines.Buffer(make([]byte, 64<<10), maxRequestBytes+len("\n"))
 	for lines.Scan() {
 		var r request
 		if err := decodeStrictly(lines.Bytes(), &r); err != nil {
@@ -155,6 +151,9 @@ func (h *Host) Serve(ctx context.Context, input io.Reader, output io.Writer) err
 	}
 	if readError == nil {
 		readError = lines.Err()
+	}
+	if errors.Is(readError, bufio.ErrTooLong) {
+		readError = fail(codeInvalid, "a request is longer than %d bytes", maxRequestBytes)
 	}
 	cancelAll()
 	underWay.Wait()

@@ -17,6 +17,18 @@ type Usage struct {
 	Processes        uint64 `json:"processes"`
 }
 
+// Usage reads what a sandbox of this data root uses. Cgroups have no data root: an id alone may be another server's.
+func (h *Host) Usage(id string) (*Usage, error) {
+	if err := checkSandboxID(id); err != nil {
+		return nil, err
+	}
+	if _, err := os.Lstat(h.root.sandbox(id)); err != nil {
+		return nil, fail(codeMissing, "sandbox %s is not here", id)
+	}
+	usage := h.cgroups.usage(id)
+	return &usage, nil
+}
+
 func (c cgroups) usage(id string) Usage {
 	if c.mode() == "unified" {
 		dir := filepath.Join(c.unified, cgroupPath(id))
