@@ -5,23 +5,33 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { Client, type Sandbox } from "../../packages/sdk/src/index.ts";
 import { startServer, type TestServer } from "./server.ts";
 
-/** A way to the server that cuts some connections after so many bytes from the client. */
+/** A way to the server that cuts some connections after so many bytes from the client, or instead of an answer. */
 const cuttingProxy = async () => {
   let port = 0;
   let left = 0;
   let afterBytes = 0;
+  let answers = { to: "", left: 0 };
   const proxy = net.createServer((client) => {
     const upstream = net.connect(port, "127.0.0.1");
     let passed = 0;
+    let losing = false;
     client.on("data", (data) => {
       passed += data.length;
+      losing ||= answers.left > 0 && data.includes(answers.to);
       upstream.write(data);
       if (passed > afterBytes && left > 0) {
         left -= 1;
         client.destroy();
       }
     });
-    upstream.pipe(client);
+    upstream.on("data", (data) => {
+      if (!losing) {
+        client.write(data);
+        return;
+      }
+      answers.left -= 1;
+      client.destroy();
+    });
     for (const socket of [client, upstream]) socket.on("error", () => {});
     client.on("close", () => upstream.end());
     upstream.on("close", () => client.destroy());
@@ -37,6 +47,11 @@ const cuttingProxy = async () => {
       afterBytes = bytes;
     },
     left: () => left,
+    /** The next answers to requests that contain the text never arrive. */
+    loseAnswers: (to: string, count: number) => {
+      answers = { to, left: count };
+    },
+    answersLeft: () => answers.left,
     close: () => proxy.close(),
   };
 };
@@ -72,6 +87,15 @@ test("an upload goes on over lost connections, and every byte arrives once", asy
   expect(told.at(-1)).toBe(bytes.length);
   expect(sha256(await sandbox.files.read("big"))).toBe(sha256(bytes));
   expect(await sandbox.files.stat("big")).toMatchObject({ size: bytes.length, mode: "0750" });
+});
+
+test("a commit whose answer is lost is asked again, and the upload has succeeded", async () => {
+  await sandbox.files.write("committed", "old");
+  const bytes = randomBytes(100_000);
+  proxy.loseAnswers("/commit", 2);
+  await sandbox.files.upload("committed", bytes, { checksum: sha256(bytes) });
+  expect(proxy.answersLeft()).toBe(0);
+  expect(sha256(await sandbox.files.read("committed"))).toBe(sha256(bytes));
 });
 
 test("an upload whose checksum is of something else leaves the old content", async () => {

@@ -3,6 +3,7 @@ package bound
 
 import (
 	"flag"
+	"strings"
 	"time"
 )
 
@@ -42,6 +43,7 @@ type Limits struct {
 	ArchiveKeptBytes   int // names kept while one archive is read or written
 	Uploads            int // open at once
 	UploadIdleMs       int // since an upload's last byte
+	CommittedUploads   int // whose commit may be asked again
 }
 
 // EndedAge is how long an ended process stays listed.
@@ -52,6 +54,16 @@ const ArgvShownBytes = 4 << 10
 
 // ChunkBytes is the largest piece of output in one event.
 const ChunkBytes = 64 << 10
+
+// IDBytes is the length of a caller's own name for a process or an upload.
+const IDBytes = 64
+
+// IsID tells whether a caller's own name has the form of one; an empty one is for who reads it to judge.
+func IsID(id string) bool {
+	return len(id) <= IDBytes && !strings.ContainsFunc(id, func(r rune) bool {
+		return r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	})
+}
 
 // Default returns the limits that hold when no flag says otherwise.
 func Default() Limits {
@@ -90,6 +102,7 @@ func Default() Limits {
 		ArchiveKeptBytes:   32 << 20,
 		Uploads:            16,
 		UploadIdleMs:       24 * 3_600_000,
+		CommittedUploads:   256,
 	}
 }
 
@@ -113,6 +126,6 @@ func (l *Limits) named() map[string]*int {
 		"dials": &l.Dials, "dial-linger-ms": &l.DialLingerMs, "multipart-parts": &l.MultipartParts,
 		"metadata-count": &l.MetadataCount, "metadata-bytes": &l.MetadataBytes,
 		"archive-entries": &l.ArchiveEntries, "archive-header-bytes": &l.ArchiveHeaderBytes, "archive-kept-bytes": &l.ArchiveKeptBytes,
-		"uploads": &l.Uploads, "upload-idle-ms": &l.UploadIdleMs,
+		"uploads": &l.Uploads, "upload-idle-ms": &l.UploadIdleMs, "committed-uploads": &l.CommittedUploads,
 	}
 }

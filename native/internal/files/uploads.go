@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"hash"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,13 @@ type Uploads struct {
 	mu    sync.Mutex
 	// open has nil for an id that is being begun.
 	open map[string]*upload
+	// committed are the last ones, oldest first: whoever lost the answer asks again.
+	committed []committed
+}
+
+type committed struct {
+	id, sum string
+	size    int64
 }
 
 // upload is one file on its way. Its partial file stands in the destination's directory, so that a rename finishes it.
@@ -85,6 +93,7 @@ func (u *Uploads) reserve(id string) error {
 		return fault.Exceeds("uploads", u.files.Limits.Uploads)
 	}
 	u.open[id] = nil
+	u.committed = slices.DeleteFunc(u.committed, func(c committed) bool { return c.id == id })
 	return nil
 }
 
@@ -148,6 +157,27 @@ func (u *Uploads) take(id string) (*upload, error) {
 		return nil, noUpload(id)
 	}
 	return up, nil
+}
+
+// remember keeps what a commit answered.
+func (u *Uploads) remember(c committed) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.committed = append(u.committed, c)
+	if over := len(u.committed) - u.files.Limits.CommittedUploads; over > 0 {
+		u.committed = slices.Delete(u.committed, 0, over)
+	}
+}
+
+// recall finds what a commit answered, where it is still known.
+func (u *Uploads) recall(id string) (committed, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	at := slices.IndexFunc(u.committed, func(c committed) bool { return c.id == id })
+	if at < 0 {
+		return committed{}, false
+	}
+	return u.committed[at], true
 }
 
 func noUpload(id string) error {

@@ -210,3 +210,54 @@ func TestAFullDiskLeavesAnHonestOffset(t *testing.T) {
 		t.Errorf("what went in is not what was counted: %v", err)
 	}
 }
+
+func TestACommitThatIsAskedAgainAnswersTheSameAndTouchesNothing(t *testing.T) {
+	f, dir := newFiles(), t.TempDir()
+	f.Limits.CommittedUploads = 2
+	u := NewUploads(f)
+	commit := func(name string) (int64, string) {
+		begin(t, u, dir+"/"+name, UnknownSize)
+		send(t, u, 0, name)
+		size, sum, err := u.Commit("one", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return size, sum
+	}
+	size, sum := commit("file")
+	_ = os.WriteFile(dir+"/file", []byte("later"), 0o644)
+	for _, checksum := range []string{"", sum} {
+		if again, sameSum, err := u.Commit("one", checksum); err != nil || again != size || sameSum != sum {
+			t.Error(again, sameSum, err)
+		}
+	}
+	if _, _, err := u.Commit("one", strings.Repeat("0", 64)); !errors.Is(err, ErrChecksum) {
+		t.Error(err)
+	}
+	if content, _ := os.ReadFile(dir + "/file"); string(content) != "later" {
+		t.Errorf("the file is %q", content)
+	}
+	if _, err := u.Get("one"); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("it is still there: %v", err)
+	}
+	// An upload of the same id is another one.
+	begin(t, u, dir+"/file", UnknownSize)
+	send(t, u, 0, "new")
+	if _, again, err := u.Commit("one", ""); err != nil || again == sum {
+		t.Error(again, err)
+	}
+	for _, id := range []string{"two", "three"} {
+		if _, err := u.Begin(id, Write{Path: dir + "/" + id}, UnknownSize); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := u.Commit(id, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := u.Commit("two", ""); err != nil {
+		t.Errorf("within the bound: %v", err)
+	}
+	if _, _, err := u.Commit("one", ""); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("beyond the bound: %v", err)
+	}
+}

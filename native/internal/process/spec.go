@@ -71,8 +71,8 @@ func (s *Spec) check(l *bound.Limits) error {
 	if total > l.ArgvBytes {
 		return fault.Exceeds("argv-bytes", l.ArgvBytes)
 	}
-	if !isID(s.ID) {
-		return fault.New(fault.Invalid, "process_id must be at most %d letters, digits and dashes", maxIDBytes)
+	if !bound.IsID(s.ID) {
+		return fault.New(fault.Invalid, "process_id must be at most %d letters, digits and dashes", bound.IDBytes)
 	}
 	if len(s.Tag) > l.TagBytes {
 		return fault.Exceeds("tag-bytes", l.TagBytes)
@@ -81,15 +81,6 @@ func (s *Spec) check(l *bound.Limits) error {
 		return fault.New(fault.Invalid, "pty needs cols and rows from 1 to 65535")
 	}
 	return CheckEnv(s.Env, l)
-}
-
-// maxIDBytes bounds a caller's own name for a process.
-const maxIDBytes = 64
-
-func isID(id string) bool {
-	return len(id) <= maxIDBytes && !strings.ContainsFunc(id, func(r rune) bool {
-		return r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
-	})
 }
 
 // CheckEnv refuses variables that a process can't have.

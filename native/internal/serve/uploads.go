@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"stacyvm/native/internal/bound"
 	"stacyvm/native/internal/fault"
 	"stacyvm/native/internal/files"
 )
@@ -60,8 +61,8 @@ func (s *Server) beginUpload(w http.ResponseWriter, r *http.Request) {
 	if err == nil && query.Has("size") {
 		size, err = wholeNumber(r, "size")
 	}
-	if err == nil && query.Get("id") == "" {
-		err = fault.New(fault.Invalid, "id is missing")
+	if id := query.Get("id"); err == nil && (id == "" || !bound.IsID(id)) {
+		err = fault.New(fault.Invalid, "id must be 1 to %d letters, digits and -", bound.IDBytes)
 	}
 	var state files.UploadState
 	if err == nil {

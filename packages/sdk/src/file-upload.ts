@@ -63,10 +63,13 @@ export async function uploadFile(
         givesUpAt = Number.POSITIVE_INFINITY;
         return result;
       } catch (error) {
+        // A request that was lost may still be at work.
+        const wasLost = givesUpAt < Number.POSITIVE_INFINITY;
+        const mayPass =
+          error instanceof StacyVMError && (isPassing(error) || (wasLost && error.reason === "upload_conflict"));
         const now = performance.now();
         givesUpAt = Math.min(givesUpAt, now + reconnectMs);
-        if (!transport.repeats || !(error instanceof StacyVMError) || !isPassing(error) || now >= givesUpAt)
-          throw error;
+        if (!transport.repeats || !mayPass || now >= givesUpAt) throw error;
         await transport.sleep(pauseMs, signal);
         // What had arrived stays: the server says where to go on.
         offset = await transport.json<WireUpload>(call("GET", one)).then(
@@ -85,10 +88,9 @@ export async function uploadFile(
       });
       onProgress?.(offset, content.size);
     }
-    await transport.done({
-      ...call("POST", `${one}/commit`),
-      json: checksum === undefined ? {} : { checksum: typeof checksum === "string" ? checksum : checksum() },
-    });
+    const json = checksum === undefined ? {} : { checksum: typeof checksum === "string" ? checksum : checksum() };
+    // Safe to repeat: a commit that succeeded answers the same again.
+    await persist(() => transport.done({ ...call("POST", `${one}/commit`), json }));
   } catch (error) {
     // Bytes that nobody will go on with would stay for a day; where even this fails, they do.
     if (options.onBegin === undefined || !isPassingOrCut(error, signal))
