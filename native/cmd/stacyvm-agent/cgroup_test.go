@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -84,7 +86,7 @@ func TestWithACgroupTheTreeEndsWhateverItDid(t *testing.T) {
 	if took := time.Since(begun); took > 200*time.Millisecond+300*time.Millisecond*slowdown || !r.exit.TimedOut {
 		t.Errorf("took %v, %v", took, r.exit)
 	}
-	eventually(t, "every child cgroup is removed", func() bool { return children(t, dir) == 0 })
+	eventually(t, "nothing lives in a child cgroup", func() bool { return populated(t, dir) == 0 })
 	r = a.sh("mkfifo end; cat end >/dev/null 2>&1 & exit 0")
 	if !r.exit.Background {
 		t.Error("a child with its own output is not seen")
@@ -92,7 +94,7 @@ func TestWithACgroupTheTreeEndsWhateverItDid(t *testing.T) {
 	if err := os.WriteFile(a.dir+"/end", nil, 0); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the background child's cgroup is removed", func() bool { return children(t, dir) == 0 })
+	eventually(t, "nothing lives in the background child's cgroup", func() bool { return populated(t, dir) == 0 })
 	if r := a.sh("cat /proc/self/cgroup; ls /proc/self/fd | wc -l"); !strings.HasSuffix(string(r.stdout), "\n4\n") {
 		t.Errorf("the descriptor is inherited: %s", r.stdout)
 	}
@@ -105,17 +107,52 @@ func TestACgroupDescriptorWithAWayOutIsRefused(t *testing.T) {
 	}
 }
 
-func children(t *testing.T, dir string) int {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
+func TestAnEmptyCgroupServesTheNextProcessAndFewAreKept(t *testing.T) {
+	const kept = 4
+	a, dir := startInCgroup(t, true)
+	own := func() string {
+		r := a.sh("grep ^0: /proc/self/cgroup")
+		return string(r.stdout)
 	}
+	first := own()
+	if second := own(); first == "" || second != first {
+		t.Errorf("%q, then %q", first, second)
+	}
+	if r := a.sh("mkfifo end; cat end >/dev/null 2>&1 & exit 0"); !r.exit.Background {
+		t.Error("a child with its own output is not seen")
+	}
+	if beside := own(); beside == first {
+		t.Errorf("the cgroup of a background child was given away: %q", beside)
+	}
+	var all sync.WaitGroup
+	for i := range 2 * kept {
+		all.Go(func() { a.sh(fmt.Sprintf("mkfifo end%d; cat end%d", i, i)) })
+	}
+	eventually(t, "each has a cgroup", func() bool { return populated(t, dir) == 1+2*kept })
+	for _, end := range append(strings.Fields("0 1 2 3 4 5 6 7"), "") {
+		eventually(t, "the fifo is there", func() bool { return os.WriteFile(a.dir+"/end"+end, nil, 0) == nil })
+	}
+	all.Wait()
+	eventually(t, "few are kept", func() bool { return populated(t, dir) == 0 && len(children(t, dir)) == kept })
+}
+
+func populated(t *testing.T, dir string) int {
+	t.Helper()
 	n := 0
-	for _, e := range entries {
-		if e.IsDir() {
+	for _, child := range children(t, dir) {
+		events, err := os.ReadFile(child + "/cgroup.events")
+		if err == nil && strings.Contains(string(events), "populated 1") {
 			n++
 		}
 	}
 	return n
+}
+
+func children(t *testing.T, dir string) []string {
+	t.Helper()
+	inner, err := filepath.Glob(filepath.Join(dir, "p*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return inner
 }

@@ -14,14 +14,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// maxSpares bounds the empty child cgroups that are kept for the next process: to make and remove one costs more than a
+// short command's own start.
+const maxSpares = 4
+
 // cgroups makes one child cgroup per process under a directory that the host handed over.
 type cgroups struct {
 	dir  int
 	last atomic.Uint64
 
-	mu    sync.Mutex
-	stale []string
-	timer *time.Timer
+	mu     sync.Mutex
+	stale  []string
+	spares []group
+	timer  *time.Timer
+}
+
+// group is a child cgroup: its directory, and its cgroup.events to be read again and again.
+type group struct {
+	name   string
+	fd     int
+	events int
 }
 
 // Cgroups checks the directory and makes a forest of it. A descriptor from which ".." leads elsewhere is refused: the
@@ -53,17 +65,66 @@ func Cgroups(dir int) (Forest, error) {
 func (f *cgroups) Kind() string { return "cgroup" }
 
 func (f *cgroups) Plant(attr *syscall.SysProcAttr) (Tree, error) {
-	name := "p" + strconv.FormatUint(f.last.Add(1), 10)
-	if err := unix.Mkdirat(f.dir, name, 0o755); err != nil {
-		return nil, fmt.Errorf("make cgroup: %w", err)
+	g, found := f.spare()
+	if !found {
+		var err error
+		if g, err = f.make(); err != nil {
+			return nil, err
+		}
 	}
-	fd, err := unix.Openat(f.dir, name, unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	attr.UseCgroupFD, attr.CgroupFD = true, g.fd
+	return &cgroup{forest: f, group: g}, nil
+}
+
+func (f *cgroups) make() (group, error) {
+	g := group{name: "p" + strconv.FormatUint(f.last.Add(1), 10)}
+	err := unix.Mkdirat(f.dir, g.name, 0o755)
 	if err != nil {
-		_ = unix.Unlinkat(f.dir, name, unix.AT_REMOVEDIR)
-		return nil, fmt.Errorf("open cgroup: %w", err)
+		return g, fmt.Errorf("make cgroup: %w", err)
 	}
-	attr.UseCgroupFD, attr.CgroupFD = true, fd
-	return &cgroup{forest: f, name: name, fd: fd}, nil
+	if g.fd, err = unix.Openat(f.dir, g.name, unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0); err == nil {
+		if g.events, err = unix.Openat(g.fd, "cgroup.events", unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0); err == nil {
+			return g, nil
+		}
+		_ = unix.Close(g.fd)
+	}
+	_ = unix.Unlinkat(f.dir, g.name, unix.AT_REMOVEDIR)
+	return g, fmt.Errorf("open cgroup: %w", err)
+}
+
+func (f *cgroups) spare() (g group, found bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if last := len(f.spares) - 1; last >= 0 {
+		g, found = f.spares[last], true
+		f.spares = f.spares[:last]
+	}
+	return g, found
+}
+
+// keep makes a spare of a group in which nothing lives, and says whether it did. Nothing comes to life in it meanwhile:
+// only the agent puts processes into one.
+func (f *cgroups) keep(g group) bool {
+	if populated, err := g.populated(); populated || err != nil {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.spares) == maxSpares {
+		return false
+	}
+	f.spares = append(f.spares, g)
+	return true
+}
+
+func (g group) populated() (bool, error) {
+	var buf [256]byte
+	for {
+		n, err := unix.Pread(g.events, buf[:], 0)
+		if err != unix.EINTR {
+			return err == nil && bytes.Contains(buf[:n], []byte("populated 1")), err
+		}
+	}
 }
 
 func (f *cgroups) Sweep() {
@@ -88,10 +149,12 @@ func (f *cgroups) Sweep() {
 
 type cgroup struct {
 	forest *cgroups
-	name   string
 
-	mu sync.Mutex
-	fd int
+	mu      sync.Mutex
+	group   group
+	removed bool
+	// killed: the kernel may kill whatever is cloned into such a group later too.
+	killed bool
 }
 
 func (c *cgroup) Brace() func() { return func() {} }
@@ -99,8 +162,9 @@ func (c *cgroup) Brace() func() { return func() {} }
 func (c *cgroup) Attach(leader int) { mark(leader, lowestMark) }
 
 func (c *cgroup) Kill() {
-	c.with(func(fd int) {
-		kill, err := unix.Openat(fd, "cgroup.kill", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	c.with(func(g group) {
+		c.killed = true
+		kill, err := unix.Openat(g.fd, "cgroup.kill", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return
 		}
@@ -117,8 +181,8 @@ func (c *cgroup) Signal(signal syscall.Signal) {
 
 func (c *cgroup) Pids() []int {
 	var pids []int
-	c.with(func(fd int) {
-		text, err := readAt(fd, "cgroup.procs", 1<<20)
+	c.with(func(g group) {
+		text, err := readAt(g.fd, "cgroup.procs", 1<<20)
 		if err == nil {
 			pids = parsePids(text)
 		}
@@ -128,35 +192,33 @@ func (c *cgroup) Pids() []int {
 
 func (c *cgroup) Alive() bool {
 	alive := false
-	c.with(func(fd int) {
-		text, err := readAt(fd, "cgroup.events", 4096)
-		alive = err == nil && bytes.Contains(text, []byte("populated 1"))
-	})
+	c.with(func(g group) { alive, _ = g.populated() })
 	return alive
 }
 
 func (c *cgroup) Remove() {
 	c.mu.Lock()
-	fd := c.fd
-	c.fd = -1
+	g, removed, killed := c.group, c.removed, c.killed
+	c.removed = true
 	c.mu.Unlock()
-	if fd < 0 {
+	if removed || !killed && c.forest.keep(g) {
 		return
 	}
-	_ = unix.Close(fd)
-	if unix.Unlinkat(c.forest.dir, c.name, unix.AT_REMOVEDIR) == unix.EBUSY {
+	_ = unix.Close(g.events)
+	_ = unix.Close(g.fd)
+	if unix.Unlinkat(c.forest.dir, g.name, unix.AT_REMOVEDIR) == unix.EBUSY {
 		c.forest.mu.Lock()
-		c.forest.stale = append(c.forest.stale, c.name)
+		c.forest.stale = append(c.forest.stale, g.name)
 		c.forest.mu.Unlock()
 		c.forest.Sweep()
 	}
 }
 
-func (c *cgroup) with(do func(fd int)) {
+func (c *cgroup) with(do func(g group)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.fd >= 0 {
-		do(c.fd)
+	if !c.removed {
+		do(c.group)
 	}
 }
 
