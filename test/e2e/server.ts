@@ -26,8 +26,8 @@ export interface TestServerOptions {
   readonly log?: pino.Logger;
 }
 
-/** The smallest root file system with a shell, as a tar. */
-export const busyboxTar = (folder: string): string => {
+/** The smallest root file system with a shell, and what is added to it, as a tar. */
+export const busyboxTar = (folder: string, add?: (rootfs: string) => void): string => {
   const rootfs = mkdtempSync(join(folder, "rootfs-"));
   for (const name of ["bin", "etc", "root", "tmp"]) mkdirSync(join(rootfs, name));
   const busybox = join(rootfs, "bin", "busybox");
@@ -35,7 +35,8 @@ export const busyboxTar = (folder: string): string => {
   const applets = execFileSync(busybox, ["--list"], { encoding: "utf8" }).trim().split("\n");
   for (const name of applets) if (name !== "busybox") symlinkSync("busybox", join(rootfs, "bin", name));
   writeFileSync(join(rootfs, "etc", "passwd"), "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/workspace:/bin/sh\n");
-  const tar = join(folder, "busybox.tar");
+  add?.(rootfs);
+  const tar = `${rootfs}.tar`;
   execFileSync("tar", ["--create", "--file", tar, "--numeric-owner", "--directory", rootfs, "."]);
   rmSync(rootfs, { recursive: true });
   return tar;
