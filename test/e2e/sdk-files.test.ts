@@ -84,7 +84,7 @@ test("an upload goes on over lost connections, and every byte arrives once", asy
   });
   expect(proxy.left()).toBe(0);
   expect(told).toEqual(told.toSorted((a, b) => a - b));
-  expect(told.at(-1)).toBe(bytes.length);
+  expect([told[0], told.at(-1)]).toEqual([0, bytes.length]);
   expect(sha256(await sandbox.files.read("big"))).toBe(sha256(bytes));
   expect(await sandbox.files.stat("big")).toMatchObject({ size: bytes.length, mode: "0750" });
 });

@@ -14,7 +14,7 @@ export interface FileUploadOptions extends CallOptions {
   uploadId?: string | undefined;
   /** Told the id before the first byte. Who takes it wants to go on later: a failure then leaves what has arrived. */
   onBegin?: ((uploadId: string) => void) | undefined;
-  /** Told how many bytes have arrived, of how many. */
+  /** Told how many bytes have arrived, of how many; first, before any is sent, those of an earlier attempt. */
   onProgress?: ((sentBytes: number, sizeBytes: number) => void) | undefined;
   /** How long a lost connection is tried again, milliseconds. Default 60,000. */
   reconnectMs?: number | undefined;
@@ -54,6 +54,7 @@ export async function uploadFile(
   options.onBegin?.(id);
   const one = `/uploads/${encodeURIComponent(id)}`;
   let offset = arrived;
+  onProgress?.(offset, content.size);
   let givesUpAt = Number.POSITIVE_INFINITY;
   /** Runs one step until it succeeds or the time for lost connections is over. */
   const persist = async <T>(step: () => Promise<T>): Promise<T> => {

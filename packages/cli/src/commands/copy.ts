@@ -63,7 +63,10 @@ export async function copyCommand(
       done,
       progress,
       isFollowing: flags.followLinks === true,
-      warn: (text) => output.errorLine(text),
+      warn: (text) => {
+        progress.clear();
+        output.errorLine(text);
+      },
       signal,
     };
     const sandboxOf = (id: string): Promise<Sandbox> => client.get(id, { signal });

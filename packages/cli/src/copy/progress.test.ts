@@ -49,6 +49,19 @@ const terminalAt = (clock: { ms: number }, columns = 60) => {
   return { terminal, text: () => text };
 };
 
+test("what an earlier copy moved counts as done and not for the rate; a line of somebody else's has the line for itself", () => {
+  const clock = { ms: 0 };
+  const { terminal, text } = terminalAt(clock);
+  using progress = terminalProgress(terminal);
+  progress.begin("a.bin", 4000);
+  progress.skip(2000);
+  clock.ms = 1000;
+  progress.add(1000);
+  expect(text()).toBe("\ra.bin  75%  3.0 kB of 4.0 kB  1.0 kB/s  0:01 left");
+  progress.clear();
+  expect(text().split("\r").slice(2)).toEqual([" ".repeat(49), ""]);
+});
+
 test("a copy of less than a second shows nothing; a longer one a line, a few times a second, that is gone at the end", () => {
   const clock = { ms: 0 };
   const { terminal, text } = terminalAt(clock);

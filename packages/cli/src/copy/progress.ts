@@ -54,12 +54,22 @@ export interface ProgressTerminal {
 }
 
 export interface Progress extends Disposable {
-  begin(name: string, totalBytes: number | undefined, startBytes?: number): void;
+  begin(name: string, totalBytes: number | undefined): void;
   add(bytes: number): void;
+  /** Bytes that an earlier copy moved: they count as done, not for the rate. */
+  skip(bytes: number): void;
+  /** Makes room for a line of somebody else's. */
+  clear(): void;
 }
 
 /** Shows nothing. */
-export const noProgress: Progress = { begin: () => {}, add: () => {}, [Symbol.dispose]: () => {} };
+export const noProgress: Progress = {
+  begin: () => {},
+  add: () => {},
+  skip: () => {},
+  clear: () => {},
+  [Symbol.dispose]: () => {},
+};
 
 /** A line that is written over, without any escape sequence, and is gone at the end. */
 export function terminalProgress(terminal: ProgressTerminal): Progress {
@@ -71,9 +81,13 @@ export function terminalProgress(terminal: ProgressTerminal): Progress {
     terminal.write(`\r${line.padEnd(width)}`);
     width = line.length;
   };
+  const clear = (): void => {
+    if (width > 0) terminal.write(`\r${" ".repeat(width)}\r`);
+    width = 0;
+  };
   return {
-    begin(name, totalBytes, startBytes = 0) {
-      state = { name, totalBytes, startBytes, doneBytes: startBytes, startedAtMs: terminal.nowMs() };
+    begin(name, totalBytes) {
+      state = { name, totalBytes, startBytes: 0, doneBytes: 0, startedAtMs: terminal.nowMs() };
     },
     add(bytes) {
       state.doneBytes += bytes;
@@ -83,9 +97,11 @@ export function terminalProgress(terminal: ProgressTerminal): Progress {
       // The last column stays free: some terminals begin a new line there.
       show(progressLine({ ...state, elapsedMs: nowMs - state.startedAtMs }, terminal.columns - 1));
     },
-    [Symbol.dispose]() {
-      if (width > 0) terminal.write(`\r${" ".repeat(width)}\r`);
-      width = 0;
+    skip(bytes) {
+      state.startBytes += bytes;
+      state.doneBytes += bytes;
     },
+    clear,
+    [Symbol.dispose]: clear,
   };
 }

@@ -123,7 +123,7 @@ async function receiveFile(
       if (download.etag !== etag) throw new UsageFailure(`${shown(path)} has changed meanwhile; copy it again`);
       if (!isRoomFor(dirname(part), info.size - download.offset)) throw noSpace();
       fs.ftruncateSync(fd, download.offset);
-      progress.add(download.offset);
+      progress.skip(download.offset);
       const writer = fileWriter(fd, download.offset);
       try {
         for await (const piece of download.stream) {

@@ -95,7 +95,7 @@ async function sendFile(
     progress.add(content.length);
   } else {
     const state = uploadState([sandbox.id, path, fs.realpathSync(local), file.size, stats.mtimeMs]);
-    let sent = 0;
+    let sent: number | undefined;
     try {
       await sandbox.files.upload(path, file, {
         mode,
@@ -104,12 +104,14 @@ async function sendFile(
         uploadId: state.uploadId,
         onBegin: state.remember,
         onProgress: (sentBytes) => {
-          progress.add(sentBytes - sent);
+          // The first is what had arrived of an earlier copy.
+          if (sent === undefined) progress.skip(sentBytes);
+          else progress.add(sentBytes - sent);
           sent = sentBytes;
         },
       });
     } catch (error) {
-      if (signal.aborted && sent > 0) warn(goesOn(local));
+      if (signal.aborted && sent) warn(goesOn(local));
       throw error;
     }
     state.forget();
