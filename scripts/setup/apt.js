@@ -1,6 +1,6 @@
 // Plain JavaScript that Node 20 can start.
 import { existsSync } from "node:fs";
-import { outputOf, run } from "./run.js";
+import { outputOf, runQuietly } from "./run.js";
 import { orSkip, SetupStop, say } from "./say.js";
 
 /** Package and what it is for. Names of Debian 12 and newer and Ubuntu 24.04 and newer. */
@@ -65,9 +65,9 @@ export const ensurePackages = (wanted) => {
       `would help: sudo apt-get install --no-install-recommends ${missing.join(" ")}`,
     ]);
   }
-  say("installing packages of the distribution:");
+  say("installing packages of the distribution (a minute or two):");
   for (const reason of reasons) say(reason);
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  run("apt-get", ["-qq", "update"], { env });
-  run("apt-get", ["-qq", "-y", "-o=Dpkg::Use-Pty=0", "install", "--no-install-recommends", "--", ...missing], { env });
+  runQuietly("apt-get", ["-qq", "update"], { env });
+  runQuietly("apt-get", ["-qq", "-y", "install", "--no-install-recommends", "--", ...missing], { env });
 };

@@ -13,15 +13,20 @@ const toolchainSums = {
 };
 
 /**
- * A Go that builds the native programs. Where there is none, the distribution's old one fetches the pinned toolchain as
- * a Go module, and its hash is compared with the one written here.
+ * A Go that builds the native programs. Where there is none, the distribution's fetches the pinned toolchain: by itself from
+ * Go 1.21 on, which then checks it against the checksum database; an older one as a module, whose hash is compared with the
+ * one written here.
  * @returns {string} the program
  */
 export const ensureGo = () => {
-  const present = goPath() ?? goPath({ mayFetch: true });
-  if (present !== undefined) return present;
-  if (goVersion("go") === undefined)
+  const present = () => goPath() ?? goPath({ mayFetch: true });
+  const found = present();
+  if (found !== undefined) return found;
+  if (goVersion("go") === undefined) {
     ensurePackages({ "golang-go": `fetches Go ${goToolchain}, which builds the agent` });
+    const installed = present();
+    if (installed !== undefined) return installed;
+  }
   say(`fetching Go ${goToolchain}, which builds the agent, as a module into .cache/go`);
   fetchToolchain("go", goCache);
   if (goPath() === undefined) throw new SetupStop([`found: the fetched Go ${goToolchain} doesn't run here`]);

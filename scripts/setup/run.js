@@ -16,6 +16,25 @@ export const run = (program, args, options = {}) => {
 };
 
 /**
+ * Runs a program to its end; what it prints is shown only when it fails, and the setup stops then.
+ * @param {string} program
+ * @param {readonly string[]} args
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv }} [options]
+ */
+export const runQuietly = (program, args, options = {}) => {
+  const { status, error, signal, output } = spawnSync(program, args, {
+    ...options,
+    stdio: ["ignore", "pipe", "pipe"],
+    encoding: "utf8",
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  if (status === 0) return;
+  const how = error?.message ?? (signal === null ? `exit status ${status}` : signal);
+  const printed = (output ?? []).map((text) => text?.trim() ?? "").filter((text) => text !== "");
+  throw new SetupStop([...printed, `failed (${how}): ${program} ${args.join(" ")}`]);
+};
+
+/**
  * What a program prints, or undefined where it is missing or fails.
  * @param {string} program
  * @param {readonly string[]} args
