@@ -104,12 +104,13 @@ func TestOneMemberTooManyOfATreeIsCountedAndNotTold(t *testing.T) {
 			if err != nil || !stream.Receive() {
 				t.Fatal(err)
 			}
-			defer func() { _ = stream.Close() }()
 			request := &guestv1.GetProcessRequest{ProcessId: stream.Msg().GetStart().ProcessId}
 			eventually(t, "all of them are counted", func() bool {
 				answer, err := a.guest.GetProcess(context.Background(), connect.NewRequest(request))
 				return err == nil && int(answer.Msg.Process.Processes) > children && len(answer.Msg.Members) == told
 			})
+			_ = stream.Close()
+			eventually(t, "the tree ends", func() bool { return a.find(request.ProcessId).Processes == 0 })
 		}()
 	}
 }
