@@ -25,6 +25,7 @@ type Identity struct {
 
 // Database answers from /etc/passwd and /etc/group and rereads them when they change.
 type Database struct {
+	root   string // in front of both; empty outside of tests
 	mu     sync.Mutex
 	stamp  [2]unix.Stat_t
 	loaded bool
@@ -115,7 +116,8 @@ func (d *Database) load() ([]User, []Group) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var now [2]unix.Stat_t
-	for i, name := range []string{"/etc/passwd", "/etc/group"} {
+	passwd, group := d.root+"/etc/passwd", d.root+"/etc/group"
+	for i, name := range []string{passwd, group} {
 		if unix.Lstat(name, &now[i]) != nil {
 			now[i] = unix.Stat_t{}
 		}
@@ -125,10 +127,10 @@ func (d *Database) load() ([]User, []Group) {
 	}
 	d.loaded, d.stamp = true, now
 	d.users, d.groups = nil, nil
-	if text, err := path.ReadSmall("/etc/passwd", maxFileBytes); err == nil {
+	if text, err := path.ReadSmall(passwd, maxFileBytes); err == nil {
 		d.users = ParseUsers(string(text))
 	}
-	if text, err := path.ReadSmall("/etc/group", maxFileBytes); err == nil {
+	if text, err := path.ReadSmall(group, maxFileBytes); err == nil {
 		d.groups = ParseGroups(string(text))
 	}
 	return d.users, d.groups

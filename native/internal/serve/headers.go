@@ -13,21 +13,29 @@ import (
 // otherwise on each protocol. The bound proper is exact and says its name.
 const transportSlackBytes = 4 << 10
 
-// boundHeaders refuses a request whose line and headers together, written as HTTP/1.1 writes them, exceed the bound.
-func boundHeaders(limit int, next *http.ServeMux) http.Handler {
+// boundHeaders refuses a request whose line and headers together, written as HTTP/1.1 writes them, exceed the bound, and
+// a single message that says it is longer than its own.
+func boundHeaders(limit, messageLimit int, next *http.ServeMux) http.Handler {
 	refusal := connect.NewErrorWriter()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if headerBytes(r) <= limit {
-			next.ServeHTTP(w, r)
-			return
-		}
-		err := fault.Exceeds("header-bytes", limit)
 		// A service is a route for all that is below a slash; a single method of plain HTTP is not.
-		if _, route := next.Handler(r); strings.HasSuffix(route, "/") {
-			_ = refusal.Write(w, r, connectError(err))
-			return
+		isService := func() bool {
+			_, route := next.Handler(r)
+			return strings.HasSuffix(route, "/")
 		}
-		writeError(w, http.StatusRequestHeaderFieldsTooLarge, err.Error())
+		switch {
+		case headerBytes(r) > limit:
+			err := fault.Exceeds("header-bytes", limit)
+			if isService() {
+				_ = refusal.Write(w, r, connectError(err))
+				return
+			}
+			writeError(w, http.StatusRequestHeaderFieldsTooLarge, err.Error())
+		case r.ContentLength > int64(messageLimit) && isOneMessage(r) && isService():
+			_ = refusal.Write(w, r, connectError(fault.Exceeds("message-bytes", messageLimit)))
+		default:
+			next.ServeHTTP(w, r)
+		}
 	})
 }
 

@@ -68,7 +68,10 @@ func New(o Options) *Server {
 // Handler routes every request.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	options := []connect.HandlerOption{connect.WithReadMaxBytes(s.limits.MessageBytes), connect.WithCompressMinBytes(1 << 30)}
+	options := []connect.HandlerOption{
+		connect.WithReadMaxBytes(s.limits.MessageBytes), connect.WithCompressMinBytes(1 << 30),
+		connect.WithInterceptors(messageBound{s.limits.MessageBytes}),
+	}
 	mux.Handle(guestv1connect.NewGuestHandler(&guest{s}, options...))
 	mux.Handle(processv1connect.NewProcessHandler(&processes{s}, options...))
 	mux.Handle(filesystemv1connect.NewFilesystemHandler(&filesystem{s}, options...))
@@ -83,7 +86,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /envs", s.envs)
 	mux.HandleFunc("GET /metrics", s.metrics)
 	mux.HandleFunc("POST /init", s.initialise)
-	return boundHeaders(s.limits.HeaderBytes, mux)
+	return boundHeaders(s.limits.HeaderBytes, s.limits.MessageBytes, mux)
 }
 
 // Serve answers on a listener until Stop or a Shutdown request, then ends every process.

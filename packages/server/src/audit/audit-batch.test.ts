@@ -47,3 +47,18 @@ test("a database that doesn't answer loses nothing: the rows are written when it
   expect(failures).toHaveLength(1);
   expect(written).toEqual(["first", "second"]);
 });
+
+test("50000 rows wait, and of one more the oldest is lost and told", async () => {
+  const written: string[] = [];
+  const lost: number[] = [];
+  const store = storeThat(async (rows) => {
+    written.push(...rows.map(({ action }) => action));
+  });
+  await using batch = new AuditBatch({ store, onFailure: (_, count) => lost.push(count) });
+  for (let i = 0; i < 50_000; i++) batch.add(row(String(i)));
+  expect(lost).toEqual([]);
+  batch.add(row("one more"));
+  expect(lost).toEqual([1]);
+  await batch.flush();
+  expect([written.length, written[0], written.at(-1)]).toEqual([50_000, "1", "one more"]);
+});

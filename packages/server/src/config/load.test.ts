@@ -154,6 +154,12 @@ test("an unknown key is refused with the nearest known name", () => {
   ]);
 });
 
+test("a file of 1 MiB is read, and one byte more is refused", () => {
+  const text = (bytes: number) => yaml(`server: {port: 9}\n#`.padEnd(bytes, "x"));
+  expect(load(text(1024 ** 2)).config.server.port).toBe(9);
+  expect(messages(text(1024 ** 2 + 1))).toEqual(["/srv/stacyvm.yaml is larger than 1048576 bytes"]);
+});
+
 test("everything that is wrong is listed at once", () => {
   const text = "defaults: {ttl: soon, max_ttl: -1s, max_sandboxes: -1}\nserver: {port: 70000}\nnope: 1\nauth: 3";
   const found = messages(yaml(text), { STACYVM_POOL_OVERFLOW: "drop" });

@@ -21,4 +21,6 @@ test("the nearest name is found, and none where nothing is near", () => {
   expect(nearest("default.ttl", names)).toBe("defaults.ttl");
   expect(nearest("zzz", names)).toBeUndefined();
   expect(nearest("x".repeat(1_000_000), names)).toBeUndefined();
+  const long = "x".repeat(128);
+  expect([nearest(long, [long]), nearest(`${long}x`, [long])]).toEqual([long, undefined]);
 });

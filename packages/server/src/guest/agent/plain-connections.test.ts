@@ -100,3 +100,17 @@ test("large answers arrive to the byte, cut wherever the socket cuts them", asyn
   }
   expect(at).toBe(content.length);
 });
+
+test("a head of 16 KiB is read, and one byte more is the agent's fault", async () => {
+  const head = (length: number) => {
+    const [start, end] = ["HTTP/1.1 200 OK\r\nX: ", "\r\nContent-Length: 2\r\n\r\n"];
+    return `${start}${"x".repeat(length - start.length - end.length)}${end}ok`;
+  };
+  const { connections } = await connected((socket, request) =>
+    socket.write(head(request.startsWith("GET /x ") ? 16 * 1024 : 16 * 1024 + 1)),
+  );
+  expect(await text((await connections.send(get, never())).body)).toBe("ok");
+  await expect(connections.send({ ...get, path: "/more" }, never())).rejects.toMatchObject({
+    reason: "guest_protocol",
+  });
+});

@@ -1,0 +1,37 @@
+package ports
+
+import (
+	"net"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestATableIsReadNoFurtherThanItsBound(t *testing.T) {
+	name := t.TempDir() + "/tcp"
+	if err := os.WriteFile(name, []byte(strings.Repeat("x", maxTableBytes+1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(read(name, maxTableBytes)); got != maxTableBytes {
+		t.Errorf("%d bytes", got)
+	}
+}
+
+func TestOnePortTooManyIsNotTold(t *testing.T) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < maxPorts+100 {
+		t.Skipf("%d open files are too few", limit.Cur)
+	}
+	for range maxPorts + 1 {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = listener.Close() }()
+	}
+	if got := len(Listening()); got != maxPorts {
+		t.Errorf("%d ports", got)
+	}
+}
