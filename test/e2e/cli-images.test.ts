@@ -15,6 +15,8 @@ import { busyboxTar, startServer, type TestServer } from "./server.ts";
 let registry: RegistryFixture;
 let server: TestServer;
 let pulled = "";
+let unused = "";
+let kept = "";
 
 /** A server that knows the registry, with the configuration file beside it that the command reads. */
 const startBesideRegistry = async (config: Readonly<Record<string, string>> = {}): Promise<TestServer> => {
@@ -31,8 +33,11 @@ beforeAll(async () => {
   pulled = `${registry.host}/app:1`;
   server = await startBesideRegistry();
   const layer = await readFile(busyboxTar(server.dataDir));
+  [unused, kept] = [`${registry.host}/unused:1`, `${registry.host}/kept:1`];
   // Not the very bytes of the imported image: that one's tree always stays.
-  await pushLayout(await ociLayout(server.dataDir, [layer, tarOf({ name: "which", content: "pulled" })]), pulled);
+  for (const reference of [pulled, unused, kept]) {
+    await pushLayout(await ociLayout(server.dataDir, [layer, tarOf({ name: "which", content: reference })]), reference);
+  }
 });
 afterAll(async () => {
   await server?.[Symbol.asyncDispose]();
@@ -71,21 +76,29 @@ test("image gc says what a size and an age look like", async () => {
   expect(age).toMatchObject({ status: 1, stdout: "", stderr: expect.stringContaining("--max-age") });
 });
 
-test("the server collects by itself where it is told to, and leaves what a sandbox uses", async () => {
+test("the server collects by itself where it is told to, and leaves what a sandbox uses or is to be kept", async () => {
   await using collecting = await startBesideRegistry({
     "images.gc.enabled": "true",
     "images.gc.interval": "1s",
     "images.gc.max_age": "1s",
-    "images.gc.keep": "registry.invalid/kept",
+    "images.gc.keep": kept,
   });
   const { run, references } = beside(collecting);
+  const eventually = (wanted: readonly string[]) =>
+    expect.poll(async () => (await references()).toSorted(), { timeout: 20_000, interval: 200 }).toEqual(wanted);
+  const always = ["docker.io/library/alpine:latest", kept].toSorted();
+  await run("image", "pull", kept);
   const spawned = await run("spawn", "--image", pulled, "--json");
   const { id } = spawned.json() as { readonly id: string };
-  await run("image", "pull", `${pulled.replace("app:1", "app")}@${await digestOf(pulled)}`);
-  // Both names lead to one tree, which is used; it goes with the sandbox.
-  expect(await references()).toContain(pulled);
+  const byDigest = `${pulled.replace(/:1$/, "")}@${await digestOf(pulled)}`;
+  await run("image", "pull", byDigest);
+  // Used later than the others: the collection that takes it has looked at them before.
+  expect(await run("image", "pull", unused)).toMatchObject({ status: 0 });
+  await eventually([...always, pulled, byDigest].toSorted());
+  expect((await run("exec", id, "--", "cat", "/which")).stdout).toBe(pulled);
   await run("kill", id);
-  await expect.poll(references, { timeout: 20_000, interval: 200 }).toEqual(["docker.io/library/alpine:latest"]);
+  // Both names lead to one tree; it goes with the sandbox.
+  await eventually(always);
 });
 
 async function digestOf(reference: string): Promise<string> {

@@ -9,7 +9,7 @@ import { startServer, type TestServer } from "./server.ts";
 let server: TestServer;
 let sandbox: TestSandbox;
 beforeAll(async () => {
-  server = await startServer({ config: { "providers.mock.enabled": "true" } });
+  server = await startServer({ config: { "providers.mock.enabled": "true", "providers.oci.disk_mb": "64" } });
   sandbox = await spawnSandbox(server, { provider: "mock" });
 });
 afterAll(async () => {
@@ -118,6 +118,23 @@ test("a wrong checksum and an unknown field change nothing", async () => {
   }
   expect((await read("kept")).toString()).toBe("old");
   await fetch(url, { method: "DELETE" });
+});
+
+test("a full disk is 507 with the offset where to go on, and the old content stays", async () => {
+  await using small = await spawnSandbox(server, { provider: "oci" });
+  const files = `${small.url}/files`;
+  await fetch(`${files}?path=kept`, { method: "PUT", body: "old" });
+  const begun = await post(`${files}/uploads`, { path: "kept" });
+  const url = `${files}/uploads/${((await begun.json()) as Upload).upload_id}`;
+  const bytes = randomBytes(80 << 20);
+  const full = await problem(await append(url, 0, bytes));
+  const offset = await offsetOf(url);
+  expect(full).toEqual({ status: 507, reason: "disk_full", details: { offset } });
+  expect(offset).toBeGreaterThan(1 << 20);
+  expect(await (await fetch(`${files}?path=kept`)).text()).toBe("old");
+  // What has arrived is kept, and can be all that there is to be.
+  const checked = { checksum: checksum(bytes.subarray(0, offset)) };
+  expect((await post(`${url}/commit`, checked)).status).toBe(200);
 });
 
 const piece = fc.integer({ min: 0, max: 100_000 });

@@ -181,6 +181,39 @@ func TestADialIsFreedOnceItsHostIsGone(t *testing.T) {
 	}
 }
 
+func TestADialOverTheGuestServiceIsFreedWithItsCall(t *testing.T) {
+	a := start(t, "--max-dials", "1")
+	query, accepted := listening(t, "tcp", "127.0.0.1:0")
+	port, _ := strconv.Atoi(strings.TrimPrefix(query, "port="))
+	for _, sent := range []int{0, 64} {
+		var stream *connect.BidiStreamForClient[guestv1.DialRequest, guestv1.DialResponse]
+		eventually(t, "a dial after one that was left", func() bool {
+			var err error
+			stream, err = a.open(uint32(port))
+			return err == nil
+		})
+		// The program reads nothing: after some of these the agent waits for it.
+		go func() {
+			for range sent {
+				if stream.Send(&guestv1.DialRequest{Message: &guestv1.DialRequest_Data{Data: make([]byte, 1<<20)}}) != nil {
+					return
+				}
+			}
+		}()
+		<-accepted
+		if second, status := a.tunnel(query, ""); status != "429" {
+			t.Errorf("a second dial meanwhile: %s", status)
+			_ = second.Close()
+		}
+		_ = stream.CloseResponse()
+	}
+	eventually(t, "a dial after the last one", func() bool {
+		host, status := a.tunnel(query, "")
+		_ = host.Close()
+		return status == "101"
+	})
+}
+
 func TestWhatWasSentBeforeTheHostLeftArrives(t *testing.T) {
 	a := start(t)
 	query, accepted := listening(t, "tcp", "127.0.0.1:0")

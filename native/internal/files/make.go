@@ -1,6 +1,7 @@
 package files
 
 import (
+	"sort"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -45,15 +46,39 @@ func (f *Files) makeParents(name string, owner *Owner) error {
 func (f *Files) ensure(name string, owner *Owner) error {
 	place, err := path.Find(name, true)
 	if fault.KindOf(err) == fault.NotFound {
-		if err := f.makeParents(name, owner); err != nil {
-			return err
-		}
-		place, err = path.Find(name, true)
+		place, err = descend(path.Components(name), owner)
 	}
 	if err != nil {
 		return err
 	}
 	defer place.Close()
+	return accept(place, name, owner)
+}
+
+// descend makes what is missing above the last component. A lookup costs as much as the path is deep, so there are few:
+// each directory is made from the one above it.
+func descend(parts []string, owner *Owner) (*path.Place, error) {
+	beginning := func(n int) string { return "/" + strings.Join(parts[:n], "/") }
+	found := sort.Search(len(parts), func(n int) bool {
+		place, err := path.Find(beginning(n+1), true)
+		if err == nil {
+			place.Close()
+		}
+		return err != nil
+	})
+	place, err := path.Find(beginning(found), true)
+	for n := found; err == nil && n < len(parts); n++ {
+		above := place
+		if err = accept(above, beginning(n), owner); err == nil {
+			place, err = above.Below(parts[n])
+		}
+		above.Close()
+	}
+	return place, fault.At(beginning(len(parts)), err)
+}
+
+// accept makes the directory unless it is there.
+func accept(place *path.Place, name string, owner *Owner) error {
 	st, err := path.StatAt(place)
 	switch {
 	case err == unix.ENOENT:

@@ -35,6 +35,15 @@ func (p *Place) Close() { _ = p.Dir.Close() }
 // Fd is the directory's descriptor.
 func (p *Place) Fd() int { return int(p.Dir.Fd()) }
 
+// Below names an entry in the directory that is the place, never through a symlink.
+func (p *Place) Below(name string) (*Place, error) {
+	fd, err := unix.Openat(p.Fd(), p.Name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &Place{Dir: os.NewFile(uintptr(fd), "directory"), Name: name, Full: p.Full + "/" + name}, nil
+}
+
 // Find walks an absolute path to its last component. With follow a symlink there is followed too. Components before
 // the last must exist.
 func Find(name string, follow bool) (*Place, error) {
@@ -88,7 +97,7 @@ func (w *walker) walk(name string, follow bool) (*Place, error) {
 		return nil, err
 	}
 	w.stack = []level{{fd: root}}
-	pending := components(name)
+	pending := Components(name)
 	for len(pending) > 0 {
 		if w.work++; w.work > maxWork || len(pending) > maxWork {
 			return nil, unix.ENAMETOOLONG
@@ -113,7 +122,7 @@ func (w *walker) walk(name string, follow bool) (*Place, error) {
 					w.up()
 				}
 			}
-			pending = append(components(target), pending...)
+			pending = append(Components(target), pending...)
 			continue
 		}
 		if last {
@@ -203,7 +212,8 @@ func (w *walker) place(name string) *Place {
 	return &Place{Dir: dir, Name: name, Full: full.String() + "/" + name}
 }
 
-func components(name string) []string {
+// Components are the names in a path, without those that lead nowhere.
+func Components(name string) []string {
 	parts := strings.Split(name, "/")
 	kept := parts[:0]
 	for _, part := range parts {

@@ -9,6 +9,7 @@ import { lifecycleContract } from "./contract/lifecycle-contract.ts";
 import { limitsContract } from "./contract/limits-contract.ts";
 import { namesContract } from "./contract/names-contract.ts";
 import { portsContract } from "./contract/ports-contract.ts";
+import { processEndsContract } from "./contract/process-ends-contract.ts";
 import { processesContract } from "./contract/processes-contract.ts";
 import { type ProviderSuite, type ProviderUnderTest, sandboxId, sh, signal, until } from "./contract/suite.testing.ts";
 import { uploadsContract } from "./contract/uploads-contract.ts";
@@ -117,6 +118,7 @@ export const describeProvider = (options: ProviderContractOptions): void => {
     wallContract(suite);
     limitsContract(suite);
     processesContract(suite);
+    processEndsContract(suite);
     portsContract(suite);
     watchContract(suite);
     lifecycleContract(suite);

@@ -1,6 +1,7 @@
 import { expect } from "vitest";
 import type { Guest } from "../../guest/guest.ts";
 import { archiveCompressions } from "../../guest/guest-folders.ts";
+import { guestPathMaxBytes } from "../../sandbox/guest-path.ts";
 import { keepDoing, packed, unpack } from "./folders.testing.ts";
 import { bytes, type ProviderSuite, sh, shell, signal } from "./suite.testing.ts";
 import { gnuLongName, paxHeader, tarOf } from "./tar-entries.testing.ts";
@@ -125,5 +126,19 @@ line"; echo odd > "$(printf 'from/no\\377utf8')"; : > "from/ŋame"; ${own} chmod
       "/workspace/made/file",
     ]);
     await guest.remove("/workspace/made", { recursive: true }, signal());
+  });
+
+  suite.test("makes a path as deep as one may be, and lists 64 levels and no more", async () => {
+    const [{ guest } = { guest: undefined }] = suite.runtimes.values();
+    if (guest === undefined) throw new Error("no sandbox");
+    const levels = `/tmp/deep${"/d".repeat(65)}`;
+    const left = guestPathMaxBytes - levels.length;
+    const deepest = `${levels}${`/${"n".repeat(199)}`.repeat(left / 200)}/${"m".repeat((left % 200) - 1)}`;
+    expect(deepest).toHaveLength(guestPathMaxBytes);
+    expect(await guest.folders.make(deepest, { parents: true }, signal())).toBe(true);
+    expect(await guest.stat(deepest, signal())).toMatchObject({ path: deepest, type: "directory" });
+    expect(await guest.list("/tmp/deep", signal(), { depth: 64 })).toHaveLength(64);
+    await expect(guest.list("/tmp/deep", signal(), { depth: 65 })).rejects.toMatchObject({ reason: "sandbox_limit" });
+    await sh(guest, "rm -rf /tmp/deep");
   });
 };

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { expect } from "vitest";
 import type { Guest } from "../../guest/guest.ts";
 import type { ProcessEvent } from "../../guest/guest-processes.ts";
-import { type ProviderSuite, shell, signal } from "./suite.testing.ts";
+import { type ProviderSuite, shell, signal, until } from "./suite.testing.ts";
 
 const hex = () => randomBytes(8).toString("hex");
 const command = (script: string) => ({ argv: shell(script) });
@@ -114,7 +114,7 @@ export const processesContract = (suite: ProviderSuite): void => {
     await guest.processes.start(id, { ...command("stty size; read x; stty size; exec sleep 69"), pty }, signal());
     const events = guest.processes.attach(id, { offset: 0, follow: true }, signal())[Symbol.asyncIterator]();
     let seen = "";
-    const until = async (words: string) => {
+    const untilSeen = async (words: string) => {
       while (!seen.includes(words)) {
         const event = await next(events);
         if (event === undefined) throw new Error(`it ended after ${JSON.stringify(seen)}`);
@@ -122,13 +122,16 @@ export const processesContract = (suite: ProviderSuite): void => {
         if (event.type === "output") seen += Buffer.from(event.data).toString();
       }
     };
-    await until("33 91");
+    await untilSeen("33 91");
     await guest.resizePty(id, { cols: 120, rows: 40 }, signal());
     await guest.processes.writeStdin(id, Buffer.from("\n"), 1_000, signal());
-    await until("40 120");
+    await untilSeen("40 120");
     await expect(guest.closeStdin(id, signal())).rejects.toMatchObject({ reason: "process_state_conflict" });
     await guest.signalProcess(id, 15, true, signal());
     expect((await guest.processes.wait(id, 20_000, signal())).exit).toMatchObject({ exitCode: 143, signal: 15 });
+    // The program that told the size may outlive its shell by a moment.
+    const whole = () => guest.processes.get(id, signal());
+    expect(await until(whole, ({ state }) => state === "exited")).toMatchObject({ state: "exited" });
     const ended = { reason: "process_state_conflict" };
     await expect(guest.signalProcess(id, 15, true, signal())).rejects.toMatchObject(ended);
     await events.return?.();
