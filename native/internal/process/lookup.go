@@ -56,14 +56,9 @@ func reason(argv0 string, err error) *notStarted {
 }
 
 func executable(program string) error {
-	place, err := path.Find(program, true)
+	st, err := path.Stat(program)
 	if err != nil {
 		return err
-	}
-	defer place.Close()
-	st, err := path.StatAt(place)
-	if err != nil {
-		return fault.At(program, err)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Mode&0o111 == 0 {
 		return fault.New(fault.Denied, "%s: not executable", program)
