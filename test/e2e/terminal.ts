@@ -21,7 +21,7 @@ export interface TestTerminal extends Disposable {
   /** Every cell with its rendition, where the cursor is, and the modes. */
   cells(): string;
   until(words: string): Promise<void>;
-  /** The last line is this prompt; that of the local shell where none is given. */
+  /** What comes last is this prompt; that of the local shell where none is given. */
   prompt(text?: string): Promise<void>;
 }
 
@@ -59,7 +59,7 @@ export const openTerminal = (serverUrl: () => string, { cols = 80, rows = 24 } =
       tmux("capture-pane", "-p", "-e", "-N") +
       tmux("display-message", "-p", state.map((name) => `${name}=#{${name}}`).join(" ")),
     until: (words) => vi.waitFor(() => expect(screen()).toContain(words), waiting),
-    prompt: (text = localPrompt) => vi.waitFor(() => expect(screen().split("\n").at(-1)).toBe(text), waiting),
+    prompt: (text = localPrompt) => vi.waitFor(() => expect(screen().endsWith(text)).toBe(true), waiting),
     [Symbol.dispose]: () => void spawnSync("tmux", ["-L", socket, "kill-server"]),
   };
 };
