@@ -27,7 +27,7 @@ const waitingInputBytesMax = 1024 * 1024;
 const redrawMs = 200;
 
 const bell = "\x07";
-const awayText = "connection lost, trying again; what you type is dropped; Enter ~ . leaves";
+const awayText = "connection lost, trying again; keys are dropped; Enter ~ . leaves";
 const backText = "connected again";
 
 const sizeOf = ({ output }: Terminal): TerminalSize => ({ cols: output.columns || 80, rows: output.rows || 24 });
