@@ -132,6 +132,19 @@ test("leaving works without a connection, and gives the terminal back in its pla
   expect(ends.shown()).toContain("\x1b[?1049l");
 });
 
+test("what was typed just before leaving is sent", async () => {
+  const ends = openEnds();
+  await using server = await peer((socket) => live(socket));
+  const ended = session(server.url, ends);
+  await vi.waitFor(() => expect(server.received.some((text) => text.includes("resize"))).toBe(true));
+  // More than a connection holds, so that some of it still waits.
+  const paste = "x".repeat(8 * 1024 * 1024);
+  ends.keyboard.write(`${paste}\r~.`);
+  expect(await ended).toEqual({ left: true });
+  const typed = server.received.filter((text) => !text.startsWith("{")).join("");
+  expect(typed.length).toBe(paste.length + 1);
+});
+
 test("input that the process refuses rings the bell", async () => {
   const ends = openEnds();
   await using server = await peer((socket) => {

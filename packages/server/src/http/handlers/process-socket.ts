@@ -64,8 +64,13 @@ const sendOutput = async (events: AsyncIterable<ProcessEvent>, socket: WebSocket
   }
 };
 
-/** Takes the client's messages to the process one after the other, and reads no more than may wait. */
-const takeInput = (processes: ProcessUseCases, target: ProcessTarget, socket: WebSocket): void => {
+/**
+ * Takes the client's messages to the process one after the other, and reads no more than may wait. What has arrived is
+ * taken although its client has left since, up to the first that the process doesn't take.
+ */
+const takeInput = (processes: ProcessUseCases, attached: ProcessTarget, socket: WebSocket): void => {
+  const taking = new AbortController();
+  const target = { ...attached, signal: taking.signal };
   let tail: Promise<unknown> = Promise.resolve();
   let waiting = 0;
   socket.on("message", (data: Buffer, binary: boolean) => {
@@ -79,7 +84,10 @@ const takeInput = (processes: ProcessUseCases, target: ProcessTarget, socket: We
     if (waiting > waitingInputBytesMax) socket.pause();
     tail = tail
       .then(() => act(processes, target, message))
-      .catch((error: unknown) => refused(socket, error))
+      .catch((error: unknown) => {
+        if (socket.readyState !== socket.OPEN) taking.abort(error);
+        else return refused(socket, error);
+      })
       .finally(() => {
         waiting -= weight;
         if (waiting <= waitingInputBytesMax) socket.resume();
@@ -97,7 +105,6 @@ const parseMessage = (data: Buffer): ProcessSocketMessage | undefined => {
 
 /** Says what became of input that the process didn't take; one that doesn't read at all ends the conversation. */
 const refused = async (socket: WebSocket, error: unknown): Promise<void> => {
-  if (socket.readyState !== socket.OPEN) return;
   await sendFrame(socket, failureMessage(error)).catch(() => {});
   if (!(error instanceof StacyError) || error.reason !== "process_state_conflict")
     endSocket(socket, 1008, "input refused");
