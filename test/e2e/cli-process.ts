@@ -18,6 +18,7 @@ export interface RunOptions {
   readonly onStart?: (pid: number) => void;
   /** Sees what was printed so far, each time that there is more. */
   readonly onOutput?: (stdout: string) => void;
+  readonly onError?: (stderr: string) => void;
 }
 
 /** Runs a program to its end, as the leader of a process group of its own. */
@@ -30,7 +31,8 @@ export const runProgram = (program: string, args: readonly string[], options: Ru
     for (const name of ["stdout", "stderr"] as const)
       child[name].setEncoding("utf8").on("data", (text: string) => {
         out[name] += text;
-        options.onOutput?.(out.stdout);
+        if (name === "stdout") options.onOutput?.(out.stdout);
+        else options.onError?.(out.stderr);
       });
     child.on("error", reject);
     child.on("close", (status) => resolve({ status, ...out }));

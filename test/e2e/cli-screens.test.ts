@@ -78,21 +78,6 @@ const programs: Readonly<Record<string, Program>> = {
   },
 };
 
-/** The cells when they have come to rest: the same twice in a row, and other than before. */
-const settled = async (terminal: TestTerminal): Promise<string> => {
-  let before = "";
-  return await vi.waitFor(
-    () => {
-      const now = terminal.cells();
-      const same = now === before;
-      before = now;
-      expect(same).toBe(true);
-      return now;
-    },
-    { timeout: 15_000, interval: 300 },
-  );
-};
-
 const sizes = [
   [80, 24],
   [132, 43],
@@ -109,14 +94,14 @@ test.each(sizes.flatMap(([cols, rows]) => Object.keys(programs).map((name) => [n
     const { id, wait } = await startProcess(sandbox, { command, pty: { cols, rows }, env });
     terminal.stacyvm("attach", sandbox.id, id);
     await use(terminal);
-    const before = await settled(terminal);
+    const before = await terminal.settled();
     terminal.type("~.");
     await terminal.until("left it running");
     await terminal.prompt();
     expect(terminal.cells()).toMatch(/cursor_flag=1 alternate_on=0 keypad_cursor_flag=0/);
     terminal.stacyvm("attach", sandbox.id, id);
     await vi.waitFor(() => expect(terminal.cells()).toBe(before), { timeout: 15_000, interval: 25 });
-    expect(await settled(terminal)).toBe(before);
+    expect(await terminal.settled()).toBe(before);
     end(terminal);
     expect((await wait()).exit).toMatchObject({ exit_code: 0 });
     await terminal.prompt();

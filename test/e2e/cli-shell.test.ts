@@ -51,6 +51,84 @@ test("a shell is used, resized, left and come back to with what was missed", asy
   await terminal.until("code 7");
 });
 
+/** Asks the terminal for its cursor many times, then shows what is typed. */
+const asking =
+  "stty raw -echo; printf 'asked'; printf '\\033[6n%.0s' $(seq 300); while :; do dd bs=64 count=1 2>/dev/null | cat -v; done";
+
+test("what a program asked before its terminal came back isn't answered by it, and keys then reach the program", async () => {
+  using terminal = openTerminal(() => server.url);
+  await terminal.prompt();
+  const one = await startProcess(sandbox, { command: asking, pty: { cols: 80, rows: 24 } });
+  await vi.waitFor(async () => expect((await one.bytes()).toString()).toBe(`asked${"\x1b[6n".repeat(300)}`));
+  terminal.stacyvm("attach", sandbox.id, one.id);
+  await terminal.until("asked");
+  terminal.type("key");
+  await terminal.until("key");
+  expect(terminal.screen()).toBe("askedkey");
+  await one.signal("SIGKILL");
+  await terminal.prompt();
+});
+
+test("what a program asks while its terminal is there is answered", async () => {
+  using terminal = openTerminal(() => server.url);
+  await terminal.prompt();
+  const one = await startProcess(sandbox, { command: `read go; ${asking}`, pty: { cols: 80, rows: 24 } });
+  terminal.stacyvm("attach", sandbox.id, one.id);
+  await vi.waitFor(() => {
+    terminal.key("Enter");
+    expect(terminal.screen()).toContain("^[[");
+  });
+  await one.signal("SIGKILL");
+  await terminal.prompt();
+});
+
+test("what a new shell asks at its very start is answered: nobody else can have done it", async () => {
+  using terminal = openTerminal(() => server.url);
+  await terminal.prompt();
+  const profile =
+    "stty raw -echo; printf '\\033[6n'; answer=$(dd bs=1 count=6 2>/dev/null | cat -v); stty sane; echo got $answer";
+  await sandbox.exec({ command: `cat > "$HOME/.profile"`, stdin: profile });
+  terminal.stacyvm("shell", sandbox.id);
+  await terminal.until("got ^[[");
+  await terminal.prompt("/workspace #");
+  await sandbox.exec({ command: `rm "$HOME/.profile"` });
+  terminal.line("exit");
+  await terminal.prompt();
+});
+
+test("after a gap the terminal is cleared and the program draws again", async () => {
+  using terminal = openTerminal(() => server.url);
+  await terminal.prompt();
+  // Draws when its size changes, and once; then it writes more than can be replayed, without a trace on the screen.
+  const command = [
+    `draw() { printf '\\033[?1049h\\033[2J\\033[Hsize '; stty size | tee -a /tmp/sizes; printf 'drawn'; }`,
+    "trap draw WINCH",
+    "draw",
+    "head -c 3000000 /dev/zero | tr '\\0' '\\7'",
+    "touch /tmp/flooded",
+    "while :; do sleep 0.1; done",
+  ];
+  const one = await startProcess(sandbox, { command: command.join("\n"), pty: { cols: 80, rows: 24 } });
+  await vi.waitFor(
+    async () => expect((await sandbox.exec({ command: "test -e /tmp/flooded" })).body.exit_code).toBe(0),
+    { timeout: 20_000 },
+  );
+  // Insert mode stands for whatever mode a terminal may be in.
+  terminal.line("printf '\\033[4h'");
+  await vi.waitFor(() => expect(terminal.cells()).toContain("insert_flag=1"));
+  terminal.stacyvm("attach", sandbox.id, one.id);
+  await vi.waitFor(() => expect(terminal.screen()).toBe("size 24 80\ndrawn"), { timeout: 15_000, interval: 25 });
+  expect(terminal.cells()).toMatch(/alternate_on=1 .*insert_flag=0/);
+  // One that draws only what has changed needs to see another size.
+  await vi.waitFor(async () => {
+    const { stdout } = (await sandbox.exec({ command: "cat /tmp/sizes" })).body;
+    expect(stdout).toBe("24 80\n23 80\n24 80\n");
+  });
+  await one.signal("SIGKILL");
+  await terminal.prompt();
+  expect(terminal.cells()).toContain("alternate_on=0");
+});
+
 test("ps lists, and attach without a terminal is the output and the exit", async () => {
   const one = await startProcess(sandbox, { command: "echo out; echo err >&2; exit 5", tag: "mine" });
   await one.wait();

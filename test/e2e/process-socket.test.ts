@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { WebSocket } from "ws";
 import { spawnSandbox, type TestSandbox } from "./api.ts";
 import { startProcess } from "./process-api.ts";
@@ -145,6 +145,30 @@ test("leaving leaves the process alone", async () => {
   await client.closed;
   expect((await one.get()).state).toBe("running");
   await one.signal("SIGKILL");
+});
+
+test("what was sent before leaving arrives, in order", async () => {
+  const one = await startProcess(sandbox, { command: "exec cat", stdin: true });
+  const client = attach(one.url);
+  await live(client);
+  const words = Array.from({ length: 300 }, (_, at) => `${at}\n`);
+  for (const word of words) client.socket.send(Buffer.from(word), { binary: true });
+  client.socket.close();
+  await client.closed;
+  await vi.waitFor(async () => expect((await one.bytes()).toString()).toBe(words.join("")));
+  await one.signal("SIGKILL");
+});
+
+test("input that a process hasn't read when its client leaves doesn't hold up its end", async () => {
+  const one = await startProcess(sandbox, { command: "exec sleep 74", stdin: true });
+  const client = attach(one.url);
+  await live(client);
+  for (let at = 0; at < 40; at++) client.socket.send(Buffer.alloc(60 * 1024), { binary: true });
+  client.socket.terminate();
+  await client.closed;
+  expect((await one.get()).state).toBe("running");
+  await one.signal("SIGKILL");
+  expect((await one.wait()).exit).toMatchObject({ exit_code: 137 });
 });
 
 test("input that the process doesn't take is told and the conversation goes on", async () => {

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { text } from "node:stream/consumers";
 import type { ProcessEvent } from "@stacyvm/contract";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -50,6 +51,29 @@ describe.each(["oci", "mock"])("processes on %s", (provider) => {
     expect(joined(events)).toBe("ready\ngot it\n");
     expect(events.slice(-2).map(({ type }) => type)).toEqual(["live", "exit"]);
   });
+
+  test.each([
+    ["pipes", { stdin: true }],
+    ["a terminal", { pty: { cols: 80, rows: 24 } }],
+  ])(
+    "a process that closes its own stdio on %s runs on, its followers wait, and its exit is the true one",
+    async (_what, how) => {
+      const go = `/tmp/go-${randomBytes(6).toString("hex")}`;
+      const back = "pty" in how ? "echo after > /dev/tty; " : "";
+      const command = `echo before; exec <&- >&- 2>&-; while ! test -e ${go}; do sleep 0.05; done; ${back}exit 5`;
+      const one = await startProcess(sandbox, { command, ...how });
+      const followed = Array.fromAsync(one.follow());
+      await vi.waitFor(async () => expect((await one.bytes()).toString()).toContain("before"));
+      expect(await one.wait("200ms")).toMatchObject({ state: "running" });
+      expect(await one.get()).not.toHaveProperty("exit");
+      expect(await (await one.write("nobody reads this\n")).json()).toEqual({ written: 18 });
+      await sandbox.exec({ command: `touch ${go}` });
+      expect(await one.wait()).toMatchObject({ state: "exited", exit: { exit_code: 5, background: false } });
+      const events = await followed;
+      expect(joined(events).replaceAll("\r", "")).toMatch("pty" in how ? /^before\n.*after\n$/s : /^before\n$/);
+      expect(events.at(-1)).toMatchObject({ type: "exit", exit: { exit_code: 5 } });
+    },
+  );
 
   test("use and children are told while it runs", async () => {
     const one = await startProcess(sandbox, { command: "sleep 61 & sleep 62" });

@@ -20,8 +20,10 @@ export interface TestTerminal extends Disposable {
   screen(): string;
   /** Every cell with its rendition, where the cursor is, and the modes. */
   cells(): string;
+  /** The cells when they have come to rest: the same twice in a row. */
+  settled(): Promise<string>;
   until(words: string): Promise<void>;
-  /** The last line is this prompt; that of the local shell where none is given. */
+  /** What comes last is this prompt; that of the local shell where none is given. */
   prompt(text?: string): Promise<void>;
 }
 
@@ -48,6 +50,9 @@ export const openTerminal = (serverUrl: () => string, { cols = 80, rows = 24 } =
     type(text);
     key("Enter");
   };
+  const cells = () =>
+    tmux("capture-pane", "-p", "-e", "-N") +
+    tmux("display-message", "-p", state.map((name) => `${name}=#{${name}}`).join(" "));
   return {
     type,
     key,
@@ -55,11 +60,19 @@ export const openTerminal = (serverUrl: () => string, { cols = 80, rows = 24 } =
     stacyvm: (...words) => line(`clear; ${launcher} --server ${serverUrl()} ${words.join(" ")}`),
     resize: (wide, high) => void tmux("resize-window", "-x", String(wide), "-y", String(high)),
     screen,
-    cells: () =>
-      tmux("capture-pane", "-p", "-e", "-N") +
-      tmux("display-message", "-p", state.map((name) => `${name}=#{${name}}`).join(" ")),
+    cells,
+    async settled() {
+      let before = "";
+      const look = () => {
+        const last = before;
+        before = cells();
+        expect(before).toBe(last);
+        return before;
+      };
+      return await vi.waitFor(look, { timeout: 15_000, interval: 300 });
+    },
     until: (words) => vi.waitFor(() => expect(screen()).toContain(words), waiting),
-    prompt: (text = localPrompt) => vi.waitFor(() => expect(screen().split("\n").at(-1)).toBe(text), waiting),
+    prompt: (text = localPrompt) => vi.waitFor(() => expect(screen().endsWith(text)).toBe(true), waiting),
     [Symbol.dispose]: () => void spawnSync("tmux", ["-L", socket, "kill-server"]),
   };
 };

@@ -63,3 +63,28 @@ func TestAResizedPtyTellsItsProgram(t *testing.T) {
 		t.Errorf("%v %v", r.exit, r.err)
 	}
 }
+
+func TestAProgramThatClosesItsTerminalRunsOnAndMayOpenItAgain(t *testing.T) {
+	a := start(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	stream, err := a.guest.Exec(ctx, connect.NewRequest(&guestv1.ExecRequest{
+		Argv: []string{"sh", "-c", "stty -onlcr; echo before; exec <&- >&- 2>&-; sleep 0.2; echo after >/dev/tty; sleep 0.2; exit 5"},
+		Pty:  &guestv1.PtySize{Cols: 80, Rows: 24},
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stream.Close() }()
+	var seen strings.Builder
+	var exit *guestv1.ExecEvent_Exit
+	for stream.Receive() {
+		seen.Write(stream.Msg().GetData().GetData())
+		if e := stream.Msg().GetExit(); e != nil {
+			exit = e
+		}
+	}
+	if stream.Err() != nil || seen.String() != "before\nafter\n" || exit.GetExitCode() != 5 {
+		t.Fatalf("%q, exit %v, %v", seen.String(), exit, stream.Err())
+	}
+}

@@ -29,14 +29,16 @@ func giveBuffer(data []byte) {
 
 // pump moves one stream from its pipe to the ring. Idle, it holds no buffer.
 type pump struct {
-	file    *os.File
-	stream  output.Stream
-	keep    func(data []byte) int
-	ring    *output.Ring
-	grown   bool
-	settled chan struct{}
-	ended   chan struct{}
-	once    sync.Once
+	file   *os.File
+	stream output.Stream
+	keep   func(data []byte) int
+	ring   *output.Ring
+	grown  bool
+	// leaderGone says that the leader has exited; only the pump itself uses it.
+	leaderGone bool
+	settled    chan struct{}
+	ended      chan struct{}
+	once       sync.Once
 }
 
 func newPump(file *os.File, stream output.Stream, ring *output.Ring, keep func([]byte) int) *pump {
@@ -61,7 +63,7 @@ func (p *pump) run() {
 		err := raw.Read(func(fd uintptr) bool {
 			buf = buffers.Get().(*[bound.ChunkBytes]byte)
 			n, readErr = readOnce(int(fd), buf[:])
-			if readErr != unix.EAGAIN {
+			if readErr != unix.EAGAIN && !p.vacant(readErr) {
 				return true
 			}
 			buffers.Put(buf)
@@ -93,6 +95,7 @@ func (p *pump) drain() bool {
 	if err != nil {
 		return false
 	}
+	p.leaderGone = true
 	budget := -1
 	for {
 		buf := buffers.Get().(*[bound.ChunkBytes]byte)
@@ -119,6 +122,12 @@ func (p *pump) drain() bool {
 	_ = p.file.SetReadDeadline(time.Time{})
 	p.settle()
 	return true
+}
+
+// vacant says that a terminal has nobody who holds it open. Its leader can open it again, and would be hung up were the
+// master closed: the stream ends with the leader.
+func (p *pump) vacant(readErr error) bool {
+	return readErr == unix.EIO && p.stream == output.Pty && !p.leaderGone
 }
 
 func (p *pump) pending(fd int) int {

@@ -42,6 +42,7 @@ export interface ProcessSocket {
   /** Bytes that wait to be sent. */
   waitingBytes(): number;
   resize(size: TerminalSize): void;
+  /** Sends what waits first, where the server still answers. */
   close(): void;
 }
 
@@ -53,6 +54,8 @@ export interface Watch {
   readonly silenceMs: number;
 }
 const defaultWatch: Watch = { probeMs: 5_000, silenceMs: 15_000 };
+/** How long a server has to answer that the client leaves, milliseconds. */
+const closeMs = 1_000;
 /** Bytes of output that wait for a slow terminal before the server isn't read any more. */
 const waitingOutputBytesMax = 1024 * 1024;
 /** How much of a refusal is read, bytes. */
@@ -156,7 +159,13 @@ export function openProcessSocket(
     resize({ cols, rows }) {
       if (socket.readyState === socket.OPEN) socket.send(JSON.stringify({ type: "resize", cols, rows }));
     },
-    close: () => socket.terminate(),
+    close() {
+      if (socket.readyState !== socket.OPEN) return socket.terminate();
+      socket.resume();
+      socket.close(1000);
+      const timer = setTimeout(() => socket.terminate(), closeMs);
+      socket.once("close", () => clearTimeout(timer));
+    },
   };
 }
 

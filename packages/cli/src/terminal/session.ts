@@ -27,7 +27,7 @@ const waitingInputBytesMax = 1024 * 1024;
 const redrawMs = 200;
 
 const bell = "\x07";
-const awayText = "connection lost, trying again; what you type is dropped; Enter ~ . leaves";
+const awayText = "connection lost, trying again; keys are dropped; Enter ~ . leaves";
 const backText = "connected again";
 
 const sizeOf = ({ output }: Terminal): TerminalSize => ({ cols: output.columns || 80, rows: output.rows || 24 });
@@ -73,7 +73,7 @@ export async function terminalSession(
     if (input.isPaused() && attachment.waitingBytes() <= waitingInputBytesMax) input.resume();
   };
   input.setRawMode?.(true);
-  input.on("data", onTyped);
+  input.pause().on("data", onTyped);
   // Who has just started the process may type ahead, which waits for the connection.
   if (!fresh) input.resume();
   output.on("resize", resize.fit);
@@ -107,10 +107,10 @@ export async function terminalSession(
     }
     throw new Error("the server ended the output without the command's exit");
   } catch (error) {
-    output.write(screen.leave());
     if (leave.signal.aborted) return { left: true };
     throw error;
   } finally {
+    output.write(screen.leave());
     resize.stop();
     output.off("resize", resize.fit);
     input.off("data", onTyped).pause();

@@ -44,7 +44,7 @@ export const processSocketHandler =
     socket.pause();
     try {
       const { events } = await useCases.processes.attach(target, request.query.offset ?? 0);
-      takeInput(useCases.processes, { ...target, signal: outliving(socket) }, socket);
+      takeInput(useCases.processes, target, socket);
       socket.resume();
       await sendOutput(events, socket);
       endSocket(socket, 1000, "");
@@ -67,17 +67,16 @@ const sendOutput = async (events: AsyncIterable<ProcessEvent>, socket: WebSocket
   }
 };
 
-/** Aborts not with the client, but when what it had sent has had its time. */
-const outliving = (socket: WebSocket): AbortSignal => {
-  const late = new AbortController();
+/**
+ * Takes the client's messages to the process one after the other, and reads no more than may wait. What has arrived is
+ * taken although its client has left since, for its time, and up to the first that the process doesn't take.
+ */
+const takeInput = (processes: ProcessUseCases, attached: ProcessTarget, socket: WebSocket): void => {
+  const taking = new AbortController();
+  const target = { ...attached, signal: taking.signal };
   socket.once("close", () => {
-    setTimeout(() => late.abort(new Error("the client went away long ago")), leftInputMs).unref();
+    setTimeout(() => taking.abort(new Error("the client went away long ago")), leftInputMs).unref();
   });
-  return late.signal;
-};
-
-/** Takes the client's messages to the process one after the other, and reads no more than may wait. */
-const takeInput = (processes: ProcessUseCases, target: ProcessTarget, socket: WebSocket): void => {
   let tail: Promise<unknown> = Promise.resolve();
   let waiting = 0;
   socket.on("message", (data: Buffer, binary: boolean) => {
@@ -91,7 +90,10 @@ const takeInput = (processes: ProcessUseCases, target: ProcessTarget, socket: We
     if (waiting > waitingInputBytesMax) socket.pause();
     tail = tail
       .then(() => act(processes, target, message))
-      .catch((error: unknown) => refused(socket, error))
+      .catch((error: unknown) => {
+        if (socket.readyState !== socket.OPEN) taking.abort(error);
+        else return refused(socket, error);
+      })
       .finally(() => {
         waiting -= weight;
         if (waiting <= waitingInputBytesMax) socket.resume();
@@ -109,7 +111,6 @@ const parseMessage = (data: Buffer): ProcessSocketMessage | undefined => {
 
 /** Says what became of input that the process didn't take; one that doesn't read at all ends the conversation. */
 const refused = async (socket: WebSocket, error: unknown): Promise<void> => {
-  if (socket.readyState !== socket.OPEN) return;
   await sendFrame(socket, failureMessage(error)).catch(() => {});
   if (!(error instanceof StacyError) || error.reason !== "process_state_conflict")
     endSocket(socket, 1008, "input refused");
