@@ -1,6 +1,6 @@
 // Plain JavaScript that Node 20 can start: `node scripts/setup.js [run|test]` brings the machine what the product
 // (run) or its tests need. Nothing is done twice.
-import { ensureBrowser, ensurePackages, packages } from "./setup/apt.js";
+import { ensureBrowser, ensureGVisor, ensurePackages, packages } from "./setup/apt.js";
 import { ensureGo } from "./setup/go.js";
 import { ensureClientRuntimes, ensureNodeModules } from "./setup/node-modules.js";
 import { orStop, SetupStop } from "./setup/say.js";
@@ -18,4 +18,5 @@ await orStop(() => {
   if (purpose === "run") return;
   ensureClientRuntimes();
   ensureBrowser();
+  ensureGVisor();
 });

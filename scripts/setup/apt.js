@@ -36,10 +36,18 @@ export const packages = {
 // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholder
 const isInstalled = (name) => outputOf("dpkg-query", ["-W", "-f=${Status}", name])?.endsWith(" installed") === true;
 
+/** @param {string} name */
+const isOffered = (name) => /Candidate: [^(]/.test(outputOf("apt-cache", ["policy", name]) ?? "");
+
 /** Where the distribution has it as a package: Ubuntu doesn't. */
 export const ensureBrowser = () => {
-  const offered = /Candidate: [^(]/.test(outputOf("apt-cache", ["policy", "chromium"]) ?? "");
-  if (offered) orSkip("no test opens a browser", () => ensurePackages({ chromium: "opens what the API serves" }));
+  if (isOffered("chromium"))
+    orSkip("no test opens a browser", () => ensurePackages({ chromium: "opens what the API serves" }));
+};
+
+/** Where the distribution has it as a package, for this architecture. */
+export const ensureGVisor = () => {
+  if (isOffered("runsc")) orSkip("no test runs gVisor", () => ensurePackages({ runsc: "third OCI runtime" }));
 };
 
 /**

@@ -37,6 +37,7 @@ export const runcRun = (options: {
         network: "none",
         generation: 1,
       },
+      kind: "container",
       architecture: process.arch === "arm64" ? "arm64" : "x64",
       openFilesMax: 1024,
       hasCgroupDirectory: true,

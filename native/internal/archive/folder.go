@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stacyvm/native/internal/fault"
+	"stacyvm/native/internal/path"
 )
 
 // folder opens directories below one, each from its parent's descriptor and never through a symlink. The way to the last
@@ -41,10 +42,10 @@ func (f *folder) open(names []string) (int, error) {
 		dir = f.way[same-1].fd
 	}
 	for _, name := range names[same:] {
-		fd, err := openDirectory(dir, name)
+		fd, err := path.OpenDirectoryAt(dir, name)
 		if err == unix.ENOENT && f.mkdir != nil {
 			if err = f.mkdir(dir, name); err == nil || err == unix.EEXIST {
-				fd, err = openDirectory(dir, name)
+				fd, err = path.OpenDirectoryAt(dir, name)
 			}
 		}
 		if err != nil {
@@ -54,10 +55,6 @@ func (f *folder) open(names []string) (int, error) {
 		dir = fd
 	}
 	return dir, nil
-}
-
-func openDirectory(dir int, name string) (int, error) {
-	return unix.Openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 }
 
 // onTheWay says of a symlink that it is one: the kernel calls it no directory.

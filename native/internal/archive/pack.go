@@ -143,7 +143,7 @@ func (p *packer) directory(dir int, name, full string, dev uint64, depth int) er
 	if depth == 0 {
 		return fault.New(fault.Exhausted, "stands below more than %d directories", maxDepth)
 	}
-	fd, err := openDirectory(dir, name)
+	fd, err := path.OpenDirectoryAt(dir, name)
 	if err != nil {
 		return p.skip(err)
 	}

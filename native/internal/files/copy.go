@@ -77,12 +77,12 @@ func copyDirectory(fromDir int, from string, toDir int, to string, depth int) er
 	if err := unix.Mkdirat(toDir, to, 0o700); err != nil {
 		return err
 	}
-	source, err := openAt(fromDir, from, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	source, err := openDirectory(fromDir, from)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = source.Close() }()
-	target, err := openAt(toDir, to, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	target, err := openDirectory(toDir, to)
 	if err != nil {
 		return err
 	}
@@ -122,6 +122,14 @@ func copyFile(fromDir int, from string, toDir int, to string) error {
 
 func openAt(dir int, name string, flags int, mode uint32) (*os.File, error) {
 	fd, err := unix.Openat(dir, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+func openDirectory(dir int, name string) (*os.File, error) {
+	fd, err := path.OpenDirectoryAt(dir, name)
 	if err != nil {
 		return nil, err
 	}

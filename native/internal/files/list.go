@@ -4,8 +4,6 @@ import (
 	"os"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"stacyvm/native/internal/fault"
 	"stacyvm/native/internal/path"
 )
@@ -85,11 +83,7 @@ func readNames(dir *os.File, room, limit int) ([]string, error) {
 }
 
 func openBelow(dir *os.File, name string) (*os.File, error) {
-	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), name), nil
+	return openDirectory(int(dir.Fd()), name)
 }
 
 func join(dir, name string) string {

@@ -48,7 +48,7 @@ func (f *Files) Mkdir(m Mkdir) (made bool, err error) {
 }
 
 func setMode(place *path.Place, mode uint32) error {
-	dir, err := openAt(place.Fd(), place.Name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	dir, err := openDirectory(place.Fd(), place.Name)
 	if err != nil {
 		return err
 	}

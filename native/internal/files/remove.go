@@ -55,7 +55,7 @@ func removeTree(dir int, name string, depth int) error {
 	if mountPoint(dir, name) {
 		return unix.EBUSY
 	}
-	sub, openErr := openAt(dir, name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	sub, openErr := openDirectory(dir, name)
 	if openErr != nil {
 		if openErr == unix.ENOTDIR {
 			return err

@@ -18,26 +18,46 @@ const (
 	diskName  = "disk"
 	agentName = "agent"
 	rootName  = "root"
+	doorName  = "door"
 )
+
+const socketName = "agent.sock"
 
 var sandboxIDPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,40}$`)
 
 // dataRoot names every path this program touches; all of them are below one directory.
 type dataRoot struct{ path string }
 
-func (d dataRoot) runs() string               { return filepath.Join(d.path, "run") }
-func (d dataRoot) slots() string              { return filepath.Join(d.path, "slots") }
-func (d dataRoot) disks() string              { return filepath.Join(d.path, "disks") }
-func (d dataRoot) runtimeState() string       { return filepath.Join(d.path, "runtime") }
-func (d dataRoot) mounts() string             { return filepath.Join(d.path, "mnt") }
-func (d dataRoot) mountLower() string         { return filepath.Join(d.mounts(), lowerName) }
-func (d dataRoot) mountDisk() string          { return filepath.Join(d.mounts(), diskName) }
-func (d dataRoot) mountAgent() string         { return filepath.Join(d.mounts(), agentName) }
-func (d dataRoot) mountRoot() string          { return filepath.Join(d.mounts(), rootName) }
-func (d dataRoot) sandbox(id string) string   { return filepath.Join(d.runs(), id) }
-func (d dataRoot) in(id, name string) string  { return filepath.Join(d.runs(), id, name) }
-func (d dataRoot) socket(id string) string    { return d.in(id, "agent.sock") }
-func (d dataRoot) runtimeOf(id string) string { return filepath.Join(d.runtimeState(), id) }
+func (d dataRoot) runs() string              { return filepath.Join(d.path, "run") }
+func (d dataRoot) slots() string             { return filepath.Join(d.path, "slots") }
+func (d dataRoot) disks() string             { return filepath.Join(d.path, "disks") }
+func (d dataRoot) runtimeState() string      { return filepath.Join(d.path, "runtime") }
+func (d dataRoot) mounts() string            { return filepath.Join(d.path, "mnt") }
+func (d dataRoot) mountLower() string        { return filepath.Join(d.mounts(), lowerName) }
+func (d dataRoot) mountDisk() string         { return filepath.Join(d.mounts(), diskName) }
+func (d dataRoot) mountAgent() string        { return filepath.Join(d.mounts(), agentName) }
+func (d dataRoot) mountRoot() string         { return filepath.Join(d.mounts(), rootName) }
+func (d dataRoot) mountDoor() string         { return filepath.Join(d.mounts(), doorName) }
+func (d dataRoot) sandbox(id string) string  { return filepath.Join(d.runs(), id) }
+func (d dataRoot) in(id, name string) string { return filepath.Join(d.runs(), id, name) }
+func (d dataRoot) socket(id string) string   { return d.in(id, socketName) }
+func (d dataRoot) door(id string) string     { return d.in(id, doorName) }
+
+// runtimeOf lists what a runtime keeps of a sandbox: runc and crun a directory, runsc files.
+func (d dataRoot) runtimeOf(id string) []string {
+	var kept []string
+	for _, name := range []string{id, id + "_sandbox:" + id + ".state", id + "_sandbox:" + id + ".lock"} {
+		if path := filepath.Join(d.runtimeState(), name); exists(path) {
+			kept = append(kept, path)
+		}
+	}
+	return kept
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
 
 // openDataRoot makes what is missing below path and checks that a sandbox's mapped user can reach the mount points.
 func openDataRoot(path string) (dataRoot, error) {
@@ -62,6 +82,7 @@ func openDataRoot(path string) (dataRoot, error) {
 		{d.mountDisk(), 0o711},
 		{d.mountAgent(), 0o711},
 		{d.mountRoot(), 0o711},
+		{d.mountDoor(), 0o711},
 	} {
 		if err := os.MkdirAll(dir.path, dir.mode); err != nil {
 			return d, fail(codeUnavailable, "make %s: %v", dir.path, err)

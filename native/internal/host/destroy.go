@@ -55,6 +55,9 @@ func (h *Host) remove(ctx context.Context, id string) error {
 	if record.LoopDevice != "" && !eventually(ctx, func() bool { return !loopHolds(record.LoopDevice, record.DiskInode) }) {
 		return fail(codeFailed, "%s stays in use", record.LoopDevice)
 	}
+	if err := h.removeDoor(id); err != nil {
+		return err
+	}
 	if err := releaseSlots(h.root, id); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ package host
 import (
 	"os"
 	"path/filepath"
+	"sync/atomic"
 )
 
 // Options of a host, given when the program starts, never by a request.
@@ -24,6 +25,7 @@ type Host struct {
 	cgroups   cgroups
 	disks     *diskMaker
 	failpoint Failpoint
+	kind      atomic.Pointer[runtimeKind]
 }
 
 // New checks the paths and makes what is missing below the data root.

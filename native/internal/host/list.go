@@ -11,6 +11,7 @@ import (
 type Owned struct {
 	ownerRecord
 	SocketPath string `json:"socket_path"`
+	GuestMade  bool   `json:"guest_made"` // the socket lies where the sandbox can change it
 	Pid        int    `json:"pid"`
 	StartTicks uint64 `json:"start_ticks"`
 	Alive      bool   `json:"alive"`
@@ -48,11 +49,12 @@ func (h *Host) inspect(id string) (Owned, bool) {
 	if err != nil {
 		return Owned{}, false
 	}
-	owned := Owned{SocketPath: h.root.socket(id)}
+	var owned Owned
 	if readRecord(h.root.in(id, "owner.json"), &owned.ownerRecord) != nil {
 		owned.ownerRecord = ownerRecord{CreatedAtMs: info.ModTime().UnixMilli()}
 	}
 	owned.SandboxID = id
+	owned.SocketPath, owned.GuestMade = h.address(id)
 	var record runtimeRecord
 	if readRecord(h.root.in(id, "runtime.json"), &record) == nil {
 		owned.Pid, owned.StartTicks = record.Pid, record.StartTicks

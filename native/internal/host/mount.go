@@ -67,6 +67,9 @@ func idmappedClone(tree string, userNamespace int) (int, error) {
 	}
 	if err := unix.MountSetattr(clone, "", unix.AT_EMPTY_PATH, &attributes); err != nil {
 		unix.Close(clone)
+		if err == unix.EINVAL {
+			return -1, fail(codeUnavailable, "the file system of %s cannot map owners, as tmpfs before Linux 6.3; keep images on ext4, xfs or btrfs: images.store_dir", tree)
+		}
 		return -1, fmt.Errorf("map the image tree's owners: %w", err)
 	}
 	return clone, nil

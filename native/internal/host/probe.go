@@ -13,6 +13,7 @@ import (
 // ProbeAnswer says what this machine can do.
 type ProbeAnswer struct {
 	CgroupMode   string              `json:"cgroup_mode"`
+	RuntimeKind  runtimeKind         `json:"runtime_kind"`
 	OpenFilesMax uint64              `json:"open_files_max"`
 	Versions     map[string]string   `json:"versions"`
 	Missing      map[string][]string `json:"missing"` // provider to what is missing, each with what would help
@@ -38,6 +39,8 @@ func (h *Host) Probe(ctx context.Context) (*ProbeAnswer, error) {
 		oci = append(oci, fmt.Sprintf("%s does not run (%v); install it: apt-get install runc", h.options.RuntimePath, err))
 	}
 	answer.Versions["runtime"] = version
+	answer.RuntimeKind = kindOf(version)
+	oci = append(oci, missingForKind(answer.RuntimeKind, h.options.RuntimePath)...)
 	answer.Missing["oci"] = append(oci, h.missingForOCI()...)
 	answer.Missing["mock"] = both
 	return answer, nil
@@ -85,13 +88,4 @@ func (h *Host) missingForOCI() []string {
 		missing = append(missing, "the kernel cannot map a mount's owners; use Linux 5.19 or newer")
 	}
 	return missing
-}
-
-// runtimeVersion returns the first line of what the runtime says of itself.
-func (h *Host) runtimeVersion(ctx context.Context) (string, error) {
-	command := exec.CommandContext(ctx, h.options.RuntimePath, "--version")
-	command.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
-	output, err := command.Output()
-	line, _, _ := strings.Cut(string(output), "\n")
-	return line, err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,8 +16,8 @@ import (
 )
 
 // runtimeCommand builds a call of the OCI runtime. It ends with this program; it gets nothing of our environment.
-func (h *Host) runtimeCommand(ctx context.Context, id string, args ...string) *exec.Cmd {
-	all := append([]string{}, h.options.RuntimeArgs...)
+func (h *Host) runtimeCommand(ctx context.Context, kind runtimeKind, id string, args ...string) *exec.Cmd {
+	all := append(kindArgs(kind), h.options.RuntimeArgs...)
 	all = append(all, "--root", h.root.runtimeState(), "--log", h.root.in(id, "runtime.log"), "--log-format", "json")
 	command := exec.CommandContext(ctx, h.options.RuntimePath, append(all, args...)...)
 	command.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -25,17 +26,23 @@ func (h *Host) runtimeCommand(ctx context.Context, id string, args ...string) *e
 }
 
 // runRuntime starts the sandbox. Descriptors 3 and 4 reach the agent; 5 is the lock, held by the runtime's own
-// processes only, so that after a crash of ours the lock is free when the last of them has ended.
+// processes only, so that after a crash of ours the lock is free when the last of them has ended. gVisor's processes live
+// as long as the sandbox and would hold it; they are all in its cgroups, where they can be found.
 // Its place for a network: between the runtime's create and start, when there is one to make.
-func (h *Host) runRuntime(ctx context.Context, id string, console, listener, group, lock *os.File) error {
-	preserved := []*os.File{listener}
-	if group != nil {
-		preserved = append(preserved, group)
+func (h *Host) runRuntime(ctx context.Context, kind runtimeKind, id string, console, listener, group, lock *os.File) error {
+	args := []string{"run", "--detach", "--bundle", h.root.sandbox(id), "--pid-file", h.root.in(id, "pid")}
+	var files []*os.File
+	if kind != kindGVisor {
+		files = append(files, listener)
+		if group != nil {
+			files = append(files, group)
+		}
+		args = append(args, "--preserve-fds", strconv.Itoa(len(files)))
+		files = append(files, lock)
 	}
-	command := h.runtimeCommand(ctx, id, "run", "--detach", "--preserve-fds", strconv.Itoa(len(preserved)),
-		"--bundle", h.root.sandbox(id), "--pid-file", h.root.in(id, "pid"), id)
+	command := h.runtimeCommand(ctx, kind, id, append(args, id)...)
 	command.Stdout, command.Stderr = console, console
-	command.ExtraFiles = append(preserved, lock)
+	command.ExtraFiles = files
 	if h.cgroups.mode() == "hybrid" {
 		command.SysProcAttr.UseCgroupFD, command.SysProcAttr.CgroupFD = true, int(group.Fd())
 	}
@@ -92,17 +99,24 @@ func recordProcess(path string, pid int, layer *disk, console *os.File) (*runtim
 
 // deleteFromRuntime makes the runtime forget a sandbox whose processes have ended.
 func (h *Host) deleteFromRuntime(ctx context.Context, id string) error {
-	if _, err := os.Lstat(h.root.runtimeOf(id)); os.IsNotExist(err) {
+	kept := h.root.runtimeOf(id)
+	if len(kept) == 0 {
 		return nil
 	}
-	command := h.runtimeCommand(ctx, id, "delete", id)
-	output, err := command.CombinedOutput()
-	if err != nil && ctx.Err() == nil {
-		// A state directory that the runtime itself cannot read, from a crash within its start.
-		if removeErr := os.RemoveAll(h.root.runtimeOf(id)); removeErr != nil {
-			return fmt.Errorf("%s delete: %w: %s; %w", h.options.RuntimePath, err, bytes.TrimSpace(output), removeErr)
+	var told error
+	// runsc has nothing but its files, and waits for a second before it removes them.
+	if kind, err := h.runtimeKind(ctx); err != nil || kind != kindGVisor {
+		output, err := h.runtimeCommand(ctx, kind, id, "delete", id).CombinedOutput()
+		if err == nil || ctx.Err() != nil {
+			return err
 		}
-		return nil
+		told = fmt.Errorf("%s delete: %w: %s", h.options.RuntimePath, err, bytes.TrimSpace(output))
 	}
-	return err
+	// Also a state that the runtime itself cannot read, from a crash within its start.
+	for _, path := range kept {
+		if err := os.RemoveAll(path); err != nil {
+			return errors.Join(told, err)
+		}
+	}
+	return nil
 }

@@ -27,6 +27,7 @@ type SpawnRequest struct {
 // SpawnAnswer says where the agent listens. It may not have begun to accept yet; a connection waits for it.
 type SpawnAnswer struct {
 	SocketPath string           `json:"socket_path"`
+	GuestMade  bool             `json:"guest_made"` // the socket lies where the sandbox can change it
 	Pid        int              `json:"pid"`
 	StartTicks uint64           `json:"start_ticks"`
 	UIDBase    int              `json:"uid_base"`
@@ -47,6 +48,13 @@ func (h *Host) Spawn(ctx context.Context, request SpawnRequest) (*SpawnAnswer, e
 	if err := h.checkTree(request.RootfsPath); err != nil {
 		return nil, err
 	}
+	kind, err := h.runtimeKind(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if missing := missingForKind(kind, h.options.RuntimePath); len(missing) > 0 {
+		return nil, fail(codeUnavailable, "%s", missing[0])
+	}
 	lock, err := h.claimDirectory(ctx, ownerRecord{
 		Provider: "oci", ServerID: request.ServerID, SandboxID: request.SandboxID, Generation: request.Generation,
 		CreatedAtMs: time.Now().UnixMilli(), RootfsPath: request.RootfsPath,
@@ -55,7 +63,7 @@ func (h *Host) Spawn(ctx context.Context, request SpawnRequest) (*SpawnAnswer, e
 		return nil, err
 	}
 	defer lock.Close()
-	answer, err := h.assemble(ctx, request, lock)
+	answer, err := h.assemble(ctx, kind, request, lock)
 	return answer, h.undoUnless(ctx, request.SandboxID, err)
 }
 
@@ -94,7 +102,7 @@ func (h *Host) claimDirectory(ctx context.Context, owner ownerRecord) (*os.File,
 	return lock, nil
 }
 
-func (h *Host) assemble(ctx context.Context, request SpawnRequest, lock *os.File) (*SpawnAnswer, error) {
+func (h *Host) assemble(ctx context.Context, kind runtimeKind, request SpawnRequest, lock *os.File) (*SpawnAnswer, error) {
 	id := request.SandboxID
 	clock := newStepClock()
 	slot, err := claimSlot(h.root, id)
@@ -103,7 +111,7 @@ func (h *Host) assemble(ctx context.Context, request SpawnRequest, lock *os.File
 	}
 	base := slotBase(slot)
 	h.failpoint.reached(stepSpawnSlot)
-	spec, err := completeSpec(withAgent(request.Config, h.agentPath()), h.root.mountRoot(), cgroupPath(id), base)
+	spec, err := completeSpec(withDoor(withAgent(request.Config, h.agentPath()), h.root.mountDoor()), h.root.mountRoot(), cgroupPath(id), base)
 	if err != nil {
 		return nil, err
 	}
@@ -131,11 +139,15 @@ func (h *Host) assemble(ctx context.Context, request SpawnRequest, lock *os.File
 		defer group.Close()
 	}
 	h.failpoint.reached(stepSpawnCgroup)
-	listener, err := listen(h.root.socket(id))
+	var listener *os.File
+	if kind == kindGVisor {
+		err = h.makeDoor(id, base+request.AgentUID)
+	} else if listener, err = listen(h.root.socket(id)); err == nil {
+		defer listener.Close()
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer listener.Close()
 	h.failpoint.reached(stepSpawnListener)
 	clock.mark("cgroup")
 
@@ -149,9 +161,14 @@ func (h *Host) assemble(ctx context.Context, request SpawnRequest, lock *os.File
 			return err
 		}
 		console = opened
+		if kind == kindGVisor {
+			if err := h.showDoor(id); err != nil {
+				return err
+			}
+		}
 		h.failpoint.reached(stepSpawnMounts)
 		clock.mark("mounts")
-		err = h.runRuntime(ctx, id, console, listener, group, lock)
+		err = h.runRuntime(ctx, kind, id, console, listener, group, lock)
 		clock.mark("runtime")
 		return err
 	})
@@ -166,14 +183,19 @@ func (h *Host) assemble(ctx context.Context, request SpawnRequest, lock *os.File
 	if err != nil {
 		return nil, withConsole(err, console)
 	}
-	// In time: until the answer nobody knows the socket, so nothing but the agent has run.
-	if err := forbidUserNamespaces(record.Pid); err != nil {
+	if kind == kindGVisor {
+		// Namespaces made inside are of gVisor's own kernel.
+		if err := h.waitForDoor(ctx, id, record); err != nil {
+			return nil, withConsole(err, console)
+		}
+	} else if err := forbidUserNamespaces(record.Pid); err != nil {
+		// In time: until the answer nobody knows the socket, so nothing but the agent has run.
 		return nil, err
 	}
 	h.failpoint.reached(stepSpawnRecord)
-	return &SpawnAnswer{
-		SocketPath: h.root.socket(id), Pid: record.Pid, StartTicks: record.StartTicks, UIDBase: base, StepsUs: clock.steps,
-	}, nil
+	answer := &SpawnAnswer{Pid: record.Pid, StartTicks: record.StartTicks, UIDBase: base, StepsUs: clock.steps}
+	answer.SocketPath, answer.GuestMade = h.address(id)
+	return answer, nil
 }
 
 func withConsole(err error, console *os.File) error {

@@ -61,6 +61,17 @@ func StatAt(place *Place) (*unix.Stat_t, error) {
 	return &st, err
 }
 
+// OpenDirectoryAt opens a directory for listing, never through a symlink. In two steps: in one, gVisor's kernel follows the
+// link all the same.
+func OpenDirectoryAt(dir int, name string) (int, error) {
+	found, err := unix.Openat(dir, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer func() { _ = unix.Close(found) }()
+	return unix.Openat(found, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+}
+
 // OpenDir opens a directory for listing, symlinks to it followed.
 func OpenDir(name string) (*os.File, string, error) {
 	place, err := Find(name, true)
@@ -68,7 +79,7 @@ func OpenDir(name string) (*os.File, string, error) {
 		return nil, "", err
 	}
 	defer place.Close()
-	fd, err := unix.Openat(place.Fd(), place.Name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := OpenDirectoryAt(place.Fd(), place.Name)
 	if err == unix.ENOTDIR {
 		return nil, "", fault.New(fault.Invalid, "%s: is not a directory", name)
 	}

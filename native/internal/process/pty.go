@@ -2,11 +2,12 @@ package process
 
 import (
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
-// openPty gives the non-blocking master and the slave of a new terminal; no path under /dev/pts is needed.
+// openPty gives the non-blocking master and the slave of a new terminal.
 func openPty(size Size, uid uint32) (master, slave *os.File, err error) {
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if err == unix.ELOOP {
@@ -16,13 +17,9 @@ func openPty(size Size, uid uint32) (master, slave *os.File, err error) {
 		return nil, nil, err
 	}
 	master = os.NewFile(uintptr(fd), "pty")
-	var slaveFd uintptr
+	var slaveFd int
 	if err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err == nil {
-		var no unix.Errno
-		slaveFd, _, no = unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.TIOCGPTPEER, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)
-		if no != 0 {
-			err = no
-		}
+		slaveFd, err = openSlave(fd)
 	}
 	if err == nil {
 		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: size.Rows, Col: size.Cols})
@@ -31,11 +28,28 @@ func openPty(size Size, uid uint32) (master, slave *os.File, err error) {
 		_ = master.Close()
 		return nil, nil, err
 	}
-	slave = os.NewFile(slaveFd, "tty")
+	slave = os.NewFile(uintptr(slaveFd), "tty")
 	if uid != uint32(os.Geteuid()) {
-		_ = unix.Fchown(int(slaveFd), int(uid), -1)
+		_ = unix.Fchown(slaveFd, int(uid), -1)
 	}
 	return master, slave, nil
+}
+
+// openSlave opens the terminal's other end, by its name where the kernel doesn't give it without one, as gVisor's.
+func openSlave(master int) (int, error) {
+	const flags = unix.O_RDWR | unix.O_NOCTTY | unix.O_CLOEXEC
+	fd, _, no := unix.Syscall(unix.SYS_IOCTL, uintptr(master), unix.TIOCGPTPEER, flags)
+	if no == 0 {
+		return int(fd), nil
+	}
+	if no != unix.ENOTTY && no != unix.EINVAL {
+		return -1, no
+	}
+	number, err := unix.IoctlGetUint32(master, unix.TIOCGPTN)
+	if err != nil {
+		return -1, err
+	}
+	return unix.Open("/dev/pts/"+strconv.FormatUint(uint64(number), 10), flags|unix.O_NOFOLLOW, 0)
 }
 
 func setSize(master *os.File, size Size) error {

@@ -35,6 +35,7 @@ describe("a crash of the host program", () => {
         network: "none",
         generation: 3,
       },
+      kind: "container",
       architecture: process.arch === "arm64" ? "arm64" : "x64",
       openFilesMax: 1024,
       hasCgroupDirectory: false,

@@ -37,6 +37,8 @@ export interface HostVerbs {
 
 export interface HostSpawned {
   readonly socket_path: string;
+  /** The socket lies where the sandbox can put a link in its place. */
+  readonly guest_made: boolean;
   readonly pid: number;
   readonly start_ticks: number;
   readonly uid_base: number;
@@ -52,6 +54,8 @@ export interface HostOwned {
   /** Absent where the sandbox stands on no image. */
   readonly rootfs_path?: string;
   readonly socket_path: string;
+  /** As in HostSpawned. */
+  readonly guest_made: boolean;
   readonly pid: number;
   readonly start_ticks: number;
   readonly alive: boolean;
@@ -64,9 +68,13 @@ export interface HostUsage {
   readonly processes: number;
 }
 
+export type RuntimeKind = "container" | "gvisor" | "kata";
+
 export interface HostProbe {
   /** unified, hybrid, legacy or none. */
   readonly cgroup_mode: string;
+  /** What wall the OCI runtime makes, by what it says of itself. */
+  readonly runtime_kind: RuntimeKind;
   readonly open_files_max: number;
   readonly versions: Readonly<Record<string, string>>;
   /** For each provider what is missing and the command or setting that would help. */

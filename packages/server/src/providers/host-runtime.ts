@@ -1,6 +1,6 @@
-import { connect } from "node:net";
 import { StacyError } from "@stacyvm/contract";
 import type { ConnectGuest } from "../guest/guest.ts";
+import { type AgentAddress, agentDial } from "./agent-dial.ts";
 import type { HostHelper, HostOwned, HostVerbs } from "./host-helper.ts";
 import type { OwnedRuntime, Runtime, RuntimeRef } from "./provider.ts";
 
@@ -31,9 +31,9 @@ export const hostRuntimes = (options: HostRuntimesOptions) => {
     await helper.call("destroy", { sandbox_id: sandboxId }, signal);
   };
 
-  const runtime = (sandboxId: string, ref: RuntimeRef, socketPath: string): Runtime => {
+  const runtime = (sandboxId: string, ref: RuntimeRef, address: AgentAddress): Runtime => {
     const guest = options.connectGuest({
-      dial: (onread) => connect({ path: socketPath, ...(onread === undefined ? {} : { onread }) }),
+      dial: agentDial(address),
       label: sandboxId,
     });
     let last: { readonly atMs: number; readonly cpuUs: number } | undefined;
@@ -74,7 +74,7 @@ export const hostRuntimes = (options: HostRuntimesOptions) => {
       signal: AbortSignal,
     ): Promise<Runtime> {
       const spawned = await helper.call(verb, args, signal);
-      const made = runtime(args.sandbox_id, refOf(spawned), spawned.socket_path);
+      const made = runtime(args.sandbox_id, refOf(spawned), spawned);
       try {
         await made.guest.ready(AbortSignal.any([signal, AbortSignal.timeout(options.readyTimeoutMs)]));
         return made;
@@ -94,7 +94,7 @@ export const hostRuntimes = (options: HostRuntimesOptions) => {
         const owned = await helper.call("inspect", { sandbox_id: sandboxId }, signal);
         const same = owned.pid === ref.data.pid && owned.start_ticks === ref.data.startTicks;
         if (ref.version !== refVersion || !owned.alive || !same || !mine(owned)) return undefined;
-        return runtime(sandboxId, ref, owned.socket_path);
+        return runtime(sandboxId, ref, owned);
       } catch (error) {
         if (error instanceof StacyError && error.reason === "sandbox_not_found") return undefined;
         throw error;

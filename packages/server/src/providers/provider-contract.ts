@@ -23,6 +23,8 @@ export interface ProviderContractOptions {
   readonly make: () => Promise<ProviderUnderTest>;
   /** True where CI promises that this provider's runtime is present: then unhealthy is a failure, not a skip. */
   readonly mustNotSkip: boolean;
+  /** Tests that this runtime can't pass, by name, each with what it does instead. */
+  readonly differs?: Readonly<Record<string, string>>;
 }
 
 /** Other work on the machine may come and go meanwhile; what is left behind stays. */
@@ -51,10 +53,14 @@ export const describeProvider = (options: ProviderContractOptions): void => {
       ...more,
     });
 
+    const differs = new Map(Object.entries(options.differs ?? {}));
     const test: ProviderSuite["test"] = (name, body) => {
+      const difference = differs.get(name);
+      differs.delete(name);
       it(
         name,
         async (context) => {
+          if (difference !== undefined) context.skip(`${options.name}: ${difference}`);
           if (missing.length > 0) context.skip(`${options.name}: ${missing.join("; ")}`);
           await body();
         },
@@ -137,5 +143,7 @@ export const describeProvider = (options: ProviderContractOptions): void => {
       );
       expect(left).toEqual([]);
     });
+
+    if (differs.size > 0) throw new Error(`${options.name} differs in tests that are none: ${[...differs.keys()]}`);
   });
 };

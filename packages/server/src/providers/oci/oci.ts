@@ -1,8 +1,8 @@
 import { StacyError } from "@stacyvm/contract";
 import type { ConnectGuest } from "../../guest/guest.ts";
-import type { HostHelper } from "../host-helper.ts";
+import type { HostHelper, HostProbe, RuntimeKind } from "../host-helper.ts";
 import { hostRuntimes } from "../host-runtime.ts";
-import type { Provider } from "../provider.ts";
+import type { Capabilities, Provider } from "../provider.ts";
 import { agentUid, runtimeSpec } from "./runtime-spec.ts";
 
 export interface OciProviderOptions {
@@ -16,7 +16,24 @@ export interface OciProviderOptions {
 
 const defaultReadyTimeoutMs = 10_000;
 
-/** Sandboxes under an OCI runtime (runc, crun …), each a user namespace of its own over a shared image tree. */
+/** What each kind of wall is in public words, and what it holds. */
+const walls: Readonly<Record<RuntimeKind, Pick<Capabilities, "isolation" | "limits">>> = {
+  container: {
+    isolation: "container",
+    limits: { memory: true, cpu: true, pids: true, disk: true, treeKill: "cgroup" },
+  },
+  gvisor: {
+    isolation: "kernel",
+    // Its processes are threads of one host process, so the host can't count them; memory bounds what they are.
+    limits: { memory: true, cpu: true, pids: false, disk: true, treeKill: "best-effort" },
+  },
+  kata: {
+    isolation: "microvm",
+    limits: { memory: false, cpu: false, pids: false, disk: false, treeKill: "best-effort" },
+  },
+};
+
+/** Sandboxes under an OCI runtime (runc, crun, runsc), each a user namespace of its own over a shared image tree. */
 export const ociProvider = (options: OciProviderOptions): Provider => {
   const { helper } = options;
   const runtimes = hostRuntimes({
@@ -26,43 +43,44 @@ export const ociProvider = (options: OciProviderOptions): Provider => {
     connectGuest: options.connectGuest,
     readyTimeoutMs: options.readyTimeoutMs ?? defaultReadyTimeoutMs,
   });
-  let machine: Promise<{ openFilesMax: number; hasCgroupDirectory: boolean }> | undefined;
-  const knowMachine = async (signal: AbortSignal) => {
-    machine ??= helper.call("probe", {}, signal).then((probe) => ({
-      openFilesMax: probe.open_files_max,
-      hasCgroupDirectory: probe.cgroup_mode === "unified" || probe.cgroup_mode === "hybrid",
-    }));
-    return await machine.catch((error) => {
-      machine = undefined;
-      throw error;
-    });
+  let known: HostProbe | undefined;
+  const probe = async (signal: AbortSignal): Promise<HostProbe> => {
+    known = await helper.call("probe", {}, signal);
+    return known;
   };
+  /** Until the runtime has said what it is, no more is claimed than the weakest of them holds. */
+  const kind = (): RuntimeKind => known?.runtime_kind ?? "container";
 
   return {
     name: "oci",
-    capabilities: {
-      isolation: "container",
-      tags: ["spawn", "exec", "files", "container"],
-      needsImage: true,
-      securityProfiles: ["default", "restricted"],
-      networks: ["none"],
-      limits: { memory: true, cpu: true, pids: true, disk: true, treeKill: "cgroup" },
+    get capabilities() {
+      return {
+        ...walls[kind()],
+        tags: ["spawn", "exec", "files", kind()],
+        needsImage: true,
+        securityProfiles: ["default", "restricted"] as const,
+        networks: ["none"] as const,
+      };
     },
-    publicConfig: { runtime: options.runtimePath },
+    get publicConfig() {
+      return { runtime: options.runtimePath, isolation: kind(), version: known?.versions.runtime ?? "" };
+    },
 
     async fingerprint(signal) {
-      const probe = await helper.call("probe", {}, signal);
-      const missing = probe.missing.oci ?? [];
-      return { healthy: missing.length === 0, missing, versions: probe.versions };
+      const { missing: all, versions } = await probe(signal);
+      const missing = all.oci ?? [];
+      return { healthy: missing.length === 0, missing, versions };
     },
 
     async spawn(spec, signal) {
       if (!spec.image) throw new StacyError("invalid_input", "the oci provider needs an image");
-      const host = await knowMachine(signal);
+      const host = known ?? (await probe(signal));
       const config = runtimeSpec({
         sandbox: spec,
         architecture: process.arch === "arm64" ? "arm64" : "x64",
-        ...host,
+        kind: host.runtime_kind,
+        openFilesMax: host.open_files_max,
+        hasCgroupDirectory: host.cgroup_mode === "unified" || host.cgroup_mode === "hybrid",
       });
       return await runtimes.spawn(
         "spawn",

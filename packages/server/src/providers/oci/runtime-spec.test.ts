@@ -14,7 +14,7 @@ const spec = (security: SecurityProfile, hasCgroupDirectory = true) => {
     network: "none",
     generation: 1,
   };
-  return runtimeSpec({ sandbox, architecture: "x64", openFilesMax: 1024, hasCgroupDirectory });
+  return runtimeSpec({ sandbox, kind: "container", architecture: "x64", openFilesMax: 1024, hasCgroupDirectory });
 };
 
 it("gives the default profile eight capabilities and the restricted one none and user 1000", () => {

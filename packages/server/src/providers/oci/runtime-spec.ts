@@ -1,3 +1,4 @@
+import type { RuntimeKind } from "../host-helper.ts";
 import type { SandboxSpec, SecurityProfile } from "../provider.ts";
 import { seccompProfile } from "./seccomp.ts";
 
@@ -19,6 +20,9 @@ export const agentUid = (security: SecurityProfile): number => (security === "re
 const agentPath = "/dev/.stacyvm-agent";
 /** The host program puts the agent's path here. */
 const agentSource = "@agent";
+/** Where an agent makes its socket, if it can't be handed one; the host program puts the directory's path here. */
+const doorPath = "/dev/.stacyvm-door";
+const doorSource = "@door";
 
 const maskedPaths = [
   "/proc/acpi",
@@ -65,8 +69,18 @@ const mounts = [
   { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
   { destination: agentPath, type: "bind", source: agentSource, options: ["bind", "ro", "nosuid", "nodev"] },
 ] as const;
+const doorMount = {
+  destination: doorPath,
+  type: "bind",
+  source: doorSource,
+  options: ["bind", "rw", "nosuid", "nodev", "noexec"],
+} as const;
+
+/** Under gVisor a thread inside is up to three outside, and its kernel has threads of its own: the host counts those. */
+const gvisorPids = (pidsMax: number): number => 3 * pidsMax + 256;
 
 export interface RuntimeSpecOptions {
+  readonly kind: RuntimeKind;
   readonly sandbox: SandboxSpec;
   readonly architecture: "x64" | "arm64";
   /** The host's own limit; it cannot be raised. */
@@ -83,6 +97,8 @@ export const runtimeSpec = (options: RuntimeSpecOptions) => {
   const { sandbox } = options;
   const uid = agentUid(sandbox.security);
   const capabilities = sandbox.security === "restricted" ? [] : defaultCapabilities;
+  const guestListens = options.kind === "gvisor";
+  const handed = ["--listen-fd", "3", ...(options.hasCgroupDirectory ? ["--cgroup-fd", "4"] : [])];
   const memoryBytes = sandbox.memoryMb * 1024 * 1024;
   return {
     ociVersion: "1.0.2",
@@ -93,9 +109,7 @@ export const runtimeSpec = (options: RuntimeSpecOptions) => {
       args: [
         agentPath,
         "serve",
-        "--listen-fd",
-        "3",
-        ...(options.hasCgroupDirectory ? ["--cgroup-fd", "4"] : []),
+        ...(guestListens ? ["--listen-unix", `${doorPath}/agent.sock`] : handed),
         "--workdir",
         "/workspace",
       ],
@@ -114,14 +128,14 @@ export const runtimeSpec = (options: RuntimeSpecOptions) => {
       ],
       noNewPrivileges: true,
     },
-    mounts,
+    mounts: guestListens ? [...mounts, doorMount] : mounts,
     linux: {
       namespaces: ["user", "pid", "mount", "ipc", "uts", "cgroup", "network"].map((type) => ({ type })),
       resources: {
         devices: [{ allow: false, access: "rwm" }],
         memory: { limit: memoryBytes, swap: memoryBytes },
         cpu: { quota: Math.max(1000, Math.round(sandbox.vcpus * cpuPeriodUs)), period: cpuPeriodUs },
-        pids: { limit: sandbox.pidsMax },
+        pids: { limit: guestListens ? gvisorPids(sandbox.pidsMax) : sandbox.pidsMax },
       },
       seccomp: seccompProfile(options.architecture),
       maskedPaths,
