@@ -46,7 +46,7 @@ func TestOneComponentMoreThanAWalkMayTakeIsRefused(t *testing.T) {
 	_ = os.MkdirAll(dir+"/d", 0o700)
 	// Each link goes in and out of a directory, and on to the next one; the last one's way is of any length.
 	const most = 4000 / len("d/../")
-	left := maxWork - len(components(dir)) - len("l")
+	left := maxWork - len(Components(dir)) - len("l")
 	links := 0
 	for ; left > 2*most+1; links++ {
 		_ = os.Symlink(strings.Repeat("d/../", most)+fmt.Sprint("l", links+1), fmt.Sprint(dir, "/l", links))
