@@ -2,6 +2,7 @@ import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setInterval } from "node:timers/promises";
 import { StacyError } from "@stacyvm/contract";
+import { findProgram } from "../lib/find-program.ts";
 import type { OnProgress } from "./image-store.ts";
 import type { LayeredImage } from "./layered-image.ts";
 import { imageOfIndex, layoutBlobs, readDocument } from "./oci-layout.ts";
@@ -49,7 +50,11 @@ export async function pullImage(options: PullOptions): Promise<LayeredImage> {
   try {
     await runTool({
       argv: [
-        "skopeo",
+        // A server that is killed must not leave it pulling into a directory that the next one sweeps.
+        "setpriv",
+        "--pdeathsig=KILL",
+        "--",
+        findProgram("skopeo"),
         `--policy=${policy}`,
         "--override-os=linux",
         "copy",
