@@ -140,3 +140,18 @@ test("ps lists, and attach without a terminal is the output and the exit", async
   expect(await run("attach", sandbox.id, "pr-0000000000000000")).toMatchObject({ status: 1, stdout: "" });
   expect(await run("shell", sandbox.id)).toMatchObject({ status: 1, stderr: expect.stringContaining("terminal") });
 });
+
+test.each([80, 60])("in a terminal of %i columns each process has one line, whatever its names are", async (cols) => {
+  await using apart = await spawnSandbox(server, {});
+  const command = `: ${"a-long-argument ".repeat(10)}; sleep 78`;
+  await startProcess(apart, { command, tag: "a-tag-that-is-longer-than-is-good-for-a-table" });
+  await startProcess(apart, { command: "printf 'a\nb\tc'; sleep 78", tag: "宽字符" });
+  using terminal = openTerminal(() => server.url, { cols, rows: 20 });
+  await terminal.prompt();
+  terminal.stacyvm("ps", apart.id);
+  await terminal.until("PROCESS");
+  await terminal.prompt();
+  const lines = terminal.screen().split("\n").slice(0, -1);
+  expect(lines.map((line) => line.slice(0, 3))).toEqual(["PRO", "pr-", "pr-"]);
+  expect(lines.map((line) => line.includes("COMMAND") || line.includes(" sh -c "))).toEqual([true, true, true]);
+});

@@ -36,7 +36,7 @@ export const busyboxTar = (folder: string, add?: (rootfs: string) => void): stri
   for (const name of applets) if (name !== "busybox") symlinkSync("busybox", join(rootfs, "bin", name));
   writeFileSync(join(rootfs, "etc", "passwd"), "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/workspace:/bin/sh\n");
   add?.(rootfs);
-  const tar = `${rootfs}.tar`;
+  const tar = join(folder, "busybox.tar");
   execFileSync("tar", ["--create", "--file", tar, "--numeric-owner", "--directory", rootfs, "."]);
   rmSync(rootfs, { recursive: true });
   return tar;

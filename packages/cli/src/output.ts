@@ -30,38 +30,3 @@ export function createOutput(json: boolean): Output {
     raw,
   };
 }
-
-/** Fewer characters than this tell nothing of a name. */
-const leastElastic = 12;
-
-export interface TableLayout {
-  /** The column that gives way in a narrow terminal. */
-  readonly elastic: number;
-  /** Characters of a line; undefined for no limit. */
-  readonly width: number | undefined;
-}
-
-const gap = "  ";
-
-/** Columns as wide as their widest cell, nothing after the last. */
-export function table(rows: readonly (readonly string[])[], { elastic, width }: TableLayout): string {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  const total = widths.reduce((sum, each) => sum + each, gap.length * (widths.length - 1));
-  const wanted = widths[elastic] ?? 0;
-  if (width !== undefined && total > width) {
-    widths[elastic] = Math.min(wanted, Math.max(leastElastic, wanted - (total - width)));
-  }
-  return rows
-    .map((row) => {
-      const cells = row.map((cell, column) => shorten(cell, widths[column] ?? 0).padEnd(widths[column] ?? 0));
-      return cells.join(gap).trimEnd();
-    })
-    .join("\n");
-}
-
-/** Cut in the middle: a reference tells by its registry and by its tag. */
-function shorten(text: string, width: number): string {
-  if (text.length <= width) return text;
-  const head = Math.floor((width - 1) / 2);
-  return `${text.slice(0, head)}…${text.slice(text.length - (width - 1 - head))}`;
-}

@@ -98,6 +98,20 @@ test.each([
   expect([offsets(server), waits]).toEqual([[0], []]);
 });
 
+test("time over which a connection stood is not time without one", async () => {
+  const reconnectMs = 100;
+  await using server = await answering(
+    (response) => say(response, [live(0)]),
+    (response) => {
+      response.writeHead(200).write(`${JSON.stringify(live(0))}\n`);
+      setTimeout(() => response.destroy(), 2 * reconnectMs);
+    },
+    (response) => say(response, [exit]),
+  );
+  const events = await collect(await attach(server, { reconnectMs }));
+  expect(events.map(({ type }) => type)).toEqual(["live", "exit"]);
+});
+
 test("a server that only ever says again what is known is given up", async () => {
   await using server = await answering((response) => say(response, [live(0)]));
   await expect(collect(await attach(server, { reconnectMs: 60 }))).rejects.toBeInstanceOf(ConnectionError);

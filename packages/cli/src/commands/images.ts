@@ -1,6 +1,7 @@
 import { openLocalImages } from "@stacyvm/server/local-images";
 import { interruptible } from "../interrupt.ts";
-import { type Output, table } from "../output.ts";
+import type { Output } from "../output.ts";
+import { table } from "../table.ts";
 
 /** How a command of the image family finds this host's store: the server's own configuration. */
 export interface ImageFlags {
@@ -54,7 +55,7 @@ export async function listImages(output: Output, flags: ImageFlags): Promise<voi
     minute(image.createdAtMs),
     minute(image.lastUsedAtMs),
   ]);
-  output.result(all, all.length === 0 ? "No images" : table([heading, ...rows], { elastic: 0, width: output.width }));
+  output.result(all, all.length === 0 ? "No images" : table([heading, ...rows], { elastic: [0], width: output.width }));
 }
 
 export async function removeImage(output: Output, reference: string, flags: ImageFlags): Promise<void> {
@@ -80,6 +81,7 @@ export async function collectImages(
   ]);
   const what = removed.length === 1 ? "1 image" : `${removed.length} images`;
   const last = `${what} ${dryRun ? "would be removed" : "removed"} (${megabytes(freedBytes)}), ${megabytes(storedBytes)} ${dryRun ? "would stay" : "stay"}`;
-  const text = rows.length === 0 ? last : `${table([heading, ...rows], { elastic: 0, width: output.width })}\n${last}`;
+  const text =
+    rows.length === 0 ? last : `${table([heading, ...rows], { elastic: [0], width: output.width })}\n${last}`;
   output.result(collected, text);
 }

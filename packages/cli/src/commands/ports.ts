@@ -3,8 +3,9 @@ import net from "node:net";
 import type { Client } from "stacyvm";
 import { UsageFailure } from "../failure.ts";
 import { interruptible } from "../interrupt.ts";
-import { type Output, table } from "../output.ts";
+import type { Output } from "../output.ts";
 import type { ServerAddress } from "../server-socket.ts";
+import { table } from "../table.ts";
 import { openTunnel } from "../tunnel.ts";
 
 export async function portsCommand(client: Client, output: Output, id: string): Promise<void> {
@@ -16,7 +17,7 @@ export async function portsCommand(client: Client, output: Output, id: string): 
     command ?? "-",
   ]);
   const heading = ["PORT", "ADDRESS", "PID", "COMMAND"];
-  const layout = { elastic: heading.indexOf("COMMAND"), width: output.width };
+  const layout = { elastic: [heading.indexOf("COMMAND")], width: output.width };
   output.result(ports, ports.length === 0 ? "Nothing listens" : table([heading, ...rows], layout));
 }
 

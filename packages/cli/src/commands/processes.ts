@@ -1,7 +1,8 @@
 import type { Client, ProcessInfo } from "stacyvm";
 import { ExitWith, UsageFailure } from "../failure.ts";
-import { type Output, table } from "../output.ts";
+import type { Output } from "../output.ts";
 import type { ServerAddress } from "../server-socket.ts";
+import { table } from "../table.ts";
 import { attachTo } from "../terminal/attachment.ts";
 import type { ProcessAddress } from "../terminal/process-socket.ts";
 import { type SessionOptions, terminalSession } from "../terminal/session.ts";
@@ -10,7 +11,7 @@ import { type SessionOptions, terminalSession } from "../terminal/session.ts";
 const commandShown = 60;
 
 const cells = ({ id, state, exit, processes, tag = "", argv }: ProcessInfo): readonly string[] => {
-  const command = argv.join(" ").replaceAll("\n", " ");
+  const command = argv.join(" ").replaceAll(/\s+/g, " ");
   return [
     id,
     state,
@@ -24,7 +25,9 @@ const cells = ({ id, state, exit, processes, tag = "", argv }: ProcessInfo): rea
 export async function psCommand(client: Client, output: Output, id: string): Promise<void> {
   const infos = (await (await client.get(id)).processes.list()).map(({ info }) => info);
   const heading = ["PROCESS", "STATE", "EXIT", "LIVING", "TAG", "COMMAND"];
-  const layout = { elastic: heading.indexOf("COMMAND"), width: output.width };
+  const elastic = [heading.indexOf("COMMAND"), heading.indexOf("TAG")];
+  const expendable = [heading.indexOf("LIVING"), heading.indexOf("EXIT")];
+  const layout = { elastic, expendable, cut: "end", width: output.width } as const;
   output.result(infos, infos.length === 0 ? "No processes" : table([heading, ...infos.map(cells)], layout));
 }
 
@@ -83,7 +86,8 @@ async function joinTerminal(
   const end = await terminalSession(server, address, { input, output: stdout, notices }, options);
   if (!end.left) throw new ExitWith(end.status);
   stdout.write("\r\n");
-  output.errorLine(`left it running; back with: stacyvm attach ${address.sandboxId} ${address.processId}`);
+  output.errorLine("left it running; come back with:");
+  output.errorLine(`  stacyvm attach ${address.sandboxId} ${address.processId}`);
 }
 
 /** Output alone, to the exit. */

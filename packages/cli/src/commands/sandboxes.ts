@@ -1,7 +1,8 @@
 import type { Client, ExecOptions, Sandbox, SandboxInfo } from "stacyvm";
 import { ExitWith, UsageFailure } from "../failure.ts";
 import { interruptible } from "../interrupt.ts";
-import { type Output, table } from "../output.ts";
+import type { Output } from "../output.ts";
+import { table } from "../table.ts";
 
 export interface SpawnFlags {
   readonly image: string;
@@ -58,7 +59,7 @@ export async function listCommand(client: Client, output: Output): Promise<void>
   const text =
     sandboxes.length === 0
       ? "No active sandboxes"
-      : table([heading, ...sandboxes.map(cells)], { elastic: 3, width: output.width });
+      : table([heading, ...sandboxes.map(cells)], { elastic: [3], expendable: [4, 2], width: output.width });
   output.result([...sandboxes], text);
 }
 
