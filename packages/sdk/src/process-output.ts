@@ -43,12 +43,14 @@ export async function* processEvents(
   const signal = call.options?.signal;
   const told = { next: offset, live: false, exit: false };
   /** Of the connection that was lost; undefined while there has been none to lose. */
-  let lost: { readonly givesUpAt: number; pauseMs: number } | undefined;
+  let lost: { givesUpAt: number; pauseMs: number } | undefined;
   let connected = false;
   for (;;) {
+    let connectedAt = Number.POSITIVE_INFINITY;
     try {
       const stream = await transport.stream({ ...call, query: { offset: told.next, ...call.query } });
       connected = true;
+      connectedAt = performance.now();
       for await (const line of objectsOf(stream)) {
         const event = eventOf(line, !told.live);
         if (event === undefined || isToldAgain(event, told)) continue;
@@ -62,6 +64,8 @@ export async function* processEvents(
       if (signal?.aborted) throw signal.reason;
       const failure = failureOf(error);
       const now = performance.now();
+      // While a connection stood, that it told nothing new was the process's matter.
+      if (lost !== undefined) lost.givesUpAt += Math.max(0, now - connectedAt);
       lost ??= { givesUpAt: now + reconnectMs, pauseMs: pauses.firstMs };
       if (!connected || !transport.repeats || !isPassing(failure) || now >= lost.givesUpAt) throw failure;
       await transport.sleep(lost.pauseMs, signal);
