@@ -9,7 +9,7 @@ import { startServer, type TestServer } from "./server.ts";
 let server: TestServer;
 let sandbox: TestSandbox;
 beforeAll(async () => {
-  server = await startServer({ config: { "providers.mock.enabled": "true", "providers.oci.disk_mb": "64" } });
+  server = await startServer({ config: { "providers.mock.enabled": "true", "defaults.disk_size_mb": "64" } });
   sandbox = await spawnSandbox(server, { provider: "mock" });
 });
 afterAll(async () => {

@@ -80,7 +80,7 @@ const large = async (api: ApiClient, id: string): Promise<void> => {
 /** 10,000 files of 4 KiB as one archive, each time into a folder of its own and out again. */
 export const archive: Item = async ({ api, n, server }) => {
   const packed = await manyFiles();
-  const id = await api.createSandbox({ vcpus: 2, memory_mb: 1024, disk_mb: 2048 });
+  const id = await api.createSandbox({ vcpus: 2, memory_mb: 1024 });
   try {
     await one(api, id, packed, -1);
     forgetPeak(server.pid);

@@ -9,7 +9,7 @@ const sizeBytes = 5 * 1024 * mebibyte;
 const warmUpBytes = 64 * mebibyte;
 const pieceBytes = 256 * mebibyte;
 /** Room for the file once: what was uploaded is renamed. */
-export const largeFileKeys = { "providers.oci.disk_mb": "6144" };
+export const largeFileKeys = { "defaults.disk_size_mb": "6144" };
 const path = "/workspace/large";
 
 /** Mebibytes of noise, no two alike, and the checksum of all that were taken. */

@@ -20,7 +20,7 @@ export interface BenchServer extends AsyncDisposable {
 
 const keys = {
   "providers.default": "oci",
-  "providers.oci.disk_mb": "4096",
+  "defaults.disk_size_mb": "4096",
   "defaults.memory_mb": "512",
 };
 

@@ -169,7 +169,7 @@ export const insideErrors = {
     "caller",
     false,
     "The sandbox's disk is full; the old content is intact.",
-    "Delete files, or spawn with a larger disk.",
+    "Delete files; the operator sets how large disks are (defaults.disk_size_mb).",
   ),
   guest_unreachable: entry(
     "UNAVAILABLE",

@@ -56,7 +56,7 @@ export const defaults = {
   image: text("alpine:latest", "Image of a sandbox that names none."),
   memoryMb: integer(1_024, "Memory of a sandbox that names none, in MiB.", { least: 16 }),
   vcpus: integer(1, "Processors of a sandbox that names none.", { least: 1 }),
-  diskSizeMb: integer(1_024, "Disk of a sandbox that names none, in MiB.", { least: 16 }),
+  diskSizeMb: integer(1_024, "Disk of a sandbox, in MiB, where the provider bounds it.", { least: 16 }),
   security: choice("default", ["default", "restricted"], "Security profile of a sandbox that names none."),
   poolSize: integer(0, "Sandboxes kept ready."),
   poolTemplate: text("", "Template of the sandboxes kept ready."),

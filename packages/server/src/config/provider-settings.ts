@@ -8,12 +8,6 @@ export const providers = {
     enabled: flag(true, "Sandboxes by an OCI runtime, without a daemon."),
     runtime: text("runc", "The OCI runtime: a name in the PATH or an absolute path."),
     runtimeArgs: list([], "Arguments put before the runtime's command."),
-    defaultSecurity: choice(
-      "default",
-      ["default", "restricted"],
-      "Security profile where defaults.security is not given by the request.",
-    ),
-    diskMb: integer(1_024, "Writable disk of a sandbox in MiB where the request names none.", { least: 16 }),
     pidsLimit: integer(512, "Most processes and threads of a sandbox.", { least: 8 }),
     stateDir: path("", "Directory of running sandboxes' bundles and layers.", "<data_dir>/oci"),
   },
