@@ -48,7 +48,7 @@ cd /root/stacyvm
 exec npm run up -- --once
 `;
 
-test.each(["bookworm", "trixie"])(
+test.for(["bookworm", "trixie"])(
   "up on a fresh Debian %s with nothing but Node, from a clean clone",
   (suite, { skip }) => {
     const missing = lacks();

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -12,17 +13,21 @@ const spawnSteps = ["directory", "slot", "mounts", "cgroup", "listener", "runtim
 const destroySteps = ["killed", "runtime", "cgroups", "slot", "files"].map((step) => `destroy.${step}`);
 const signal = () => AbortSignal.timeout(20_000);
 const asRoot = process.getuid?.() === 0;
+const runsc = "/usr/bin/runsc";
+
+type Kind = "oci" | "gvisor" | "mock";
 
 describe("a crash of the host program", () => {
   let host: Awaited<ReturnType<typeof makeTestHost>>;
   let image: ImageRoot;
   let before: HostSnapshot;
 
-  const helper = (env: Record<string, string> = {}): HostHelper => hostHelper({ ...host, env });
+  const helper = (kind: Kind, env: Record<string, string> = {}): HostHelper =>
+    hostHelper({ ...host, env, ...(kind === "gvisor" ? { runtimePath: runsc } : {}) });
 
-  const spawn = (on: HostHelper, verb: "spawn" | "spawn-mock", id: string) => {
+  const spawn = (on: HostHelper, kind: Kind, id: string) => {
     const common = { sandbox_id: id, server_id: "test", generation: 3, disk_mb: 64 };
-    if (verb === "spawn-mock") return on.call(verb, common, signal());
+    if (kind === "mock") return on.call("spawn-mock", common, signal());
     const config = runtimeSpec({
       sandbox: {
         id,
@@ -35,31 +40,31 @@ describe("a crash of the host program", () => {
         network: "none",
         generation: 3,
       },
-      kind: "container",
+      kind: kind === "gvisor" ? kind : "container",
       architecture: process.arch === "arm64" ? "arm64" : "x64",
       openFilesMax: 1024,
       hasCgroupDirectory: false,
     });
-    return on.call(verb, { ...common, rootfs_path: image.rootfsPath, agent_uid: 0, config }, signal());
+    return on.call("spawn", { ...common, rootfs_path: image.rootfsPath, agent_uid: 0, config }, signal());
   };
 
-  const crashAt = async (step: string, verb: "spawn" | "spawn-mock"): Promise<void> => {
+  const crashAt = async (step: string, kind: Kind): Promise<void> => {
     const id = `sb-${randomBytes(8).toString("hex")}`;
     const marker = join(host.dataRoot, `marker-${id}`);
     if (step.startsWith("destroy.")) {
-      await using whole = helper();
-      await spawn(whole, verb, id);
+      await using whole = helper(kind);
+      await spawn(whole, kind, id);
     }
     {
-      await using doomed = helper({ STACYVM_FAILPOINT: step, STACYVM_FAILPOINT_FILE: marker });
+      await using doomed = helper(kind, { STACYVM_FAILPOINT: step, STACYVM_FAILPOINT_FILE: marker });
       const under = step.startsWith("spawn.")
-        ? spawn(doomed, verb, id)
+        ? spawn(doomed, kind, id)
         : doomed.call("destroy", { sandbox_id: id }, signal());
       await expect(under).rejects.toMatchObject({ reason: "provider_unavailable" });
     }
     expect(await readFile(marker, "utf8")).toBe(`${step}\n`);
     await rm(marker);
-    await using next = helper();
+    await using next = helper(kind);
     const listed = (await next.call("list", {}, signal())).map((one) => one.sandbox_id);
     expect(listed).toEqual([id]);
     await next.call("destroy", { sandbox_id: id }, signal());
@@ -72,8 +77,8 @@ describe("a crash of the host program", () => {
   beforeAll(async () => {
     host = await makeTestHost();
     image = await busyboxImage(join(host.dataRoot, "images/busybox"));
-    await using first = helper();
-    if (asRoot) await spawn(first, "spawn", "first");
+    await using first = helper("oci");
+    if (asRoot) await spawn(first, "oci", "first");
     await first.call("destroy", { sandbox_id: "first" }, signal());
     before = await hostSnapshot(host);
   }, 60_000);
@@ -84,13 +89,19 @@ describe("a crash of the host program", () => {
 
   it.runIf(asRoot).each([...spawnSteps, ...destroySteps])(
     "after %s of oci leaves only what list shows and destroy removes",
-    async (step) => await crashAt(step, "spawn"),
+    async (step) => await crashAt(step, "oci"),
+    30_000,
+  );
+
+  it.runIf(asRoot && existsSync(runsc)).each([...spawnSteps, ...destroySteps])(
+    "after %s of oci under gVisor leaves only what list shows and destroy removes",
+    async (step) => await crashAt(step, "gvisor"),
     30_000,
   );
 
   it.each([...spawnSteps.filter((step) => step !== "spawn.mounts"), ...destroySteps])(
     "after %s of mock leaves only what list shows and destroy removes",
-    async (step) => await crashAt(step, "spawn-mock"),
+    async (step) => await crashAt(step, "mock"),
     30_000,
   );
 });
