@@ -6,7 +6,8 @@ import { goPath } from "./setup/paths.js";
 import { runUnderNode24 } from "./under-node-24.js";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const prepared = spawnSync(process.execPath, [join(root, "scripts", "setup.js"), "test"], {
+const purpose = process.argv.includes("--long") ? "long" : "test";
+const prepared = spawnSync(process.execPath, [join(root, "scripts", "setup.js"), purpose], {
   cwd: root,
   stdio: "inherit",
 });

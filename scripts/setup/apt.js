@@ -30,6 +30,9 @@ export const packages = {
     vim: "editor whose screen is compared after coming back to it",
     procps: "top, whose screen is compared too",
   },
+  long: {
+    "qemu-system-x86": "boots a machine whose control groups are version 2 alone",
+  },
 };
 
 /** @param {string} name */

@@ -48,19 +48,33 @@ cd /root/stacyvm
 exec npm run up -- --once
 `;
 
-test.for(["bookworm", "trixie"])(
-  "up on a fresh Debian %s with nothing but Node, from a clean clone",
-  (suite, { skip }) => {
+/** Package sources and what a release's smallest system lacks: apt in Ubuntu's, and the library that Node needs. */
+const releases = [
+  { name: "Debian 12", suite: "bookworm", sources: [], packages: [] },
+  { name: "Debian 13", suite: "trixie", sources: [], packages: [] },
+  {
+    name: "Ubuntu 24.04",
+    suite: "noble",
+    // Its keys are no package of Debian's.
+    sources: ["deb [trusted=yes] http://archive.ubuntu.com/ubuntu noble main universe"],
+    packages: ["apt", "libstdc++6"],
+  },
+] as const;
+
+test.for(releases)(
+  "up on a fresh $name with nothing but Node, from a clean clone",
+  ({ name, suite, sources, packages }, { skip }) => {
     const missing = lacks();
     if (missing !== undefined) skip(missing);
     const { node, npm, version } = machineNode() ?? { node: "", npm: "", version: "" };
     const root = mkdtempSync(join(tmpdir(), "stacyvm-fresh-"));
     try {
-      execFileSync("mmdebstrap", ["--quiet", "--variant=minbase", "--include=ca-certificates", suite, root], {
+      const included = `--include=${["ca-certificates", ...packages].join(",")}`;
+      execFileSync("mmdebstrap", ["--quiet", "--variant=minbase", included, suite, root, ...sources], {
         stdio: "inherit",
       });
-      for (const name of ["git", "go", "python3", "gcc", "runc", "skopeo", "node"]) {
-        expect(existsSync(join(root, "usr/bin", name)), name).toBe(false);
+      for (const program of ["git", "go", "python3", "gcc", "runc", "skopeo", "node"]) {
+        expect(existsSync(join(root, "usr/bin", program)), program).toBe(false);
       }
       copyFileSync(node, join(root, "usr/local/bin/node"));
       mkdirSync(join(root, "usr/local/lib/node_modules"));
@@ -84,7 +98,7 @@ test.for(["bookworm", "trixie"])(
           env: { HOME: "/root", PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", ...trust },
         },
       );
-      console.log(`Debian ${suite}, Node ${version}:\n${stdout}`);
+      console.log(`${name}, Node ${version}:\n${stdout}`);
       expect(status).toBe(0);
       expect(stdout).toMatch(
         /made a sandbox[\s\S]*ran a command.*hello from Linux, uid 0[\s\S]*read a file back[\s\S]*destroyed it/,
