@@ -13,7 +13,7 @@ export const driven = {
   },
   left: true,
   bytes: true,
-  readStream: true,
+  stream: true,
   range: [254, 255],
   text: "grüße\n",
   stat: { path: "/workspace/bytes.bin", size: 256, mode: "0600" },

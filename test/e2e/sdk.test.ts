@@ -55,7 +55,7 @@ test("files come back byte for byte, whole or in part, under any name", async ()
   await sandbox.files.write(path, ReadableStream.from([bytes.slice(0, 10), bytes.slice(10)]), { mode: "0600" });
   expect(await sandbox.files.read(path)).toEqual(bytes);
   expect(await sandbox.files.read(path, { range: { start: 5, end: 8 } })).toEqual(bytes.slice(5, 9));
-  const streamed = new Response(await sandbox.files.readStream(path));
+  const streamed = new Response(await sandbox.files.stream(path));
   expect(new Uint8Array(await streamed.arrayBuffer())).toEqual(bytes);
   expect(await sandbox.files.stat(path)).toMatchObject({ path, size: 3_000_000, mode: "0600", is_dir: false });
 });

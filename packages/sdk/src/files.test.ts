@@ -71,7 +71,7 @@ test("a range has both its ends in it", async () => {
 test("a stream of a file carries all of it", async () => {
   await withFiles(async (sandbox) => {
     await sandbox.files.write("s", bytes);
-    const stream = await sandbox.files.readStream("s");
+    const stream = await sandbox.files.stream("s");
     expect(new Uint8Array(await new Response(stream).arrayBuffer())).toEqual(bytes);
   });
 });
@@ -91,7 +91,7 @@ test("a download goes on from an offset and says which version of the file it is
 
 test("a missing file rejects before a stream is handed out", async () => {
   await withFiles(async (sandbox) => {
-    await expect(sandbox.files.readStream("none")).rejects.toThrow("no such path");
+    await expect(sandbox.files.stream("none")).rejects.toThrow("no such path");
   });
 });
 

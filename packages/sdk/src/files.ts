@@ -97,7 +97,7 @@ export class SandboxFiles {
   }
 
   /** The content as it arrives; the client's timeout ends with the first byte. */
-  async readStream(path: string, options: FileReadOptions = {}): Promise<ReadableStream<Uint8Array>> {
+  async stream(path: string, options: FileReadOptions = {}): Promise<ReadableStream<Uint8Array>> {
     return await this.#transport.stream(this.#reading(path, options));
   }
 

@@ -45,7 +45,7 @@ export async function surface(client: Client, sandbox: Sandbox, signal: AbortSig
   exactly<ExecExit>()(await stream.done);
 
   const bytes: Uint8Array = await sandbox.files.read("f", { range: { start: 0, end: 1 } });
-  const readable: ReadableStream<Uint8Array> = await sandbox.files.readStream("f");
+  const readable: ReadableStream<Uint8Array> = await sandbox.files.stream("f");
   await sandbox.files.write("f", readable, { mode: "0600" });
   await sandbox.files.write("f", bytes);
   exactly<string>()(await sandbox.readFile("f"));

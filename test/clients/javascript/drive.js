@@ -56,12 +56,12 @@ async function files(sandbox) {
   await sandbox.files.write("bytes.bin", all, { mode: "0600" });
   await sandbox.files.write("d/text é.txt", "grüße\n");
   const parts = [];
-  const reader = (await sandbox.files.readStream("bytes.bin")).getReader();
+  const reader = (await sandbox.files.stream("bytes.bin")).getReader();
   for (let part = await reader.read(); !part.done; part = await reader.read()) parts.push(...part.value);
   const { path, size, mode } = await sandbox.files.stat("bytes.bin");
   return {
     bytes: String(await sandbox.files.read("bytes.bin")) === String(all),
-    readStream: String(parts) === String(all),
+    stream: String(parts) === String(all),
     range: [...(await sandbox.files.read("bytes.bin", { range: { start: 254 } }))],
     text: await sandbox.files.readText("d/text é.txt"),
     stat: { path, size, mode },

@@ -61,7 +61,7 @@ function refuseSymlink(path: string): void {
 }
 
 async function toStandardOutput(sandbox: Sandbox, path: string, output: Output, context: CopyContext): Promise<void> {
-  for await (const piece of await sandbox.files.readStream(path, { signal: context.signal })) {
+  for await (const piece of await sandbox.files.stream(path, { signal: context.signal })) {
     await output.raw("stdout", piece);
     context.done.bytes += piece.length;
   }
