@@ -21,6 +21,7 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
   } catch (error) {
     throw controller.signal.aborted ? controller.signal.reason : error;
   } finally {
-    process.off("SIGINT", stop);
+    // After an interrupt what the work began may still be cleared away when the key press arrives a second time.
+    if (!controller.signal.aborted) process.off("SIGINT", stop);
   }
 }
