@@ -30,8 +30,27 @@ const stringMap = (value: unknown): Readonly<Record<string, string>> => {
   return map;
 };
 
-export const stringMapColumn = (column: string): JsonColumn<Readonly<Record<string, string>>> =>
-  jsonColumn(column, stringMap);
+/** Texts of maps whose values are kept, and the longest of them, characters. */
+const keptMapsMax = 1_024;
+const keptMapLengthMax = 1_024;
+
+/** Lists are read again and again, and the same text is the same map: its frozen value is kept. */
+export const stringMapColumn = (column: string): JsonColumn<Readonly<Record<string, string>>> => {
+  const { read, write } = jsonColumn(column, stringMap);
+  const kept = new Map<string, Readonly<Record<string, string>>>();
+  return {
+    read: (text) => {
+      const found = kept.get(text);
+      if (found !== undefined) return found;
+      const map = Object.freeze(read(text));
+      if (text.length > keptMapLengthMax) return map;
+      if (kept.size >= keptMapsMax) kept.clear();
+      kept.set(text, map);
+      return map;
+    },
+    write,
+  };
+};
 
 export const stringListColumn = (column: string): JsonColumn<readonly string[]> =>
   jsonColumn<readonly string[]>(column, z.array(z.string()).parse);
