@@ -63,7 +63,7 @@ export async function writeFile(
   try {
     const query = mode === undefined ? {} : { mode: mode.toString(8).padStart(4, "0") };
     const target = `/files?${new URLSearchParams({ path, ...query })}`;
-    const response = await sendContent(connections, target, content, signal);
+    const response = await sendContent(connections, "POST", target, content, signal);
     const status = response.statusCode ?? 0;
     if (status !== 200) throw await failureOf(status, response, path, writeReasons);
     response.resume();
@@ -72,9 +72,13 @@ export async function writeFile(
   }
 }
 
-/** Sends a content as it comes, to a target in the agent's own form. */
+/**
+ * Sends a content as it comes, to a target in the agent's own form. Not by `Expect: 100-continue`: an agent that was asked
+ * so closes at once when it answers before it has read everything, and the answer would be lost to the broken connection.
+ */
 export function sendContent(
   connections: http.Agent,
+  method: "GET" | "POST" | "PATCH" | "DELETE",
   target: string,
   content: Readable | Uint8Array,
   signal: AbortSignal,
@@ -84,7 +88,7 @@ export function sendContent(
     const request = http.request({
       agent: connections,
       host: "agent",
-      method: "POST",
+      method,
       path: target,
       signal,
       headers: content instanceof Uint8Array ? { ...headers, "content-length": content.length } : headers,

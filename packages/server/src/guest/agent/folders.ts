@@ -60,7 +60,7 @@ export const agentFolders = ({ connections, uploads, callTimeoutMs }: AgentFolde
   unpack: async (path, content, compression, signal) => {
     try {
       const target = `/files/archive?${new URLSearchParams({ path, compression })}`;
-      const response = await sendContent(uploads, target, content, signal);
+      const response = await sendContent(uploads, "POST", target, content, signal);
       const status = response.statusCode ?? 0;
       if (status !== 200) throw await failureOf(status, response, path, unpackReasons);
       return await documentOf(response, Unpacked);

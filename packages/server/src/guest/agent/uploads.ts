@@ -1,10 +1,10 @@
-import http from "node:http";
+import type http from "node:http";
 import type { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { type ErrorReason, StacyError } from "@stacyvm/contract";
 import type { GuestUploads, UploadState } from "../guest-uploads.ts";
 import { unexpected } from "./envelope.ts";
 import { agentText, guestFailure } from "./failures.ts";
+import { sendContent } from "./files.ts";
 import { readAtMost } from "./read-at-most.ts";
 
 /** Longest answer about an upload read from an agent, bytes. */
@@ -24,6 +24,8 @@ const reasons: Partial<Record<number, ErrorReason>> = {
 /** Where no upload is named, what isn't found is a file. */
 const beginReasons = { ...reasons, 404: "file_not_found" } as const satisfies typeof reasons;
 
+const noContent = new Uint8Array();
+
 interface Call {
   readonly method: "GET" | "POST" | "PATCH" | "DELETE";
   readonly path?: string;
@@ -38,7 +40,9 @@ export const agentUploads = (connections: http.Agent): GuestUploads => {
     const within =
       request.content === undefined ? AbortSignal.any([signal, AbortSignal.timeout(uploadCallTimeoutMs)]) : signal;
     try {
-      const response = await send(connections, request, within);
+      const target = `${request.path ?? "/uploads"}?${new URLSearchParams(request.query)}`;
+      const { method, content = noContent } = request;
+      const response = await sendContent(connections, method, target, content, within);
       const answer = await answerOf(response);
       const status = response.statusCode ?? 0;
       if (status !== 200 && status !== 201) throw failure(status, answer, request.reading ?? reasons);
@@ -68,38 +72,6 @@ export const agentUploads = (connections: http.Agent): GuestUploads => {
     },
   };
 };
-
-function send(connections: http.Agent, { method, path, query, content }: Call, signal: AbortSignal) {
-  return new Promise<http.IncomingMessage>((resolve, reject) => {
-    const request = http.request({
-      agent: connections,
-      host: "agent",
-      method,
-      path: `${path ?? "/uploads"}?${new URLSearchParams(query)}`,
-      signal,
-      // The agent answers a wrong offset before a byte is sent, so that no answer is lost to a closed connection.
-      headers: content === undefined ? { "content-length": 0 } : { expect: "100-continue" },
-    });
-    let answered = false;
-    request.on("response", (response) => {
-      answered = true;
-      resolve(response);
-    });
-    request.on("error", reject);
-    if (content === undefined) {
-      request.end();
-      return;
-    }
-    request.on("continue", () => {
-      pipeline(content, request).catch((error: unknown) => {
-        if (!answered) reject(error);
-      });
-    });
-    // A client that leaves while the agent is still asked.
-    content.once("error", (error) => request.destroy(error));
-    request.flushHeaders();
-  });
-}
 
 async function answerOf(response: http.IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
   const text = (await readAtMost(response, answerMaxBytes)).toString("utf8");
