@@ -67,6 +67,9 @@ describeProvider({
       "device nodes, OOM scores and TUN devices made inside are those of gVisor's own kernel",
     "cannot make user namespaces, nor other namespaces without one":
       "namespaces made inside are of gVisor's own kernel",
+    "shares no namespace between sandboxes": "namespaces seen inside are of gVisor's own kernel",
+    "frees a connection that its caller leaves, though the program holds its end":
+      "gVisor tells its programs of no hang-up; the program's own end frees it",
     "finds masked paths empty and the kernel's settings read-only": "/proc and /sys are gVisor's own",
     "is never root on the host": "the map of users inside is gVisor's own",
     "shows no device, engine or setting of the host that could be used": "device nodes made inside lead nowhere",

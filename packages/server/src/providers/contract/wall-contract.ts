@@ -111,7 +111,13 @@ export const wallContract = (suite: ProviderSuite): void => {
     await sh(other.guest, `sleep ${mark} & echo secret > /tmp/secret`);
     const seen = await sh(first?.guest as Guest, "ps -o args 2>/dev/null || ps ax -o args; ls /tmp; hostname");
     expect(seen.out).not.toMatch(new RegExp(`${mark}|secret|${other.sandboxId}`));
-    // Nor is there another way: loopback, abstract sockets, shared memory and signals belong to these.
+    await other.destroy(signal());
+  });
+
+  // Loopback, abstract sockets, shared memory and signals belong to these.
+  suite.test("shares no namespace between sandboxes", async () => {
+    const other = await suite.provider().spawn(suite.spec(), signal());
+    const [first] = suite.runtimes.values();
     const kinds = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"];
     const namespaces = async (guest: Guest) =>
       (await sh(guest, `for kind in ${kinds.join(" ")}; do readlink /proc/self/ns/$kind; done`)).out.trim().split("\n");
