@@ -1,4 +1,5 @@
 import { createServer } from "node:net";
+import { StacyError } from "@stacyvm/contract";
 import { loadConfig } from "../../packages/server/src/config/load.ts";
 import { ConfigError } from "../../packages/server/src/config/problem.ts";
 import type { Config } from "../../packages/server/src/config/schema.ts";
@@ -18,7 +19,9 @@ try {
   process.exitCode = await up(process.argv.slice(2));
 } catch (error) {
   const isExplained = error instanceof Explained || error instanceof ConfigError || error instanceof TypeError;
-  console.error(isExplained ? error.message : error);
+  if (error instanceof StacyError && error.remediation !== undefined)
+    console.error(`${error.message}\n  ${error.remediation}`);
+  else console.error(isExplained ? error.message : error);
   process.exitCode = 1;
 }
 

@@ -8,7 +8,7 @@ test("without arguments the server's own settings count", () => {
 test("port and data directory become settings, the directory absolute and the database inside it", () => {
   expect(parseUpOptions(["--once", "--port", "0", "--data", "d"], "/home/me")).toEqual({
     once: true,
-    overrides: { "server.port": "0", data_dir: "/home/me/d", "database.path": "/home/me/d/stacyvm.db" },
+    overrides: { "server.port": "0", data_dir: "/home/me/d" },
   });
 });
 

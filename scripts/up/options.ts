@@ -29,9 +29,7 @@ export function parseUpOptions(argv: readonly string[], cwd: string): UpOptions 
   const overrides: Record<string, string> = {};
   if (values.port !== undefined) overrides["server.port"] = values.port;
   if (values.data !== undefined) {
-    const directory = resolve(cwd, values.data);
-    overrides.data_dir = directory;
-    overrides["database.path"] = resolve(directory, "stacyvm.db");
+    overrides.data_dir = resolve(cwd, values.data);
   }
   return { once: values.once, overrides };
 }

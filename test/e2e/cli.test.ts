@@ -26,6 +26,9 @@ test("spawn, list, exec and kill print what people and scripts know", async () =
     new RegExp(`^${at}  running  oci       alpine:latest  \\d\\d:\\d\\d:\\d\\d  \\d\\d:\\d\\d:\\d\\d$`),
   );
 
+  await stacyvm(["spawn", "--ttl", "24h"]);
+  expect((await stacyvm(["list"])).stdout).toMatch(/ {2}\d\d:\d\d:\d\d {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n/);
+
   expect(await stacyvm(["exec", at, "--", "echo", "hello"])).toEqual({ status: 0, stdout: "hello\n", stderr: "" });
   // Each word arrives as it is: no shell reads it.
   const words = ["a  b", "it's", "$HOME", "-n", "line\nbreak", '"q"'];

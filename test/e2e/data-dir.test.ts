@@ -57,9 +57,17 @@ test("a server with another database is refused, and with the right one finds ev
     message: `the data directory ${dataDir} belongs to another database than this one`,
     remediation: expect.stringContaining(join(dataDir, "database-id")),
   });
-  await using again = await start({ data_dir: dataDir, "database.path": join(dataDir, "stacyvm.db") });
+  await using again = await start({ data_dir: dataDir });
   const url = `${again.url}/api/v1/sandboxes/${kept.id}`;
   const answer = await fetch(`${url}/exec`, { method: "POST", body: JSON.stringify({ command: "echo here" }) });
   expect(await answer.json()).toMatchObject({ stdout: "here\n" });
   await fetch(url, { method: "DELETE" });
+});
+
+test("a data directory without sandboxes goes with any database", async () => {
+  await using server = await startServer();
+  await server.stop();
+  await using other = await start({ data_dir: server.dataDir, "database.path": ":memory:" });
+  await using made = await spawnSandbox({ ...server, url: other.url }, {});
+  await answers(made);
 });

@@ -69,7 +69,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const dataDir = stack.use(await openDataDir(config.dataDir));
   const { serverId } = dataDir;
   const store = stack.use(await createStore({ database: databaseLocation(config.database), nowMs: systemClock.now() }));
-  await dataDir.bindTo(store.id);
   const imagesDir = config.images.storeDir || join(config.dataDir, "images");
   const sandboxesDir = config.providers.oci.stateDir || join(config.dataDir, "oci");
   const disks = createDiskSpace({
@@ -153,6 +152,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     failpoint: options.failpoint ?? noFailpoint,
     log,
   };
+  await dataDir.bindTo(store.id, async () => {
+    const lists = await Promise.all(providers.map((each) => each.list(AbortSignal.timeout(reconcileTimeoutMs))));
+    return lists.some((owned) => owned.length > 0);
+  });
   const useCases = createUseCases({ context, queue });
   await heartbeat(context);
   await reconcile(context, AbortSignal.timeout(reconcileTimeoutMs));

@@ -9,10 +9,10 @@ export interface DataDir extends Disposable {
   /** Who this server is to leases and to what it runs: after a crash it takes up what it held. */
   readonly serverId: string;
   /**
-   * Binds the directory to a database for good. With another one every sandbox in here would be unknown, and removed.
-   * Throws where it is bound to another.
+   * Binds the directory to a database. Throws where it is bound to another and holds sandboxes: here they would be unknown,
+   * and removed.
    */
-  bindTo(databaseId: string): Promise<void>;
+  bindTo(databaseId: string, holdsSandboxes: () => Promise<boolean>): Promise<void>;
 }
 
 /** Takes the directory, made where it is missing, for one server at a time. Throws while another one has it. */
@@ -29,13 +29,14 @@ export async function openDataDir(path: string): Promise<DataDir> {
   try {
     return {
       serverId: await idIn(join(path, "server-id"), randomIds.server()),
-      async bindTo(databaseId) {
+      async bindTo(databaseId, holdsSandboxes) {
         const file = join(path, "database-id");
         if ((await idIn(file, databaseId)) === databaseId) return;
+        if (!(await holdsSandboxes())) return await writeId(file, databaseId);
         throw new StacyError("internal", `the data directory ${path} belongs to another database than this one`, {
           remediation:
-            "Start with the database of before (database.path is relative to the folder that the server starts in), or give " +
-            `this one a data_dir of its own. To let go of the old database, and of its sandboxes here, remove ${file}.`,
+            "Start with the database that knows its sandboxes (database.path), or give this one a data_dir of its own. " +
+            `To let go of those sandboxes, remove ${file}.`,
         });
       },
       [Symbol.dispose]: () => lock[Symbol.dispose](),
@@ -54,6 +55,8 @@ async function idIn(file: string, fresh: string): Promise<string> {
   } catch {
     // First start here.
   }
-  await writeFile(file, `${fresh}\n`, { mode: 0o600 });
+  await writeId(file, fresh);
   return fresh;
 }
+
+const writeId = (file: string, id: string): Promise<void> => writeFile(file, `${id}\n`, { mode: 0o600 });

@@ -35,11 +35,14 @@ export async function killCommand(client: Client, output: Output, id: string): P
   output.result({ id, status: "destroyed" }, `Sandbox ${id} destroyed`);
 }
 
-/** The time of day; with its date where that is another day than today. */
+/** How far from now a time of day says which day's it is, milliseconds. */
+const clockSpanMs = 12 * 3600_000;
+
+/** The time of day; with its date where that is far from now. */
 const clock = (timestamp: string): string => {
   const time = new Date(timestamp);
   const clockTime = time.toTimeString().slice(0, 8);
-  if (time.toDateString() === new Date().toDateString()) return clockTime;
+  if (Math.abs(time.getTime() - Date.now()) < clockSpanMs) return clockTime;
   const date = [time.getFullYear(), time.getMonth() + 1, time.getDate()].map((part) => String(part).padStart(2, "0"));
   return `${date.join("-")} ${clockTime}`;
 };

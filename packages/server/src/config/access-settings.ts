@@ -47,7 +47,7 @@ export const rateLimit = {
 
 export const database = {
   driver: choice("sqlite", ["sqlite", "postgres"], "The database; sqlite3 and postgresql are accepted too."),
-  path: path("stacyvm.db", "SQLite's file."),
+  path: path("", "SQLite's file.", "<data_dir>/stacyvm.db"),
   dsn: secret("PostgreSQL's connection string."),
 } as const;
 

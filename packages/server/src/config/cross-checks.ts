@@ -130,10 +130,6 @@ export const crossCheck = (config: RawConfig): readonly Problem[] => {
     const hint = "Set STACYVM_DATABASE_DSN=postgres://user:password@host/name, or database.dsn_file.";
     problems.push({ path: "database.dsn", message: "database.dsn is required for postgres", hint });
   }
-  if (database.driver === "sqlite" && database.path === "") {
-    const hint = "Name a file, or leave the key out.";
-    problems.push({ path: "database.path", message: "database.path is required for sqlite", hint });
-  }
   if (defaults.maxTtlMs > 0) {
     problems.push(
       ...order("defaults.ttl", defaults.ttlMs, "defaults.max_ttl", defaults.maxTtlMs, "Raise one or lower the other."),

@@ -50,7 +50,7 @@ test("with nothing set, everything has its default and listens to this machine o
     providers: { default: "auto", oci: { enabled: true }, mock: { enabled: false }, docker: { enabled: false } },
     defaults: { ttlMs: 1_800_000, maxTtlMs: 86_400_000, image: "alpine:latest", memoryMb: 1024, vcpus: 1 },
     auth: { enabled: false, apiKey: undefined },
-    database: { driver: "sqlite", path: "/srv/stacyvm.db" },
+    database: { driver: "sqlite", path: "/home/me/.local/share/stacyvm/stacyvm.db" },
   });
   expect(load({}, {}, { uid: 0 }).config.dataDir).toBe("/var/lib/stacyvm");
   expect(new Set(Object.values(sources))).toEqual(new Set(["default"]));

@@ -171,10 +171,11 @@ const normalised = (path: string, raw: unknown): unknown => {
 const complete = (raw: RawConfig, { home, uid }: { readonly home: string; readonly uid: number }): Config => {
   const dataDir =
     raw.dataDir !== "" ? raw.dataDir : uid === 0 ? "/var/lib/stacyvm" : join(home, ".local", "share", "stacyvm");
-  const { defaults, images, providers } = raw;
+  const { database, defaults, images, providers } = raw;
   return {
     ...raw,
     dataDir,
+    database: { ...database, path: database.path || join(dataDir, "stacyvm.db") },
     images: { ...images, storeDir: images.storeDir || join(dataDir, "images") },
     providers: { ...providers, oci: { ...providers.oci, stateDir: providers.oci.stateDir || join(dataDir, "oci") } },
     defaults: {
