@@ -65,12 +65,6 @@ const atLeast = (found, least) =>
   found !== undefined && (found[0] > least[0] || (found[0] === least[0] && found[1] >= least[1]));
 
 /**
- * Such a Go takes toolchains only if the checksum database vouches for them; an older one knows of none there.
- * @param {string} program
- */
-export const asksChecksums = (program) => atLeast(goVersion(program), goFetches);
-
-/**
  * A Go that builds native/: the PATH's, the usual place's, or the obtained one.
  * @param {{ mayFetch?: boolean }} [options] accept one that is old, but fetches a newer one by itself
  * @returns {string | undefined}
