@@ -69,8 +69,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const dataDir = stack.use(await openDataDir(config.dataDir));
   const { serverId } = dataDir;
   const store = stack.use(await createStore({ database: databaseLocation(config.database), nowMs: systemClock.now() }));
-  const imagesDir = config.images.storeDir || join(config.dataDir, "images");
-  const sandboxesDir = config.providers.oci.stateDir || join(config.dataDir, "oci");
+  const imagesDir = config.images.storeDir;
+  const sandboxesDir = config.providers.oci.stateDir;
   const disks = createDiskSpace({
     directories: { data: config.dataDir, images: imagesDir, sandboxes: sandboxesDir },
     minFree: config.disk.minFree,
