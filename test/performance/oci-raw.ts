@@ -11,6 +11,7 @@ import { busyboxImage, makeTestHost } from "../../packages/server/src/providers/
 import { hostHelper } from "../../packages/server/src/providers/host-helper.ts";
 import { ociProvider } from "../../packages/server/src/providers/oci/oci.ts";
 import type { Runtime, SandboxSpec } from "../../packages/server/src/providers/provider.ts";
+import { sandboxSpec } from "../../packages/server/src/providers/sandbox-spec.testing.ts";
 import { timesOf } from "./figures.ts";
 import { runcRun } from "./runc-run.ts";
 
@@ -21,17 +22,7 @@ const signal = () => AbortSignal.timeout(60_000);
 
 const host = await makeTestHost();
 const image = await busyboxImage(join(host.dataRoot, "images/busybox"));
-const sandbox = (): SandboxSpec => ({
-  id: `sb-${randomBytes(8).toString("hex")}`,
-  image,
-  memoryMb: 256,
-  vcpus: 1,
-  diskMb: 1024,
-  pidsMax: 128,
-  security: "default",
-  network: "none",
-  generation: 1,
-});
+const sandbox = (): SandboxSpec => sandboxSpec({ id: `sb-${randomBytes(8).toString("hex")}`, image, diskMb: 1024 });
 
 const rawRun = runcRun({ image, directory: host.dataRoot, agentPath: host.agentPath, runtimePath, memoryMb: 256 });
 

@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ImageRoot } from "../../packages/server/src/images/image-store.ts";
 import { runtimeSpec } from "../../packages/server/src/providers/oci/runtime-spec.ts";
+import { sandboxSpec } from "../../packages/server/src/providers/sandbox-spec.testing.ts";
 
 const uidBase = 0x60000000;
 
@@ -26,17 +27,7 @@ export const runcRun = (options: {
   return () => {
     const id = `sb-${randomBytes(8).toString("hex")}`;
     const config = runtimeSpec({
-      sandbox: {
-        id,
-        image: options.image,
-        memoryMb: options.memoryMb,
-        vcpus: 1,
-        diskMb: 1024,
-        pidsMax: 128,
-        security: "default",
-        network: "none",
-        generation: 1,
-      },
+      sandbox: sandboxSpec({ id, image: options.image, memoryMb: options.memoryMb, diskMb: 1024 }),
       kind: "container",
       architecture: process.arch === "arm64" ? "arm64" : "x64",
       openFilesMax: 1024,

@@ -94,6 +94,10 @@ async function start(
     {
       id: record.id,
       image,
+      imageReference: record.image,
+      ownerId: record.ownerId,
+      tenantId: record.tenantId,
+      expiresAtMs: record.expiresAtMs,
       memoryMb: record.memoryMb,
       vcpus: record.vcpus,
       diskMb: record.diskMb,
@@ -128,10 +132,6 @@ async function start(
 function newRecord(context: Context, provider: Provider, request: SpawnRequest, caller: Caller): SandboxRecord {
   const { spawnDefaults: defaults, clock } = context;
   const nowMs = clock.now();
-  const security = request.security ?? defaults.security;
-  if (!provider.capabilities.securityProfiles.includes(security)) {
-    throw new StacyError("not_supported", `provider ${provider.name} does not offer security profile ${security}`);
-  }
   return {
     id: context.ids.sandbox(),
     state: "creating",
@@ -142,7 +142,7 @@ function newRecord(context: Context, provider: Provider, request: SpawnRequest, 
     memoryMb: request.memoryMb || defaults.memoryMb,
     vcpus: request.vcpus || defaults.vcpus,
     diskMb: request.diskMb || defaults.diskMb,
-    security,
+    security: securityProfile(provider, request.security, defaults.security),
     ownerId: request.ownerId,
     tenantId: caller.tenantId,
     workerId: context.workerId,
@@ -154,6 +154,23 @@ function newRecord(context: Context, provider: Provider, request: SpawnRequest, 
     updatedAtMs: nowMs,
     stateDeadlineMs: nowMs + stateTimeoutMs.creating,
   };
+}
+
+/** What was asked for, or else the server's default where the provider offers it, or else the provider's own. */
+function securityProfile(
+  { name, capabilities }: Provider,
+  asked: SecurityProfile | undefined,
+  usual: SecurityProfile,
+): SecurityProfile {
+  const { securityProfiles: offered, profileRemedies } = capabilities;
+  const wanted = asked ?? (offered.includes(usual) ? usual : (offered[0] ?? usual));
+  if (offered.includes(wanted)) return wanted;
+  const remediation = profileRemedies?.[wanted];
+  throw new StacyError(
+    "not_supported",
+    `provider ${name} does not offer security profile ${wanted} here, but ${offered.join(", ")}`,
+    remediation === undefined ? {} : { remediation },
+  );
 }
 
 /** Inserts the row within the caps, in the queue where the caps are reached and waiting is configured. */

@@ -8,6 +8,7 @@ import { busyboxImage, makeTestHost } from "./host.testing.ts";
 import { type HostHelper, hostHelper } from "./host-helper.ts";
 import { type HostSnapshot, hostSnapshot, leftBehind } from "./host-snapshot.testing.ts";
 import { runtimeSpec } from "./oci/runtime-spec.ts";
+import { sandboxSpec } from "./sandbox-spec.testing.ts";
 
 const spawnSteps = ["directory", "slot", "mounts", "cgroup", "listener", "runtime", "record"].map((s) => `spawn.${s}`);
 const destroySteps = ["killed", "runtime", "cgroups", "slot", "files"].map((step) => `destroy.${step}`);
@@ -29,17 +30,7 @@ describe("a crash of the host program", () => {
     const common = { sandbox_id: id, server_id: "test", generation: 3, disk_mb: 64 };
     if (kind === "mock") return on.call("spawn-mock", common, signal());
     const config = runtimeSpec({
-      sandbox: {
-        id,
-        image,
-        memoryMb: 128,
-        vcpus: 1,
-        diskMb: 64,
-        pidsMax: 64,
-        security: "default",
-        network: "none",
-        generation: 3,
-      },
+      sandbox: sandboxSpec({ id, image, memoryMb: 128, pidsMax: 64, generation: 3 }),
       kind: kind === "gvisor" ? kind : "container",
       architecture: process.arch === "arm64" ? "arm64" : "x64",
       openFilesMax: 1024,

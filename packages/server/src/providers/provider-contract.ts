@@ -17,6 +17,7 @@ import { wallContract } from "./contract/wall-contract.ts";
 import { watchContract } from "./contract/watch-contract.ts";
 import { type HostSnapshot, hostSnapshot, leftBehind } from "./host-snapshot.testing.ts";
 import type { Provider, Runtime, SandboxSpec, SecurityProfile } from "./provider.ts";
+import { sandboxSpec } from "./sandbox-spec.testing.ts";
 
 export interface ProviderContractOptions {
   readonly name: string;
@@ -40,18 +41,8 @@ export const describeProvider = (options: ProviderContractOptions): void => {
     let missing: readonly string[] = [];
     const runtimes = new Map<SecurityProfile, Runtime>();
 
-    const spec = (more: Partial<SandboxSpec> = {}): SandboxSpec => ({
-      id: sandboxId(),
-      image: under.image,
-      memoryMb: 256,
-      vcpus: 1,
-      diskMb: 64,
-      pidsMax: 128,
-      security: "default",
-      network: "none",
-      generation: 1,
-      ...more,
-    });
+    const spec = (more: Partial<SandboxSpec> = {}): SandboxSpec =>
+      sandboxSpec({ id: sandboxId(), image: under.image, ...more });
 
     const differs = new Map(Object.entries(options.differs ?? {}));
     const test: ProviderSuite["test"] = (name, body) => {

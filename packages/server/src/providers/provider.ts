@@ -7,8 +7,8 @@ export type IsolationClass = "none" | "userspace" | "container" | "kernel" | "mi
 /** `default`: root of its own user namespace with eight capabilities. `restricted`: uid 1000, none. */
 export type SecurityProfile = "default" | "restricted";
 
-/** Outbound network. Only "none" exists until the egress gateway does; its place in the spec stays here. */
-export type NetworkMode = "none";
+/** Outbound network. `bridge` is an engine's own network, offered only where the operator configured it. */
+export type NetworkMode = "none" | "bridge";
 
 export interface Capabilities {
   readonly isolation: IsolationClass;
@@ -16,7 +16,10 @@ export interface Capabilities {
   readonly tags: readonly string[];
   /** Needs an image's root file system; false where the provider brings its own. */
   readonly needsImage: boolean;
+  /** The first stands where the server's default is not among them. */
   readonly securityProfiles: readonly SecurityProfile[];
+  /** For a profile that isn't offered here: what of the host would have to change. */
+  readonly profileRemedies?: Partial<Readonly<Record<SecurityProfile, string>>>;
   readonly networks: readonly NetworkMode[];
   readonly limits: {
     readonly memory: boolean;
@@ -39,6 +42,14 @@ export interface SandboxSpec {
   readonly id: string;
   /** Undefined for providers that don't need one. */
   readonly image: ImageRoot | undefined;
+  /** As the caller asked for it; what a provider with images of its own looks for. */
+  readonly imageReference: string;
+  /** Empty: nobody's. Kept beside the runtime, as the next three are, for whoever looks at the host. */
+  readonly ownerId: string;
+  /** Empty: of no tenant. */
+  readonly tenantId: string;
+  /** At its start, epoch milliseconds; an extension is in the store alone. */
+  readonly expiresAtMs: number;
   readonly memoryMb: number;
   readonly vcpus: number;
   readonly diskMb: number;

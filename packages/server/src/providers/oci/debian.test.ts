@@ -8,6 +8,7 @@ import { sandboxId, sh, signal } from "../contract/suite.testing.ts";
 import { makeTestHost } from "../host.testing.ts";
 import { type HostHelper, hostHelper } from "../host-helper.ts";
 import type { Provider, SecurityProfile } from "../provider.ts";
+import { sandboxSpec } from "../sandbox-spec.testing.ts";
 import { debianImage } from "./debian-root.testing.ts";
 import { ociProvider } from "./oci.ts";
 
@@ -22,7 +23,7 @@ describe.runIf(process.getuid?.() === 0)("a Debian root under oci", () => {
 
   const within = async (security: SecurityProfile, body: (guest: Guest) => Promise<void>): Promise<void> => {
     const limits = { memoryMb: 512, vcpus: 1, diskMb: 256, pidsMax: 256 } as const;
-    const spec = { id: sandboxId(), image, ...limits, security, network: "none", generation: 1 } as const;
+    const spec = sandboxSpec({ id: sandboxId(), image, ...limits, security });
     const runtime = await provider.spawn(spec, signal());
     try {
       await body(runtime.guest);

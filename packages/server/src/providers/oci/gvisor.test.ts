@@ -10,6 +10,7 @@ import { outputMaxBytes, sandboxId, sh, signal, text, until } from "../contract/
 import { buildNative, busyboxImage, makeTestHost } from "../host.testing.ts";
 import { type HostHelper, hostHelper } from "../host-helper.ts";
 import type { Provider, Runtime, SandboxSpec } from "../provider.ts";
+import { sandboxSpec } from "../sandbox-spec.testing.ts";
 import { ociProvider } from "./oci.ts";
 
 const runtimePath = "/usr/bin/runsc";
@@ -25,17 +26,7 @@ describe("the wall of gVisor", () => {
   let runtime: Runtime;
 
   const open = (): Provider => ociProvider({ serverId: "test", helper, connectGuest, runtimePath });
-  const spec = (): SandboxSpec => ({
-    id: sandboxId(),
-    image,
-    memoryMb: 256,
-    vcpus: 1,
-    diskMb: 64,
-    pidsMax: 128,
-    security: "default",
-    network: "none",
-    generation: 1,
-  });
+  const spec = (): SandboxSpec => sandboxSpec({ id: sandboxId(), image });
   /** Of another sandbox's directory, where the host program keeps the door. */
   const doorOf = (id: string): string => join(host.dataRoot, "run", id, "door");
 

@@ -5,6 +5,7 @@ import { connectGuest } from "../../guest/agent/connect-guest.ts";
 import { sandboxId, signal } from "../contract/suite.testing.ts";
 import { busyboxImage, makeTestHost } from "../host.testing.ts";
 import { hostHelper } from "../host-helper.ts";
+import { sandboxSpec } from "../sandbox-spec.testing.ts";
 import { ociProvider } from "./oci.ts";
 
 it("a runtime that says it is Kata is named so, is unhealthy with the reason, and is never started", async () => {
@@ -24,7 +25,7 @@ it("a runtime that says it is Kata is named so, is unhealthy with the reason, an
     expect(provider.capabilities).toMatchObject({ isolation: "microvm", tags: ["spawn", "exec", "files", "kata"] });
     const image = await busyboxImage(join(host.dataRoot, "images/busybox"));
     const limits = { memoryMb: 128, vcpus: 1, diskMb: 64, pidsMax: 64 };
-    const spec = { id: sandboxId(), image, ...limits, security: "default", network: "none", generation: 1 } as const;
+    const spec = sandboxSpec({ id: sandboxId(), image, ...limits });
     await expect(provider.spawn(spec, signal())).rejects.toMatchObject({
       reason: "provider_unavailable",
       message: expect.stringContaining("Kata"),

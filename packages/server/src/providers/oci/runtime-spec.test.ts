@@ -1,19 +1,10 @@
 import { expect, it } from "vitest";
-import type { SandboxSpec, SecurityProfile } from "../provider.ts";
+import type { SecurityProfile } from "../provider.ts";
+import { sandboxSpec } from "../sandbox-spec.testing.ts";
 import { runtimeSpec } from "./runtime-spec.ts";
 
 const spec = (security: SecurityProfile, hasCgroupDirectory = true) => {
-  const sandbox: SandboxSpec = {
-    id: "sb-0123456789abcdef",
-    image: undefined,
-    memoryMb: 256,
-    vcpus: 0.5,
-    diskMb: 64,
-    pidsMax: 100,
-    security,
-    network: "none",
-    generation: 1,
-  };
+  const sandbox = sandboxSpec({ id: "sb-0123456789abcdef", vcpus: 0.5, pidsMax: 100, security });
   return runtimeSpec({ sandbox, kind: "container", architecture: "x64", openFilesMax: 1024, hasCgroupDirectory });
 };
 
