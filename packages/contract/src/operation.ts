@@ -150,6 +150,7 @@ export const commonErrors = [
   "foreign_origin",
   "misdirected_host",
   "store_unavailable",
+  "issuer_unavailable",
   "shutting_down",
   "internal",
 ] as const satisfies readonly ErrorReason[];

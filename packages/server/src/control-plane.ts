@@ -4,6 +4,8 @@ import { fileURLToPath } from "node:url";
 import { openApiDocument, operations, operationTable } from "@stacyvm/contract";
 import type { FastifyBaseLogger } from "fastify";
 import { AuditBatch } from "./audit/audit-batch.ts";
+import { createTokenVerifier, type TokenVerifier } from "./auth/token-verifier.ts";
+import { takesTokens } from "./config/cross-checks.ts";
 import type { Config } from "./config/schema.ts";
 import { openDataDir } from "./data-dir.ts";
 import { connectGuest } from "./guest/agent/connect-guest.ts";
@@ -213,6 +215,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     apiKey: config.auth.apiKey?.reveal() ?? "",
     adminKey: config.auth.adminApiKey?.reveal() ?? "",
     adminFallback: config.auth.adminFallbackEnabled,
+    ...(takesTokens(config) ? { tokens: tokenVerifier(config, log) } : {}),
   });
   let port = config.server.port;
   const app = createApp({
@@ -265,6 +268,27 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     defaultProvider: directory.defaultName,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+function tokenVerifier({ auth }: Config, log: FastifyBaseLogger): TokenVerifier {
+  return createTokenVerifier({
+    issuer: auth.oidcIssuer,
+    audience: auth.oidcAudience,
+    jwksUrl: auth.oidcJwksUrl,
+    publicKey: auth.oidcPublicKey,
+    keysKeptMs: auth.oidcKeysKeptMs,
+    claims: {
+      groupsClaim: auth.oidcGroupsClaim,
+      tenantClaim: auth.oidcTenantClaim,
+      adminGroups: auth.oidcAdminGroups,
+      tenantAdminGroups: auth.oidcTenantAdminGroups,
+      operatorGroups: auth.oidcOperatorGroups,
+      viewerGroups: auth.oidcViewerGroups,
+      defaultRole: auth.oidcDefaultRole,
+    },
+    clock: systemClock,
+    onFailure: (error) => log.error({ err: error }, "the issuer's keys could not be had"),
+  });
 }
 
 async function explainMissingDefault(

@@ -239,6 +239,14 @@ export const outsideErrors = {
     "The database doesn't answer.",
     "Try again; the operator should check the database.",
   ),
+  issuer_unavailable: entry(
+    "UNAVAILABLE",
+    503,
+    "system",
+    true,
+    "The issuer of tokens doesn't answer, and its last keys are too old to trust.",
+    "Try again, or use an API key; the operator should check auth.oidc_issuer and auth.oidc_jwks_url.",
+  ),
   shutting_down: entry("UNAVAILABLE", 503, "system", true, "The server is shutting down.", "Try again in a moment."),
   not_supported: entry(
     "BAD_REQUEST",

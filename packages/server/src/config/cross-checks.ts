@@ -11,14 +11,13 @@ export const isLoopback = (host: string): boolean => {
   return name === "localhost";
 };
 
+/** Whether an issuer's tokens open the API. */
+export const takesTokens = ({ auth }: Pick<RawConfig, "auth">): boolean =>
+  auth.oidcEnabled || auth.oidcIssuer !== "" || auth.oidcJwksUrl !== "" || auth.oidcPublicKey !== "";
+
 /** What opens the API to a caller: keys, or an issuer of tokens. Workers' credentials open only workers' routes. */
 export const hasCredential = ({ auth }: Pick<RawConfig, "auth">): boolean =>
-  auth.apiKey !== undefined ||
-  auth.adminApiKey !== undefined ||
-  auth.oidcEnabled ||
-  auth.oidcIssuer !== "" ||
-  auth.oidcJwksUrl !== "" ||
-  auth.oidcPublicKey !== "";
+  auth.apiKey !== undefined || auth.adminApiKey !== undefined || takesTokens({ auth });
 
 const originProblem = (origin: string): string | undefined => {
   const key = "server.cors_allowed_origins";
@@ -40,7 +39,7 @@ const originProblem = (origin: string): string | undefined => {
 const access = (config: RawConfig): Problem[] => {
   const problems: Problem[] = [];
   const credential = hasCredential(config);
-  const { enabled, oidcEnabled, oidcJwksUrl, oidcPublicKey } = config.auth;
+  const { enabled, oidcEnabled, oidcIssuer, oidcJwksUrl, oidcPublicKey } = config.auth;
   if (enabled === false && credential) {
     problems.push({
       path: "auth.enabled",
@@ -55,10 +54,10 @@ const access = (config: RawConfig): Problem[] => {
       hint: "Set auth.api_key, for example by STACYVM_AUTH_API_KEY.",
     });
   }
-  if (oidcEnabled && oidcJwksUrl === "" && oidcPublicKey === "") {
+  if (oidcEnabled && oidcIssuer === "" && oidcJwksUrl === "" && oidcPublicKey === "") {
     problems.push({
       path: "auth.oidc_enabled",
-      message: "auth.oidc_enabled needs auth.oidc_jwks_url or auth.oidc_public_key",
+      message: "auth.oidc_enabled needs auth.oidc_issuer, auth.oidc_jwks_url or auth.oidc_public_key",
       hint: "Set one of them.",
     });
   }

@@ -194,7 +194,11 @@ test.each([
   ],
   ["STACYVM_LEASES_RENEW_INTERVAL", "30s", "leases.renew_interval (30s) must be less than leases.ttl (30s)"],
   ["STACYVM_AUTH_ENABLED", "true", "auth.enabled is true and no credential is configured, so nobody could get in"],
-  ["STACYVM_AUTH_OIDC_ENABLED", "true", "auth.oidc_enabled needs auth.oidc_jwks_url or auth.oidc_public_key"],
+  [
+    "STACYVM_AUTH_OIDC_ENABLED",
+    "true",
+    "auth.oidc_enabled needs auth.oidc_issuer, auth.oidc_jwks_url or auth.oidc_public_key",
+  ],
   ["STACYVM_SERVER_CORS_ALLOWED_ORIGINS", "app", 'server.cors_allowed_origins contains invalid origin "app"'],
   [
     "STACYVM_SERVER_CORS_ALLOWED_ORIGINS",

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import type { Operation } from "@stacyvm/contract";
 import type { FastifyInstance } from "fastify";
 import pino from "pino";
+import type { TokenVerifier } from "../auth/token-verifier.ts";
 import { type AppOptions, createApp } from "./app.ts";
 import { createAuthenticator } from "./identity.ts";
 
@@ -19,12 +20,18 @@ export type TestAppOptions = Partial<AppOptions> & {
   readonly apiKey?: string;
   readonly adminKey?: string;
   readonly adminFallback?: boolean;
+  readonly tokens?: TokenVerifier;
 };
 
 /** An application on a loopback rule set, with answers checked against their rows. */
-export const testApp = ({ apiKey = "", adminKey = "", adminFallback = false, ...options }: TestAppOptions) =>
+export const testApp = ({ apiKey = "", adminKey = "", adminFallback = false, tokens, ...options }: TestAppOptions) =>
   createApp({
-    authenticator: createAuthenticator({ apiKey, adminKey, adminFallback }),
+    authenticator: createAuthenticator({
+      apiKey,
+      adminKey,
+      adminFallback,
+      ...(tokens === undefined ? {} : { tokens }),
+    }),
     hosts: { loopback: true, names: [], authorities: [] },
     corsAllowedOrigins: [],
     log: collectLog().log,

@@ -1,12 +1,15 @@
-import { defineOperation, json } from "@stacyvm/contract";
+import { defineOperation, json, StacyError } from "@stacyvm/contract";
 import { expect, test } from "vitest";
 import { z } from "zod";
+import type { Role } from "../auth/roles.ts";
+import type { TokenVerifier } from "../auth/token-verifier.ts";
 import { type TestAppOptions, testApp } from "./app.testing.ts";
 
 const row = { method: "GET", summary: "Test", auditClass: "none", errors: [], stream: "none", lenient: true } as const;
 const answers = { 200: json(z.strictObject({ role: z.string(), tenant: z.string(), owner: z.string() })) };
 const operations = [
   defineOperation({ ...row, id: "t.list", path: "/api/v1/sandboxes", permission: "sandbox:read", answers }),
+  defineOperation({ ...row, id: "t.write", path: "/api/v1/made", permission: "sandbox:write", answers }),
   defineOperation({ ...row, id: "t.health", path: "/api/v1/health", permission: "public", answers }),
   defineOperation({ ...row, id: "t.admin", path: "/api/v1/admin/diagnostics", permission: "system:read", answers }),
 ] as const;
@@ -16,7 +19,7 @@ const tell = async ({ identity }: Asked) => ({
   status: 200,
   body: { role: identity.role, tenant: identity.tenantId, owner: identity.ownerHeader },
 });
-const handlers = { "t.list": tell, "t.health": tell, "t.admin": tell };
+const handlers = { "t.list": tell, "t.write": tell, "t.health": tell, "t.admin": tell };
 
 const api = "k".repeat(40);
 const admin = "a".repeat(40);
@@ -56,6 +59,65 @@ test.each([
   for (const url of ["/api/v1/admin/diagnostics", "/api/v1/admin/unknown"]) {
     const answer = await ask(options, url, headers);
     expect(answer.statusCode).toBe(status === 200 && url.endsWith("unknown") ? 404 : status);
+  }
+});
+
+/** Accepts tokens that say what they are: `good viewer`. */
+const tokens: TokenVerifier = {
+  async verify(token) {
+    const [word, role] = token.split(" ");
+    if (word === "down") throw new StacyError("issuer_unavailable", "the issuer's keys can't be had");
+    if (word !== "good") throw new StacyError("unauthenticated", "invalid or expired JWT: malformed JWT");
+    return { ownerId: "alice", role: (role ?? "anonymous") as Role, tenantId: "acme" };
+  },
+};
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+
+test.each([
+  [{}, bearer("good viewer"), 200],
+  [{}, { authorization: "bearer good viewer" }, 200],
+  [{}, {}, 403],
+  [{}, bearer("not.a.jwt"), 401],
+  [{}, bearer("good"), 403],
+  [{}, bearer("down"), 503],
+  [{}, bearer("stacyvm-worker-v1.a.b"), 403],
+  [{ apiKey: api }, { "x-api-key": api }, 200],
+  [{ apiKey: api }, bearer("good viewer"), 200],
+  [{ apiKey: api }, bearer("not.a.jwt"), 401],
+  [{ apiKey: api }, { ...bearer("not.a.jwt"), "x-api-key": api }, 401],
+  [{ apiKey: api }, bearer("stacyvm-worker-v1.a.b"), 401],
+  [{ apiKey: api }, { authorization: "Basic Z29vZDp2aWV3ZXI=", "x-api-key": api }, 200],
+  [{ apiKey: api }, {}, 401],
+  [{ apiKey: api }, bearer("good"), 403],
+])("with an issuer and %j a read and headers %j give %i", async (options, headers, status) => {
+  expect((await ask({ ...options, tokens }, "/api/v1/sandboxes", headers)).statusCode).toBe(status);
+});
+
+test.each([
+  ["viewer", 200, 403, 403],
+  ["operator", 200, 200, 403],
+  ["tenant_admin", 200, 200, 403],
+  ["admin", 200, 200, 200],
+] as const)("a token of role %s gets %i for a read, %i for a write and %i in the admin area", async (role, ...all) => {
+  const app = testApp({ operations, handlers, tokens });
+  const urls = ["/api/v1/sandboxes", "/api/v1/made", "/api/v1/admin/diagnostics"];
+  const got = await Promise.all(urls.map((url) => app.inject({ url, headers: bearer(`good ${role}`) })));
+  expect(got.map(({ statusCode }) => statusCode)).toEqual(all);
+});
+
+test("a token's bearer is its subject, of its tenant, whatever headers beside it say", async () => {
+  const headers = { ...bearer("good operator"), "x-user-id": "mallory", "x-tenant-id": "other" };
+  expect((await ask({ tokens }, "/api/v1/sandboxes", headers)).json()).toEqual({
+    role: "operator",
+    tenant: "acme",
+    owner: "alice",
+  });
+});
+
+test("a token that can't be accepted counts as none at an open door", async () => {
+  for (const token of ["not.a.jwt", "down"]) {
+    const answer = await ask({ tokens }, "/api/v1/health", bearer(token));
+    expect([answer.statusCode, answer.json().role]).toEqual([200, "anonymous"]);
   }
 });
 

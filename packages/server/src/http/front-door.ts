@@ -1,9 +1,10 @@
 import { type Permission, StacyError } from "@stacyvm/contract";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { mayPerform } from "../auth/roles.ts";
 import { headersMax } from "./bounds.ts";
 import type { Cors } from "./cors.ts";
 import { type HostRules, isForeignFetch, isForeignOrigin, isKnownHost } from "./hosts.ts";
-import { type Authenticator, type Identity, mayPerform } from "./identity.ts";
+import type { Authenticator, Identity } from "./identity.ts";
 
 export interface FrontDoorOptions {
   readonly authenticator: Authenticator;
@@ -17,6 +18,9 @@ export interface Visit {
   /** Of the row that the path leads to; undefined where no route is. */
   readonly permission: Permission | undefined;
 }
+
+/** Whom a token that isn't accepted makes of its bearer where none is asked for. */
+const stranger: Identity = { role: "anonymous", keyHeader: "", tenantId: "", ownerHeader: "" };
 
 const isUnder = (path: string, prefix: string): boolean =>
   path === prefix || path.startsWith(`${prefix}/`) || path.startsWith(`${prefix}?`);
@@ -61,14 +65,27 @@ export const createFrontDoor = ({ authenticator, hosts, cors }: FrontDoorOptions
   };
 
   const checkAdminArea = (request: FastifyRequest, identity: Identity): Identity => {
-    const verdict = authenticator.admin(request.headers);
+    const verdict = authenticator.admin(request.headers, identity);
     if (verdict === "key") throw new StacyError("admin_key_required", "admin API key required");
     if (verdict === "scope") throw new StacyError("permission_denied", "required authorization scope missing");
     return authenticator.configured ? { ...identity, role: "admin" } : identity;
   };
 
+  const checkIdentity = (identity: Identity, { request, permission }: Visit): Identity => {
+    const url = request.raw.url ?? "";
+    if (permission === "public" || permission === "signature" || !isUnder(url, "/api/v1")) return identity;
+    if (authenticator.takesKeys && identity.role === "anonymous" && identity.keyHeader === "") {
+      throw new StacyError("unauthenticated", "invalid or missing API key");
+    }
+    if (isUnder(url, "/api/v1/admin")) return checkAdminArea(request, identity);
+    checkRole(identity, permission);
+    return identity;
+  };
+
   return {
-    enter({ request, reply, permission }: Visit): Identity | undefined {
+    /** Answers at once where a key decides, and later where a token does. */
+    enter(visit: Visit): Identity | undefined | Promise<Identity> {
+      const { request, reply, permission } = visit;
       checkAddress(request);
       const url = request.raw.url ?? "";
       const isApi = isUnder(url, "/api/v1");
@@ -81,13 +98,9 @@ export const createFrontDoor = ({ authenticator, hosts, cors }: FrontDoorOptions
         return undefined;
       }
       const identity = authenticator.identify(request.headers);
-      if (permission === "public" || permission === "signature" || !isApi) return identity;
-      if (authenticator.configured && identity.role === "anonymous") {
-        throw new StacyError("unauthenticated", "invalid or missing API key");
-      }
-      if (isUnder(url, "/api/v1/admin")) return checkAdminArea(request, identity);
-      checkRole(identity, permission);
-      return identity;
+      if (!(identity instanceof Promise)) return checkIdentity(identity, visit);
+      const known = permission === "public" || permission === "signature" ? identity.catch(() => stranger) : identity;
+      return known.then((one) => checkIdentity(one, visit));
     },
   };
 };
