@@ -20,6 +20,7 @@ export const permissions = [
   "quota:write",
   "provider:read",
   "worker:read",
+  "worker:admin",
   "snapshot:read",
   "pool:read",
   "event:read",

@@ -244,6 +244,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       listImages: () => images.list(),
       openApi: openApiDocument(operationTable, options.version),
       authConfigured: authenticator.configured,
+      workerSigningKey: config.auth.workerSigningKey,
+      newTokenId: randomIds.token,
       insecure: config.server.insecure,
       publicUrl: config.server.publicUrl,
       previewDomain: () => previewDomain(config.server.previewDomain, port),

@@ -239,6 +239,14 @@ export const outsideErrors = {
     "The database doesn't answer.",
     "Try again; the operator should check the database.",
   ),
+  worker_tokens_unavailable: entry(
+    "UNAVAILABLE",
+    503,
+    "system",
+    false,
+    "This server has no key to sign workers' tokens with.",
+    "Set auth.worker_signing_key (STACYVM_AUTH_WORKER_SIGNING_KEY), at least 32 bytes.",
+  ),
   issuer_unavailable: entry(
     "UNAVAILABLE",
     503,

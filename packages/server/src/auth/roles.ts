@@ -5,15 +5,17 @@ export type Role = "anonymous" | "viewer" | "api" | "operator" | "tenant_admin" 
 
 const everything = (_permission: Permission): boolean => true;
 
+const allButAdministration = (permission: Permission): boolean => !permission.endsWith(":admin");
+
 const looking = (permission: Permission): boolean => permission === "public" || permission.endsWith(":read");
 
 /** What each role may do. The admin area has a rule of its own in front. */
 const grants: Readonly<Record<Role, (permission: Permission) => boolean>> = {
   anonymous: (permission) => permission === "public",
   viewer: looking,
-  api: everything,
-  operator: everything,
-  tenant_admin: everything,
+  api: allButAdministration,
+  operator: allButAdministration,
+  tenant_admin: allButAdministration,
   admin: everything,
 };
 

@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import type { Role } from "../auth/roles.ts";
 import type { TokenVerifier } from "../auth/token-verifier.ts";
+import { workerTokenPrefix } from "../auth/worker-token.ts";
 
 /** Who asks. */
 export interface Identity {
@@ -31,10 +32,7 @@ const single = (headers: IncomingHttpHeaders, name: string): string => {
   return typeof value === "string" ? value : "";
 };
 
-/** What workers present is none of an issuer's tokens. */
-const workerTokenPrefix = "stacyvm-worker-v1.";
-
-/** The token of an Authorization header, undefined where there is none of an issuer's. */
+/** The token of an Authorization header; undefined where there is none of an issuer's, a worker's for one. */
 const bearerOf = (headers: IncomingHttpHeaders): string | undefined => {
   const [, token] = /^bearer\s+(.*)$/i.exec(single(headers, "authorization")) ?? [];
   return token === undefined || token.startsWith(workerTokenPrefix) ? undefined : token.trim();

@@ -1,5 +1,6 @@
 import type { operations } from "@stacyvm/contract";
 import type { Clock } from "../../lib/clock.ts";
+import type { Secret } from "../../lib/secret.ts";
 import type { SpawnDefaults } from "../../orchestrator/context.ts";
 import type { SpawnQueue } from "../../orchestrator/spawn-queue.ts";
 import type { UseCases } from "../../orchestrator/use-cases.ts";
@@ -51,6 +52,8 @@ export interface AllHandlersOptions {
   readonly listImages: DiskFiguresOptions["listImages"];
   readonly openApi: Readonly<Record<string, unknown>>;
   readonly authConfigured: boolean;
+  readonly workerSigningKey: Secret | undefined;
+  readonly newTokenId: () => string;
   readonly insecure: boolean;
   readonly previewDomain: () => string;
   /** Empty where none is configured. */

@@ -84,7 +84,7 @@ const serve = async (apiKey = "") => {
     handlers: {
       ...createTemplateHandlers({ ...shared, spawn: async () => expect.unreachable("nothing is spawned here") }),
       ...createProviderHandlers(shared),
-      ...createWorkerHandlers(shared),
+      ...createWorkerHandlers({ ...shared, workerSigningKey: undefined, newTokenId: () => "0" }),
       ...createQuotaHandlers({
         ...shared,
         parseOwner: parseOwnerId,
