@@ -148,6 +148,7 @@ export const commonErrors = [
   "unauthenticated",
   "admin_key_required",
   "permission_denied",
+  "rate_limited",
   "foreign_origin",
   "misdirected_host",
   "store_unavailable",

@@ -4,12 +4,15 @@ import { fileURLToPath } from "node:url";
 import { openApiDocument, operations, operationTable } from "@stacyvm/contract";
 import type { FastifyBaseLogger } from "fastify";
 import { AuditBatch } from "./audit/audit-batch.ts";
+import { FailurePenalties } from "./auth/failure-penalties.ts";
+import { RateLimiter } from "./auth/rate-limiter.ts";
 import { createTokenVerifier, type TokenVerifier } from "./auth/token-verifier.ts";
 import { takesTokens } from "./config/cross-checks.ts";
 import type { Config } from "./config/schema.ts";
 import { openDataDir } from "./data-dir.ts";
 import { connectGuest } from "./guest/agent/connect-guest.ts";
 import { createApp } from "./http/app.ts";
+import { createClientAddress } from "./http/client-address.ts";
 import { allHandlers } from "./http/handlers/all.ts";
 import { createAuthenticator } from "./http/identity.ts";
 import { createImageStore } from "./images/create-image-store.ts";
@@ -19,6 +22,7 @@ import { every } from "./lib/every.ts";
 import { type Failpoint, noFailpoint } from "./lib/failpoint.ts";
 import { findProgram } from "./lib/find-program.ts";
 import { randomIds } from "./lib/id.ts";
+import { parseNetworks } from "./lib/networks.ts";
 import { collectImages } from "./orchestrator/collect-images.ts";
 import type { Context } from "./orchestrator/context.ts";
 import { heartbeat } from "./orchestrator/heartbeat.ts";
@@ -217,6 +221,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     adminFallback: config.auth.adminFallbackEnabled,
     ...(takesTokens(config) ? { tokens: tokenVerifier(config, log) } : {}),
   });
+  const limiter = rateLimiter(config);
   let port = config.server.port;
   const app = createApp({
     operations,
@@ -230,12 +235,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       limits: context.limits,
       spawnDefaults: context.spawnDefaults,
       rateLimit: {
+        enabled: limiter !== undefined,
         requestsPerMinute: config.rateLimit.requestsPerMinute,
         burst: config.rateLimit.burst,
         keyBy: config.rateLimit.keyBy,
         bucketTtlMs: config.rateLimit.bucketTtlMs,
         cleanupIntervalMs: config.rateLimit.cleanupIntervalMs,
       },
+      rateCounters: () => limiter?.counters ?? { callers: 0, allowed: 0, refused: 0, forgotten: 0 },
       workerId: localWorkerId,
       clock: systemClock,
       version: options.version,
@@ -257,6 +264,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       authorities: config.server.publicUrl === "" ? [] : [new URL(config.server.publicUrl).host],
     },
     corsAllowedOrigins: config.server.corsAllowedOrigins,
+    rates: {
+      limiter,
+      keyBy: config.rateLimit.keyBy,
+      penalties: new FailurePenalties(systemClock),
+      addressOf: createClientAddress(parseNetworks(config.server.trustedProxies)),
+    },
     log,
     newRequestId: randomIds.request,
     validateResponses: options.validateResponses ?? false,
@@ -270,6 +283,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     defaultProvider: directory.defaultName,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+/** None where it is off, or where a rate of 0 says so. */
+function rateLimiter({ rateLimit }: Config): RateLimiter | undefined {
+  const { enabled, requestsPerMinute, burst, bucketTtlMs: idleMs, cleanupIntervalMs } = rateLimit;
+  if (!enabled || requestsPerMinute <= 0) return undefined;
+  const clock = systemClock;
+  return new RateLimiter({ requestsPerMinute, burst: burst || requestsPerMinute, idleMs, cleanupIntervalMs, clock });
 }
 
 function tokenVerifier({ auth }: Config, log: FastifyBaseLogger): TokenVerifier {

@@ -167,6 +167,14 @@ export const outsideErrors = {
     "The exec timeout is outside the limits.",
     "Ask for less, or start a process.",
   ),
+  rate_limited: entry(
+    "RESOURCE_LIMIT",
+    429,
+    "caller",
+    true,
+    "Requests come faster than this caller may send them.",
+    "Wait for as long as the Retry-After header says.",
+  ),
   sandboxes_exhausted: entry(
     "RESOURCE_LIMIT",
     429,

@@ -1,5 +1,6 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { formatDuration } from "../lib/duration.ts";
+import { parseNetworks } from "../lib/networks.ts";
 import type { Problem } from "./problem.ts";
 import type { RawConfig } from "./schema.ts";
 
@@ -116,10 +117,22 @@ const order = (
   return [{ path, message, hint }];
 };
 
+const proxies = ({ server }: RawConfig): Problem[] => {
+  const path = "server.trusted_proxies";
+  try {
+    parseNetworks(server.trustedProxies);
+    return [];
+  } catch (error) {
+    return [
+      { path, message: `${path}: ${error instanceof Error ? error.message : ""}`, hint: "127.0.0.1, 10.0.0.0/8" },
+    ];
+  }
+};
+
 /** What is wrong between keys that are each right alone. */
 export const crossCheck = (config: RawConfig): readonly Problem[] => {
   const { defaults, leases, database } = config;
-  const problems = [...access(config), ...registries(config)];
+  const problems = [...access(config), ...proxies(config), ...registries(config)];
   for (const origin of config.server.corsAllowedOrigins) {
     const message = originProblem(origin);
     const hint = "Write it like https://app.example.com or http://localhost:3000.";

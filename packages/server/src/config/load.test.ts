@@ -108,6 +108,7 @@ test("every key can be set by its variable and by a file, and both read the same
   };
   for (const { path, env, setting, properties } of keys) {
     let value = samples[setting.type] ?? (setting.type.split(" \\| ").at(-1) as string);
+    if (path === "server.trusted_proxies") value = "10.0.0.0/8,2001:db8::1";
     if (path === "server.cors_allowed_origins") value = "http://a.example,https://b.example:8";
     if (path.endsWith("_proxy") && setting.type === "secret") value = "http://a.example:3128";
     const credential = { STACYVM_AUTH_API_KEY: "k", STACYVM_DATABASE_DSN: "d", STACYVM_AUTH_OIDC_JWKS_URL: "u" };
@@ -194,6 +195,11 @@ test.each([
   ],
   ["STACYVM_LEASES_RENEW_INTERVAL", "30s", "leases.renew_interval (30s) must be less than leases.ttl (30s)"],
   ["STACYVM_AUTH_ENABLED", "true", "auth.enabled is true and no credential is configured, so nobody could get in"],
+  [
+    "STACYVM_SERVER_TRUSTED_PROXIES",
+    "10.0.0.0/8,proxy",
+    'server.trusted_proxies: "proxy" is neither an address nor a network such as 10.0.0.0/8',
+  ],
   [
     "STACYVM_AUTH_OIDC_ENABLED",
     "true",

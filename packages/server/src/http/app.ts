@@ -13,6 +13,7 @@ import type { Authenticator, Identity } from "./identity.ts";
 import { createInFlight, type DrainTimes, ServedRequest } from "./in-flight.ts";
 import { encodeJson } from "./json.ts";
 import { createNotFound } from "./not-found.ts";
+import { createRateLimit, type RateLimitOptions } from "./rate-limit.ts";
 import "./request-context.ts";
 import { safeHeaders } from "./served-content.ts";
 import { closeIfUnread } from "./unread-body.ts";
@@ -26,6 +27,7 @@ export interface AppOptions {
   readonly authenticator: Authenticator;
   readonly hosts: HostRules;
   readonly corsAllowedOrigins: readonly string[];
+  readonly rates: RateLimitOptions;
   readonly log: FastifyBaseLogger;
   readonly newRequestId: () => string;
   /** Checks every answer against its row: on in tests. */
@@ -56,6 +58,7 @@ export const createApp = (options: AppOptions): FastifyInstance => {
     authenticator,
     hosts: options.hosts,
     cors: createCors(options.corsAllowedOrigins),
+    rates: createRateLimit(options.rates),
   });
 
   const sendFailure = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {

@@ -5,11 +5,13 @@ import { headersMax } from "./bounds.ts";
 import type { Cors } from "./cors.ts";
 import { type HostRules, isForeignFetch, isForeignOrigin, isKnownHost } from "./hosts.ts";
 import type { Authenticator, Identity } from "./identity.ts";
+import type { RateLimit } from "./rate-limit.ts";
 
 export interface FrontDoorOptions {
   readonly authenticator: Authenticator;
   readonly hosts: HostRules;
   readonly cors: Cors;
+  readonly rates: RateLimit;
 }
 
 export interface Visit {
@@ -21,6 +23,9 @@ export interface Visit {
 
 /** Whom a token that isn't accepted makes of its bearer where none is asked for. */
 const stranger: Identity = { role: "anonymous", keyHeader: "", tenantId: "", ownerHeader: "" };
+
+const sendsKey = (headers: FastifyRequest["headers"]): boolean =>
+  Boolean(headers["x-api-key"]) || Boolean(headers["x-admin-api-key"]);
 
 const isUnder = (path: string, prefix: string): boolean =>
   path === prefix || path.startsWith(`${prefix}/`) || path.startsWith(`${prefix}?`);
@@ -36,10 +41,10 @@ const checkHeaders = (request: FastifyRequest): void => {
 };
 
 /**
- * Decides whether a request comes in, in this order: headers, Host, CORS and preflight, Origin, credential, admin
+ * Decides whether a request comes in, in this order: headers, Host, CORS and preflight, Origin, credential, rate, admin
  * area, permission. Throws a catalogued error, or answers a preflight and returns undefined.
  */
-export const createFrontDoor = ({ authenticator, hosts, cors }: FrontDoorOptions) => {
+export const createFrontDoor = ({ authenticator, hosts, cors, rates }: FrontDoorOptions) => {
   const checkAddress = (request: FastifyRequest): void => {
     checkHeaders(request);
     if (!request.raw.url?.startsWith("/") || !isKnownHost(request.headers.host, request.raw.socket.localPort, hosts)) {
@@ -71,15 +76,21 @@ export const createFrontDoor = ({ authenticator, hosts, cors }: FrontDoorOptions
     return authenticator.configured ? { ...identity, role: "admin" } : identity;
   };
 
-  const checkIdentity = (identity: Identity, { request, permission }: Visit): Identity => {
+  const checkIdentity = (identity: Identity, { request, reply, permission }: Visit): Identity => {
     const url = request.raw.url ?? "";
     if (permission === "public" || permission === "signature" || !isUnder(url, "/api/v1")) return identity;
     if (authenticator.takesKeys && identity.role === "anonymous" && identity.keyHeader === "") {
-      throw new StacyError("unauthenticated", "invalid or missing API key");
+      const error = new StacyError("unauthenticated", "invalid or missing API key");
+      throw sendsKey(request.headers) ? rates.failed(error, request.raw, reply) : error;
     }
     if (isUnder(url, "/api/v1/admin")) return checkAdminArea(request, identity);
     checkRole(identity, permission);
     return identity;
+  };
+
+  const admit = (identity: Identity, visit: Visit): Identity => {
+    if (isUnder(visit.request.raw.url ?? "", "/api/v1")) rates.admit(identity, visit.request.raw, visit.reply);
+    return checkIdentity(identity, visit);
   };
 
   return {
@@ -98,9 +109,13 @@ export const createFrontDoor = ({ authenticator, hosts, cors }: FrontDoorOptions
         return undefined;
       }
       const identity = authenticator.identify(request.headers);
-      if (!(identity instanceof Promise)) return checkIdentity(identity, visit);
-      const known = permission === "public" || permission === "signature" ? identity.catch(() => stranger) : identity;
-      return known.then((one) => checkIdentity(one, visit));
+      if (!(identity instanceof Promise)) return admit(identity, visit);
+      const isOpen = permission === "public" || permission === "signature";
+      const known = identity.catch((error: unknown) => {
+        if (isOpen) return stranger;
+        throw rates.failed(error, request.raw, reply);
+      });
+      return known.then((one) => admit(one, visit));
     },
   };
 };

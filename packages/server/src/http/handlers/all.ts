@@ -20,7 +20,7 @@ import { fileUploadHandlers } from "./file-uploads.ts";
 import { fileWatchHandlers } from "./file-watch.ts";
 import { fileHandlers } from "./files.ts";
 import { folderHandlers } from "./folders.ts";
-import type { RateLimitSettings } from "./metrics.ts";
+import type { RateLimitCounters, RateLimitSettings } from "./metrics.ts";
 import { portTunnelHandler } from "./port-tunnel.ts";
 import { portHandlers } from "./ports.ts";
 import { processSocketHandler } from "./process-socket.ts";
@@ -44,6 +44,7 @@ export interface AllHandlersOptions {
   readonly limits: Limits;
   readonly spawnDefaults: SpawnDefaults;
   readonly rateLimit: RateLimitSettings;
+  readonly rateCounters: () => RateLimitCounters;
   readonly workerId: string;
   readonly clock: Clock;
   readonly version: string;
