@@ -33,6 +33,13 @@ test("a burst goes through, the next waits its second, and each caller has a buc
   expect(limiter.counters).toEqual({ callers: 2, allowed: 4, refused: 2, forgotten: 0 });
 });
 
+test("who was idle for long has saved up no more than a burst", () => {
+  const { limiter, pass } = limiterAt(60, 2);
+  limiter.take("a");
+  pass(30_000);
+  expect([1, 2, 3].map(() => limiter.take("a").retryAfterMs)).toEqual([0, 0, 1_000]);
+});
+
 test("whatever the arrivals, no more come through than the rate and the burst allow, and no refusal is longer than needed", () => {
   fc.assert(
     fc.property(
