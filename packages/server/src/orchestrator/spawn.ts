@@ -7,6 +7,7 @@ import type { SandboxRecord } from "../sandbox/sandbox.ts";
 import { statesBefore, stateTimeoutMs } from "../sandbox/states.ts";
 import { ownerLimits, requireProvider, spawnDisks } from "./admit.ts";
 import type { Caller, Context } from "./context.ts";
+import { requireHealthy, spawnOn } from "./healthy-provider.ts";
 import { measured } from "./measure.ts";
 import type { SpawnQueue } from "./spawn-queue.ts";
 
@@ -46,6 +47,7 @@ export async function spawn(
     const limits = await ownerLimits(context, request.ownerId);
     checkTtl(record.expiresAtMs - record.createdAtMs, limits.maxTtlMs);
     await context.disks.requireRoom(...spawnDisks);
+    await requireHealthy(context, provider);
     using uses = new DisposableStack(); // Let go after everything else, an undone spawn's runtime included.
     const running = await withScope(
       async (scope) => {
@@ -90,7 +92,7 @@ async function start(
   signal.throwIfAborted();
   // From here the provider may own something under this id, also when its spawn throws halfway.
   defer("runtime", (undo) => provider.reap(record.id, undo));
-  const runtime = await provider.spawn(
+  const runtime = await spawnOn(context, provider)(
     {
       id: record.id,
       image,
