@@ -45,8 +45,9 @@ async function up(argv: readonly string[]): Promise<number> {
   const served = serve({
     overrides,
     env,
-    onReady: ({ url }) => {
-      console.log(`${bold("StacyVM")} serves at ${bold(url)}, data in ${config.dataDir}\n`);
+    onReady: ({ url, defaultReason }) => {
+      console.log(`${bold("StacyVM")} serves at ${bold(url)}, data in ${config.dataDir}`);
+      console.log(`${dim(printable(`Walls: ${defaultReason}`))}\n`);
       show(url)
         .catch((error: unknown) => {
           console.error(error instanceof Error ? printable(error.message) : error);

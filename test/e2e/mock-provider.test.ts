@@ -21,9 +21,13 @@ test("mock is chosen by its name alone, never because nothing else is there", as
     config: { "providers.oci.enabled": "false", "providers.mock.enabled": "true", "providers.default": "auto" },
   });
   expect(server.defaultProvider).toBe("");
-  expect(await spawned(server.url, {})).toMatchObject({ status: 404, body: { reason: "provider_not_found" } });
+  expect(await spawned(server.url, {})).toMatchObject({ status: 503, body: { reason: "provider_unavailable" } });
   const detail = await (await fetch(`${server.url}/api/v1/providers/mock`)).json();
-  expect(detail).toMatchObject({ healthy: true, default: false });
+  expect(detail).toMatchObject({
+    healthy: true,
+    default: false,
+    health: { default_reason: "no wall, never chosen unless it is named" },
+  });
   await using named = await spawnSandbox(server, { provider: "mock" });
   expect((await named.exec({ command: "echo works" })).body.stdout).toBe("works\n");
 });

@@ -44,6 +44,8 @@ export type {
   ProcessExit,
   ProcessInfo,
   ProviderInfo,
+  ProviderLimits,
+  ProviderRemark,
   QuotaLimits,
   QuotaSummary,
   QuotaUsage,

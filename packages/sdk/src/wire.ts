@@ -219,6 +219,34 @@ export interface ProviderInfo {
   error?: string;
   capabilities?: string[];
   runtime_count?: number;
+  /** Why it was, or wasn't, chosen for sandboxes that name no provider, as things stood at the server's start. */
+  default_reason?: string;
+  /** Strength of the wall, weakest first. */
+  isolation?: "none" | "userspace" | "container" | "kernel" | "microvm";
+  /** Component to version. */
+  versions?: Record<string, string>;
+  /** What is enforced on that host, not only asked for. */
+  limits?: ProviderLimits;
+  security_profiles?: { name: "default" | "restricted"; offered: boolean; remedy?: string }[];
+  networks?: ("none" | "bridge")[];
+  /** What keeps it from being healthy, and the command or setting that would help. */
+  missing?: ProviderRemark[];
+  /** What is wrong although it serves, such as a runtime with known holes. */
+  warnings?: ProviderRemark[];
+}
+
+export interface ProviderLimits {
+  memory: boolean;
+  cpu: boolean;
+  pids: boolean;
+  disk: boolean;
+  /** How a deadline finds the processes of a command; `best-effort` may miss one that hides. */
+  tree_kill: "cgroup" | "pid-namespace" | "best-effort";
+}
+
+export interface ProviderRemark {
+  what: string;
+  remedy?: string;
 }
 
 export interface VMPoolStatus {

@@ -16,7 +16,7 @@ export type Checks = [
   Answers<wire.SignalName, api.SignalProcessRequest["signal"]>,
   Answers<wire.SandboxStats, api.SandboxStats>,
   Answers<wire.Template, api.Template>,
-  Answers<wire.ProviderInfo, api.ProviderHealth>,
+  Answers<wire.ProviderInfo, api.ProviderReport>,
   Answers<wire.VMPoolStatus, api.PoolStatus>,
   Answers<wire.QuotaSummary, api.QuotaSummary>,
   Answers<wire.OwnerQuota, api.OwnerQuota>,

@@ -32,6 +32,7 @@ import { spawnKeyLifeMs, spawnKeyPruneMs } from "./orchestrator/spawn-once.ts";
 import { SpawnQueue } from "./orchestrator/spawn-queue.ts";
 import { sweep } from "./orchestrator/sweep.ts";
 import { createUseCases } from "./orchestrator/use-cases.ts";
+import { type DefaultChoice, describeChoice } from "./providers/choice.ts";
 import { createProviderDirectory } from "./providers/directory.ts";
 import { hostHelper } from "./providers/host-helper.ts";
 import { createProviders } from "./providers/registry.ts";
@@ -56,6 +57,8 @@ export interface ControlPlane extends AsyncDisposable {
   /** For example http://127.0.0.1:7423. */
   readonly url: string;
   readonly defaultProvider: string;
+  /** Why that one, in one line. */
+  readonly defaultReason: string;
 }
 
 /** How long the first reconciliation may hold up the start, milliseconds. */
@@ -109,7 +112,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const providers = createProviders({ config: config.providers, serverId, helper, connectGuest });
   for (const provider of providers) stack.use(provider);
   const directory = await createProviderDirectory({ providers, wanted: config.providers.default, clock: systemClock });
-  if (directory.defaultName === "") await explainMissingDefault(directory, log);
+  tellChoice(directory.choice, log);
   const live = stack.use(new LiveRuntimes({ provider: directory.get }));
   const audit = stack.use(
     new AuditBatch({
@@ -290,6 +293,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   return {
     url: `http://${config.server.host.includes(":") ? `[${config.server.host}]` : config.server.host}:${port}`,
     defaultProvider: directory.defaultName,
+    defaultReason: describeChoice(directory.choice),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
@@ -323,14 +327,11 @@ function tokenVerifier({ auth }: Config, log: FastifyBaseLogger): TokenVerifier 
   });
 }
 
-async function explainMissingDefault(
-  directory: Awaited<ReturnType<typeof createProviderDirectory>>,
-  log: FastifyBaseLogger,
-): Promise<void> {
-  for (const { name } of directory.list()) {
-    const { missing } = await directory.fingerprint(name);
-    log.warn({ provider: name, missing }, "provider can't be the default");
-  }
+function tellChoice(choice: DefaultChoice, log: FastifyBaseLogger): void {
+  const reasons = Object.fromEntries(choice.verdicts.map(({ name, reason }) => [name, reason]));
+  const fields = { wanted: choice.wanted, default_provider: choice.name, reasons };
+  if (choice.name === "") log.warn(fields, "no provider can be the default");
+  else log.info(fields, "default provider chosen");
 }
 
 const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || /^127\./.test(host);

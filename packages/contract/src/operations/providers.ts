@@ -16,6 +16,47 @@ export const ProviderHealth = z
   .meta({ id: "ProviderHealth" });
 export type ProviderHealth = z.output<typeof ProviderHealth>;
 
+const remedied = z.strictObject({
+  what: z.string(),
+  remedy: z.string().optional().meta({ description: "The command or setting that would add it." }),
+});
+
+/** ProviderHealth with what the provider promises on this host. */
+export const ProviderReport = ProviderHealth.extend({
+  default_reason: z.string().meta({
+    description:
+      "Why it was, or wasn't, chosen for sandboxes that name no provider, as things stood at the server's start.",
+  }),
+  isolation: z
+    .enum(["none", "userspace", "container", "kernel", "microvm"])
+    .meta({ description: "Strength of the wall, weakest first." }),
+  versions: z.record(z.string(), z.string()).meta({ description: "Component to version." }),
+  limits: z
+    .strictObject({
+      memory: z.boolean(),
+      cpu: z.boolean(),
+      pids: z.boolean(),
+      disk: z.boolean(),
+      tree_kill: z.enum(["cgroup", "pid-namespace", "best-effort"]).meta({
+        description: "How a deadline finds the processes of a command; `best-effort` may miss one that hides.",
+      }),
+    })
+    .meta({ description: "What is enforced here, not only asked for." }),
+  security_profiles: z.array(
+    z.strictObject({
+      name: z.enum(["default", "restricted"]),
+      offered: z.boolean(),
+      remedy: z.string().optional().meta({ description: "What of the host would have to change." }),
+    }),
+  ),
+  networks: z.array(z.enum(["none", "bridge"])),
+  missing: z.array(remedied).meta({ description: "What keeps it from being healthy here." }),
+  warnings: z
+    .array(remedied)
+    .meta({ description: "What is wrong although it serves, such as a runtime with known holes." }),
+}).meta({ id: "ProviderReport" });
+export type ProviderReport = z.output<typeof ProviderReport>;
+
 export const DiskFigures = z
   .strictObject({
     disks: z
@@ -40,7 +81,7 @@ export const ProviderDetail = z
     healthy: z.boolean(),
     default: z.boolean(),
     sandbox_count: z.int(),
-    health: ProviderHealth,
+    health: ProviderReport,
     config: z.record(z.string(), z.string()),
     disk: DiskFigures.extend({
       sandboxes_promised_bytes: z
@@ -60,10 +101,10 @@ export const providerOperations = [
     id: "providers.list",
     method: "GET",
     path: "/api/v1/providers",
-    summary: "List providers with their health",
+    summary: "List providers with their health and what each promises here",
     trailingSlash: true,
     errors: [],
-    answers: { 200: json(z.array(ProviderHealth)) },
+    answers: { 200: json(z.array(ProviderReport)) },
   }),
   defineOperation({
     ...row,
@@ -89,9 +130,9 @@ export const providerOperations = [
     id: "providers.health",
     method: "GET",
     path: "/api/v1/providers/{name}/health",
-    summary: "Health of one provider",
+    summary: "Health of one provider, and what it promises here",
     errors: ["provider_not_found"],
     params,
-    answers: { 200: json(ProviderHealth) },
+    answers: { 200: json(ProviderReport) },
   }),
 ] as const;

@@ -312,7 +312,7 @@ export interface ProviderDetail {
   healthy: boolean;
   default: boolean;
   sandbox_count: number;
-  health: ProviderHealth;
+  health: ProviderReport;
   config: Record<string, string>;
   disk: {
     /** The disk below each of the server's directories; they may be one. */
@@ -341,6 +341,52 @@ export interface ProviderHealth {
   error?: string;
   capabilities: string[];
   runtime_count?: number;
+}
+
+export interface ProviderReport {
+  name: string;
+  healthy: boolean;
+  default: boolean;
+  latency_ms: number;
+  last_checked: string;
+  /** What is missing, and what would help. */
+  error?: string;
+  capabilities: string[];
+  runtime_count?: number;
+  /** Why it was, or wasn't, chosen for sandboxes that name no provider, as things stood at the server's start. */
+  default_reason: string;
+  /** Strength of the wall, weakest first. */
+  isolation: "none" | "userspace" | "container" | "kernel" | "microvm";
+  /** Component to version. */
+  versions: Record<string, string>;
+  /** What is enforced here, not only asked for. */
+  limits: {
+    memory: boolean;
+    cpu: boolean;
+    pids: boolean;
+    disk: boolean;
+    /** How a deadline finds the processes of a command; `best-effort` may miss one that hides. */
+    tree_kill: "cgroup" | "pid-namespace" | "best-effort";
+  };
+  security_profiles: ({
+    name: "default" | "restricted";
+    offered: boolean;
+    /** What of the host would have to change. */
+    remedy?: string;
+  })[];
+  networks: ("none" | "bridge")[];
+  /** What keeps it from being healthy here. */
+  missing: {
+    what: string;
+    /** The command or setting that would add it. */
+    remedy?: string;
+  }[];
+  /** What is wrong although it serves, such as a runtime with known holes. */
+  warnings: {
+    what: string;
+    /** The command or setting that would add it. */
+    remedy?: string;
+  }[];
 }
 
 export type ProviderTest = Record<string, boolean>;

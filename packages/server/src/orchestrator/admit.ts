@@ -71,7 +71,13 @@ export async function admit(
   };
 }
 
+/** Throws provider_not_found, or provider_unavailable where none is named and none can be the default. */
 export function requireProvider(context: Context, name: string) {
+  if (name === "" && context.providers.defaultName === "") {
+    throw new StacyError("provider_unavailable", "no provider can be the default on this host", {
+      remediation: "Name a provider; /providers says why each was not chosen, and what of the host is missing.",
+    });
+  }
   const provider = context.providers.get(name === "" ? context.providers.defaultName : name);
   if (provider === undefined) {
     throw new StacyError("provider_not_found", `getting provider: provider not found: ${name}`, {

@@ -2,7 +2,7 @@ import type { ImageStore } from "../images/image-store.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Failpoint } from "../lib/failpoint.ts";
 import type { Ids } from "../lib/id.ts";
-import type { Provider, SecurityProfile } from "../providers/provider.ts";
+import type { Fingerprint, Provider, SecurityProfile } from "../providers/provider.ts";
 import type { Limits } from "../sandbox/limits.ts";
 import type { OperationAudit, Store } from "../store/store.ts";
 import type { DiskSpace } from "../telemetry/disk-space.ts";
@@ -16,6 +16,12 @@ export interface ProviderDirectory {
   get(name: string): Provider | undefined;
   /** The name that an absent `provider` stands for. */
   readonly defaultName: string;
+  /** At most seconds old. Never throws. */
+  fingerprint(name: string): Promise<Fingerprint>;
+  /** Made now. Never throws. */
+  recheck(name: string): Promise<Fingerprint>;
+  /** Whatever its age; undefined where none was made. */
+  lastKnown(name: string): Fingerprint | undefined;
 }
 
 export interface SpawnDefaults {

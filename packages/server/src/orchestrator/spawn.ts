@@ -9,6 +9,7 @@ import type { SandboxRecord } from "../sandbox/sandbox.ts";
 import { statesBefore } from "../sandbox/states.ts";
 import { ownerLimits, requireProvider, spawnDisks } from "./admit.ts";
 import type { Caller, Context } from "./context.ts";
+import { requireHealthy, spawnOn } from "./healthy-provider.ts";
 import { forget, insertWithinCaps } from "./insert-within-caps.ts";
 import { measured } from "./measure.ts";
 import type { SpawnQueue } from "./spawn-queue.ts";
@@ -37,6 +38,7 @@ export async function spawn(
     const limits = await ownerLimits(context, request.ownerId);
     checkTtl(record.expiresAtMs - record.createdAtMs, limits.maxTtlMs);
     await context.disks.requireRoom(...spawnDisks);
+    await requireHealthy(context, provider);
     using uses = new DisposableStack(); // Let go after everything else, an undone spawn's runtime included.
     const running = await withScope(
       async (scope) => {
@@ -81,7 +83,7 @@ async function start(
   signal.throwIfAborted();
   // From here the provider may own something under this id, also when its spawn throws halfway.
   defer("runtime", (undo) => provider.reap(record.id, undo));
-  const runtime = await provider.spawn(
+  const runtime = await spawnOn(context, provider)(
     {
       id: record.id,
       image,

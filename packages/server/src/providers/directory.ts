@@ -1,7 +1,7 @@
 import type { Clock } from "../lib/clock.ts";
 import { KeyMutex } from "../lib/key-mutex.ts";
+import { chooseDefault } from "./choice.ts";
 import type { Fingerprint, Provider } from "./provider.ts";
-import { strongestHealthy } from "./registry.ts";
 
 export interface CheckedFingerprint extends Fingerprint {
   readonly checkedAtMs: number;
@@ -40,23 +40,34 @@ export async function createProviderDirectory({ providers, wanted, clock }: Dire
     return { ...fingerprint, checkedAtMs: clock.now(), latencyMs: performance.now() - startedAt };
   };
 
-  const signal = AbortSignal.timeout(checkTimeoutMs);
-  const chosen = wanted === "auto" ? await strongestHealthy(providers, signal) : byName.get(wanted);
+  /** Never throws: a check that fails is an unhealthy fingerprint. */
+  const checked = (name: string, youngerThanMs: number): Promise<CheckedFingerprint> =>
+    checking.run(name, async () => {
+      const last = known.get(name);
+      if (last !== undefined && clock.now() - last.checkedAtMs < youngerThanMs) return last;
+      const provider = byName.get(name);
+      if (provider === undefined) throw new Error(`no provider ${name}`);
+      const fresh = await check(provider);
+      known.set(name, fresh);
+      return fresh;
+    });
+  const fingerprint = (name: string) => checked(name, freshMs);
+
+  const candidates = await Promise.all(
+    providers.map(async (provider) => ({ provider, fingerprint: await fingerprint(provider.name) })),
+  );
+  const choice = chooseDefault(wanted, candidates);
   return {
     list: () => providers,
     get: (name: string) => byName.get(name),
+    /** Made once, at the start. */
+    choice,
     /** Empty where `auto` found none that works. */
-    defaultName: chosen?.name ?? "",
-    /** Never throws: a check that fails is an unhealthy fingerprint. */
-    fingerprint: (name: string): Promise<CheckedFingerprint> =>
-      checking.run(name, async () => {
-        const last = known.get(name);
-        if (last !== undefined && clock.now() - last.checkedAtMs < freshMs) return last;
-        const provider = byName.get(name);
-        if (provider === undefined) throw new Error(`no provider ${name}`);
-        const fresh = await check(provider);
-        known.set(name, fresh);
-        return fresh;
-      }),
+    defaultName: choice.name,
+    fingerprint,
+    /** Never one that was made before. */
+    recheck: (name: string) => checked(name, 0),
+    /** Whatever its age; undefined where none was made. */
+    lastKnown: (name: string): CheckedFingerprint | undefined => known.get(name),
   };
 }

@@ -3,7 +3,7 @@ import type { ConnectGuest } from "../guest/guest.ts";
 import type { HostHelper } from "./host-helper.ts";
 import { mockProvider } from "./mock/mock.ts";
 import { ociProvider } from "./oci/oci.ts";
-import type { IsolationClass, Provider } from "./provider.ts";
+import type { Provider } from "./provider.ts";
 
 export interface ProviderNeeds {
   readonly config: Config["providers"];
@@ -21,25 +21,4 @@ const registry: Readonly<Record<string, (needs: ProviderNeeds) => Provider | und
 
 export function createProviders(needs: ProviderNeeds): readonly Provider[] {
   return Object.values(registry).flatMap((make) => make(needs) ?? []);
-}
-
-const strength: readonly IsolationClass[] = ["none", "userspace", "container", "kernel", "microvm"];
-
-/** What `auto` stands for: the strongest healthy wall. A provider without a wall is never chosen. */
-export async function strongestHealthy(
-  providers: readonly Provider[],
-  signal: AbortSignal,
-): Promise<Provider | undefined> {
-  const walled = providers
-    .filter((provider) => provider.capabilities.isolation !== "none")
-    .sort((a, b) => strength.indexOf(b.capabilities.isolation) - strength.indexOf(a.capabilities.isolation));
-  for (const provider of walled) {
-    const healthy = await provider.fingerprint(signal).then(
-      (fingerprint) => fingerprint.healthy,
-      // One that can't even tell is not healthy; /providers says why.
-      () => false,
-    );
-    if (healthy) return provider;
-  }
-  return undefined;
 }

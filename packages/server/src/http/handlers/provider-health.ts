@@ -1,4 +1,5 @@
-import type { ProviderHealth } from "@stacyvm/contract";
+import type { ProviderHealth, ProviderReport } from "@stacyvm/contract";
+import type { DefaultChoice } from "../../providers/choice.ts";
 import type { Fingerprint, Provider } from "../../providers/provider.ts";
 import { rfc3339Seconds } from "./wire-time.ts";
 
@@ -15,6 +16,7 @@ export interface ProviderDirectory {
   get(name: string): Provider | undefined;
   /** Empty when none is healthy enough to be the default. */
   readonly defaultName: string;
+  readonly choice: DefaultChoice;
   /** May be a few seconds old; never throws: a check that fails is an unhealthy fingerprint. */
   fingerprint(name: string, signal: AbortSignal): Promise<CheckedFingerprint>;
 }
@@ -27,9 +29,13 @@ export interface ProviderHealthOptions {
 }
 
 /** The public health object of one provider. */
-export const providerHealth = async (options: ProviderHealthOptions): Promise<ProviderHealth> => {
+const providerHealth = async (options: ProviderHealthOptions): Promise<ProviderHealth> => {
   const { directory, provider } = options;
-  const checked = await directory.fingerprint(provider.name, options.signal);
+  return healthOf(options, await directory.fingerprint(provider.name, options.signal));
+};
+
+const healthOf = (options: ProviderHealthOptions, checked: CheckedFingerprint): ProviderHealth => {
+  const { directory, provider } = options;
   return {
     name: provider.name,
     healthy: checked.healthy,
@@ -42,6 +48,43 @@ export const providerHealth = async (options: ProviderHealthOptions): Promise<Pr
   };
 };
 
+const profiles = ["default", "restricted"] as const;
+
+/** Its health, and what it promises here. */
+export const providerReport = async (options: ProviderHealthOptions): Promise<ProviderReport> => {
+  const { directory, provider } = options;
+  const checked = await directory.fingerprint(provider.name, options.signal);
+  // After the check: what a provider holds may follow from what it found.
+  const { isolation, limits, networks, securityProfiles, profileRemedies } = provider.capabilities;
+  return {
+    ...healthOf(options, checked),
+    default_reason: directory.choice.verdicts.find(({ name }) => name === provider.name)?.reason ?? "",
+    isolation,
+    versions: { ...checked.versions },
+    limits: {
+      memory: limits.memory,
+      cpu: limits.cpu,
+      pids: limits.pids,
+      disk: limits.disk,
+      tree_kill: limits.treeKill,
+    },
+    security_profiles: profiles.map((name) => {
+      const offered = securityProfiles.includes(name);
+      const remedy = profileRemedies?.[name];
+      return { name, offered, ...(offered || remedy === undefined ? {} : { remedy }) };
+    }),
+    networks: [...networks],
+    missing: checked.missing.map(parted),
+    warnings: (checked.warnings ?? []).map(parted),
+  };
+};
+
+/** Fingerprints say "what is missing; what would help". */
+const parted = (text: string): ProviderReport["missing"][number] => {
+  const at = text.indexOf("; ");
+  return at === -1 ? { what: text } : { what: text.slice(0, at), remedy: text.slice(at + 2) };
+};
+
 export interface AllHealthOptions {
   readonly directory: ProviderDirectory;
   readonly countByProvider: () => Promise<Readonly<Record<string, number>>>;
@@ -49,15 +92,17 @@ export interface AllHealthOptions {
 }
 
 /** Health of every provider, checked side by side. */
-export const allHealth = async ({
-  directory,
-  countByProvider,
-  signal,
-}: AllHealthOptions): Promise<ProviderHealth[]> => {
+export const allHealth = (options: AllHealthOptions): Promise<ProviderHealth[]> => each(options, providerHealth);
+
+/** As allHealth, with what each promises here. */
+export const allReports = (options: AllHealthOptions): Promise<ProviderReport[]> => each(options, providerReport);
+
+async function each<T>(
+  { directory, countByProvider, signal }: AllHealthOptions,
+  tell: (options: ProviderHealthOptions) => Promise<T>,
+): Promise<T[]> {
   const counts = await countByProvider();
-  return Promise.all(
-    directory
-      .list()
-      .map((provider) => providerHealth({ directory, provider, runtimeCount: counts[provider.name] ?? 0, signal })),
+  return await Promise.all(
+    directory.list().map((provider) => tell({ directory, provider, runtimeCount: counts[provider.name] ?? 0, signal })),
   );
-};
+}

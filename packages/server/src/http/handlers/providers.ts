@@ -2,7 +2,7 @@ import { type DiskFigures, type providerOperations, StacyError } from "@stacyvm/
 import type { Provider } from "../../providers/provider.ts";
 import type { Store } from "../../store/store.ts";
 import type { HandlersOf } from "../handler.ts";
-import { allHealth, type ProviderDirectory, providerHealth } from "./provider-health.ts";
+import { allHealth, allReports, type ProviderDirectory, providerReport } from "./provider-health.ts";
 
 export interface ProviderHandlersOptions {
   readonly directory: ProviderDirectory;
@@ -21,13 +21,13 @@ export const createProviderHandlers = (options: ProviderHandlersOptions): Handle
   const countByProvider = () => store.sandboxes.countByProvider();
   const healthOf = async (provider: Provider, signal: AbortSignal) => {
     const runtimeCount = await store.sandboxes.count({ provider: provider.name });
-    return providerHealth({ directory, provider, runtimeCount, signal });
+    return providerReport({ directory, provider, runtimeCount, signal });
   };
 
   return {
     "providers.list": async ({ signal }) => ({
       status: 200,
-      body: await allHealth({ directory, countByProvider, signal }),
+      body: await allReports({ directory, countByProvider, signal }),
     }),
     "providers.test": async ({ signal }) => {
       const all = await allHealth({ directory, countByProvider, signal });
