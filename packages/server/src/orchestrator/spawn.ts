@@ -25,6 +25,7 @@ export async function spawn(
   id = context.ids.sandbox(),
 ): Promise<SandboxRecord> {
   const provider = requireProvider(context, request.provider ?? "");
+  if (provider.capabilitiesKnown === false) await context.providers.fingerprint(provider.name);
   const record = newRecord(context, provider, request, caller, id);
   const what = {
     operation: "spawn" as const,
@@ -104,11 +105,12 @@ async function start(
   context.live.set(runtime);
   defer("connection", () => context.live.drop(record.id));
   context.failpoint("spawn:runtime");
-  await runtime.guest.configure(settingsOf(record, { ...image?.env, ...env }), signal);
+  const from = image ?? runtime.image;
+  await runtime.guest.configure(settingsOf(record, { ...from?.env, ...env }), signal);
   signal.throwIfAborted();
   const running = await context.store.sandboxes.transition(record.id, statesBefore("running"), {
     state: "running",
-    imageDigest: image?.digest ?? "",
+    imageDigest: from?.digest ?? "",
     runtimeRef: JSON.stringify(runtime.ref),
     generation: lease.generation,
     stateDeadlineMs: 0,
