@@ -159,5 +159,5 @@ async def test_what_is_missing_has_the_servers_reason(live: Any, sandbox: Any) -
         await live.get("sb-0000000000000000")
     assert (raised.value.reason, raised.value.sandbox_id) == ("sandbox_not_found", "sb-0000000000000000")
     with pytest.raises(SandboxNotFound) as raised:
-        await sandbox.read_file("/workspace/none")
+        await sandbox.read_file("/workspace/missing")
     assert (raised.value.reason, raised.value.sandbox_id) == ("file_not_found", sandbox.id)
