@@ -49,7 +49,7 @@ export interface DiskFigures {
 export interface ErrorBody {
   code: "BAD_REQUEST" | "RESOURCE_LIMIT" | "TIMEOUT" | "NOT_FOUND" | "UNAUTHORIZED" | "FORBIDDEN" | "CONFLICT" | "UNAVAILABLE" | "INTERNAL_ERROR";
   message: string;
-  reason: "invalid_body" | "invalid_input" | "payload_too_large" | "headers_too_large" | "request_timeout" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "foreign_origin" | "policy_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "idempotency_key_reused" | "state_conflict" | "lease_lost" | "ttl_above_max" | "timeout_above_max" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "provider_unavailable" | "image_pull_failed" | "host_disk_low" | "spawn_failed" | "store_unavailable" | "shutting_down" | "not_supported" | "internal" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "archive_invalid" | "range_not_satisfiable" | "precondition_failed" | "link_refused" | "port_refused" | "port_protocol" | "port_timeout" | "file_permission_denied" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "upload_not_found" | "upload_conflict" | "checksum_mismatch" | "exec_timeout" | "sandbox_limit" | "disk_full" | "guest_unreachable" | "guest_protocol";
+  reason: "invalid_body" | "invalid_input" | "payload_too_large" | "headers_too_large" | "request_timeout" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "foreign_origin" | "policy_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "idempotency_key_reused" | "state_conflict" | "lease_lost" | "ttl_above_max" | "timeout_above_max" | "rate_limited" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "provider_unavailable" | "image_pull_failed" | "host_disk_low" | "spawn_failed" | "store_unavailable" | "worker_tokens_unavailable" | "issuer_unavailable" | "shutting_down" | "not_supported" | "internal" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "archive_invalid" | "range_not_satisfiable" | "precondition_failed" | "link_refused" | "port_refused" | "port_protocol" | "port_timeout" | "file_permission_denied" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "upload_not_found" | "upload_conflict" | "checksum_mismatch" | "exec_timeout" | "sandbox_limit" | "disk_full" | "guest_unreachable" | "guest_protocol";
   request_id: string;
   remediation?: string;
   details?: Record<string, unknown>;
@@ -203,7 +203,20 @@ export interface Metrics {
   operations: OperationMetrics[];
   scheduler: Record<string, unknown>;
   quotas: QuotaSummary;
-  rate_limit: Record<string, unknown>;
+  rate_limit: {
+    enabled: boolean;
+    requests_per_minute: number;
+    burst: number;
+    key_by: string;
+    active_buckets: number;
+    allowed_total: number;
+    limited_total: number;
+    evicted_total: number;
+    /** Go duration, for example 1h0m0s or 12.3ms. */
+    bucket_ttl: string;
+    /** Go duration, for example 1h0m0s or 12.3ms. */
+    cleanup_interval: string;
+  };
   disk: DiskFigures;
 }
 
@@ -660,6 +673,23 @@ export interface Worker {
   created_at: string;
   updated_at: string;
   stale: boolean;
+}
+
+export interface WorkerToken {
+  token: string;
+  worker_id: string;
+  /** RFC 3339. */
+  expires_at: string;
+}
+
+export interface WorkerTokenRequest {
+  worker_id?: string;
+  /** Go duration up to 15m; 5m where absent. */
+  ttl?: string;
+  /** What it is for; every worker scope where absent. */
+  scopes?: string[];
+  /** worker:control-plane, the default, or worker:rpc. */
+  audience?: string;
 }
 
 export interface WriteFileRequest {
