@@ -21,6 +21,7 @@ export const permissions = [
   "provider:read",
   "worker:read",
   "worker:admin",
+  "key:admin",
   "snapshot:read",
   "pool:read",
   "event:read",

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { openApiDocument, operations, operationTable } from "@stacyvm/contract";
 import type { FastifyBaseLogger } from "fastify";
 import { AuditBatch } from "./audit/audit-batch.ts";
+import { ApiKeys } from "./auth/api-keys.ts";
 import { FailurePenalties } from "./auth/failure-penalties.ts";
 import { RateLimiter } from "./auth/rate-limiter.ts";
 import { createTokenVerifier, type TokenVerifier } from "./auth/token-verifier.ts";
@@ -236,7 +237,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     }),
   );
 
+  const apiKeys = new ApiKeys({
+    store: store.apiKeys,
+    clock: systemClock,
+    ids: randomIds,
+    onFailure: (error) => log.warn({ err: error }, "the use of a key could not be noted"),
+  });
   const authenticator = createAuthenticator({
+    named: apiKeys,
     apiKey: config.auth.apiKey?.reveal() ?? "",
     adminKey: config.auth.adminApiKey?.reveal() ?? "",
     adminFallback: config.auth.adminFallbackEnabled,
@@ -272,6 +280,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       listImages: () => images.list(),
       openApi: openApiDocument(operationTable, options.version),
       authConfigured: authenticator.configured,
+      apiKeys,
       workerSigningKey: config.auth.workerSigningKey,
       newTokenId: randomIds.token,
       insecure: config.server.insecure,
