@@ -6,6 +6,8 @@ import type { FastifyBaseLogger } from "fastify";
 import { AuditBatch } from "./audit/audit-batch.ts";
 import type { Config } from "./config/schema.ts";
 import { openDataDir } from "./data-dir.ts";
+import { createHost } from "./doctor/host.ts";
+import { createRuntimeWarnings } from "./doctor/runtimes.ts";
 import { connectGuest } from "./guest/agent/connect-guest.ts";
 import { createApp } from "./http/app.ts";
 import { allHandlers } from "./http/handlers/all.ts";
@@ -104,7 +106,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   );
   const providers = createProviders({ config: config.providers, serverId, helper, connectGuest });
   for (const provider of providers) stack.use(provider);
-  const directory = await createProviderDirectory({ providers, wanted: config.providers.default, clock: systemClock });
+  const directory = await createProviderDirectory({
+    providers,
+    wanted: config.providers.default,
+    clock: systemClock,
+    warnings: createRuntimeWarnings(createHost(), config.providers.oci.runtime),
+  });
   tellChoice(directory.choice, log);
   const live = stack.use(new LiveRuntimes({ provider: directory.get }));
   const audit = stack.use(
