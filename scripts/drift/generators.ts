@@ -6,6 +6,7 @@ export const generatedFolders: readonly string[] = [
   "native/gen",
   "packages/server/src/guest/wire",
   "packages/sdk/src/generated",
+  "sdk-python/src/stacyvm/_sync",
   "docs/generated",
 ];
 

@@ -20,6 +20,7 @@ const varying: Readonly<Record<string, RegExp | undefined>> = {
   mem_limit_bytes: undefined,
   cpu_pct: undefined,
   hostname: undefined,
+  token: /^stacyvm-worker-v1\.[\w-]+\.[\w-]{43}$/,
   capabilities: undefined,
 };
 

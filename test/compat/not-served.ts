@@ -42,10 +42,6 @@ export const notServed: readonly { readonly what: string; readonly rows: readonl
   {
     what: "workers that register",
     rows: [
-      "worker token",
-      "worker token bad scope",
-      "worker token bad ttl",
-      "worker token no id",
       "heartbeat",
       "heartbeat other",
       "heartbeat no credentials",

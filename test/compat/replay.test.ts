@@ -21,6 +21,7 @@ const recordings = [
       "auth.api_key": "k".repeat(40),
       "auth.admin_api_key": adminKey,
       "auth.admin_fallback_enabled": "false",
+      "auth.worker_signing_key": "s".repeat(40),
     },
   },
 ] as const;

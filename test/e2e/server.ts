@@ -22,6 +22,8 @@ export interface TestServerOptions {
   readonly config?: Readonly<Record<string, string>>;
   /** Where its data directory is made; the host's temporary directory where absent. */
   readonly parentDir?: string;
+  /** What an administrator sends, to end what a test left; where absent the configured key. */
+  readonly adminHeaders?: () => Promise<Record<string, string>>;
   /** Silent where absent. */
   readonly log?: pino.Logger;
 }
@@ -42,8 +44,7 @@ export const busyboxTar = (folder: string, add?: (rootfs: string) => void): stri
   return tar;
 };
 
-const destroyAll = async (url: string, key: string | undefined): Promise<void> => {
-  const headers = key === undefined ? {} : { "X-API-Key": key };
+const destroyAll = async (url: string, headers: Record<string, string>): Promise<void> => {
   const answer = await fetch(`${url}/api/v1/sandboxes`, { headers });
   const sandboxes = (await answer.json()) as readonly { readonly id: string }[];
   for (const { id } of sandboxes) await fetch(`${url}/api/v1/sandboxes/${id}`, { method: "DELETE", headers });
@@ -69,8 +70,10 @@ export const startServer = async (options: TestServerOptions = {}): Promise<Test
   stack.defer(stop);
   // Sandboxes outlive their server; those of a test don't.
   stack.defer(async () => {
-    if (stopped === undefined)
-      await destroyAll(server.url, options.config?.["auth.admin_api_key"] ?? options.config?.["auth.api_key"]);
+    if (stopped !== undefined) return;
+    const key = options.config?.["auth.admin_api_key"] ?? options.config?.["auth.api_key"];
+    const byKey: Record<string, string> = key === undefined ? {} : { "X-API-Key": key };
+    await destroyAll(server.url, (await options.adminHeaders?.()) ?? byKey);
   });
   const running = stack.move();
   return {

@@ -8,7 +8,7 @@ import (
 
 func main() {
 	if len(os.Args) < 2 || os.Args[1] != "serve" {
-		fmt.Fprintln(os.Stderr, "usage: stacyvm-agent serve --listen-fd N | --listen-unix PATH [flags]")
+		fmt.Fprintln(os.Stderr, "usage: stacyvm-agent serve --listen-fd N | --listen-unix PATH | --stdio [flags]")
 		os.Exit(2)
 	}
 	if err := serve(os.Args[2:]); err != nil {

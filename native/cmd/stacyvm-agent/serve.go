@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stacyvm/native/internal/account"
+	"stacyvm/native/internal/attached"
 	"stacyvm/native/internal/bound"
 	"stacyvm/native/internal/idle"
 	"stacyvm/native/internal/process"
@@ -34,6 +35,7 @@ const (
 type options struct {
 	listenFD   int
 	listenUnix string
+	stdio      bool
 	cgroupFD   int
 	workdir    string
 	user       string
@@ -45,6 +47,7 @@ func parse(args []string) (options, error) {
 	set := flag.NewFlagSet("serve", flag.ContinueOnError)
 	set.IntVar(&o.listenFD, "listen-fd", -1, "inherited listening unix socket")
 	set.StringVar(&o.listenUnix, "listen-unix", "", "path of a unix socket to make")
+	set.BoolVar(&o.stdio, "stdio", false, "take connections over stdin and stdout")
 	set.IntVar(&o.cgroupFD, "cgroup-fd", -1, "inherited directory descriptor of the sandbox's own cgroup")
 	set.StringVar(&o.workdir, "workdir", "/workspace", "default working directory")
 	set.StringVar(&o.user, "user", "", "default user; root, or the agent's own where that is not root")
@@ -52,8 +55,14 @@ func parse(args []string) (options, error) {
 	if err := set.Parse(args); err != nil {
 		return o, err
 	}
-	if set.NArg() > 0 || (o.listenFD < 0) == (o.listenUnix == "") {
-		return o, errors.New("give exactly one of --listen-fd and --listen-unix, and no arguments")
+	doors := 0
+	for _, given := range []bool{o.listenFD >= 0, o.listenUnix != "", o.stdio} {
+		if given {
+			doors++
+		}
+	}
+	if set.NArg() > 0 || doors != 1 {
+		return o, errors.New("give exactly one of --listen-fd, --listen-unix and --stdio, and no arguments")
 	}
 	return o, nil
 }
@@ -87,7 +96,10 @@ func serve(args []string) error {
 	// Caught, not ignored: children would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGHUP)
 	go func() {
-		<-asked
+		select {
+		case <-asked:
+		case <-ended(listener):
+		}
 		server.Stop()
 	}()
 	return server.Serve(listener)
@@ -109,6 +121,13 @@ func harden() (ownScore int, memory *idle.Memory) {
 func listen(o options) (net.Listener, error) {
 	if o.listenUnix != "" {
 		return net.Listen("unix", o.listenUnix)
+	}
+	if o.stdio {
+		in, out, err := takeStdio()
+		if err != nil {
+			return nil, fmt.Errorf("--stdio: %w", err)
+		}
+		return attached.Listen(in, out), nil
 	}
 	unix.CloseOnExec(o.listenFD)
 	file := os.NewFile(uintptr(o.listenFD), "listener")

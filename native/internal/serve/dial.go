@@ -166,7 +166,7 @@ func (s *Server) dialUpgrade(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer func() { _ = host.Close() }()
-	half, ok := host.(*net.UnixConn)
+	half, ok := host.(halfCloser)
 	if !ok {
 		return
 	}

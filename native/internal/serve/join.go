@@ -12,7 +12,7 @@ import (
 
 // join copies both ways and passes each end's half-close on. A broken direction breaks the other. Where the host's end
 // is gone altogether nobody is left to hear the program, and what was sent before has the linger to arrive.
-func join(conn halfCloser, host *net.UnixConn, linger time.Duration) {
+func join(conn, host halfCloser, linger time.Duration) {
 	watch, err := whenGone(host, func() {
 		_ = conn.SetReadDeadline(time.Now())
 		_ = conn.SetWriteDeadline(time.Now().Add(linger))
@@ -44,8 +44,15 @@ func carry(to, from halfCloser) {
 
 // whenGone calls act once both directions of the connection are over, which no read can tell from a half-close, until
 // it is closed. It has a descriptor of its own: those who read or write the connection don't wait for it.
-func whenGone(conn *net.UnixConn, act func()) (io.Closer, error) {
-	file, err := conn.File()
+func whenGone(conn halfCloser, act func()) (io.Closer, error) {
+	if attached, ok := conn.(interface{ Gone() <-chan struct{} }); ok {
+		return whenTold(attached.Gone(), act), nil
+	}
+	unixConn, ok := conn.(*net.UnixConn)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	file, err := unixConn.File()
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +67,26 @@ func whenGone(conn *net.UnixConn, act func()) (io.Closer, error) {
 		}
 	}()
 	return file, nil
+}
+
+// whenTold calls act once the channel is closed, until it is itself.
+func whenTold(gone <-chan struct{}, act func()) io.Closer {
+	watch := &toldWatch{over: make(chan struct{})}
+	go func() {
+		select {
+		case <-gone:
+			act()
+		case <-watch.over:
+		}
+	}()
+	return watch
+}
+
+type toldWatch struct{ over chan struct{} }
+
+func (w *toldWatch) Close() error {
+	close(w.over)
+	return nil
 }
 
 func hungUp(fd uintptr) bool {

@@ -4,12 +4,17 @@ import { fileURLToPath } from "node:url";
 import { openApiDocument, operations, operationTable } from "@stacyvm/contract";
 import type { FastifyBaseLogger } from "fastify";
 import { AuditBatch } from "./audit/audit-batch.ts";
+import { FailurePenalties } from "./auth/failure-penalties.ts";
+import { RateLimiter } from "./auth/rate-limiter.ts";
+import { createTokenVerifier, type TokenVerifier } from "./auth/token-verifier.ts";
+import { takesTokens } from "./config/cross-checks.ts";
 import type { Config } from "./config/schema.ts";
 import { openDataDir } from "./data-dir.ts";
 import { createHost } from "./doctor/host.ts";
 import { createRuntimeWarnings } from "./doctor/runtimes.ts";
 import { connectGuest } from "./guest/agent/connect-guest.ts";
 import { createApp } from "./http/app.ts";
+import { createClientAddress } from "./http/client-address.ts";
 import { allHandlers } from "./http/handlers/all.ts";
 import { createAuthenticator } from "./http/identity.ts";
 import { createImageStore } from "./images/create-image-store.ts";
@@ -19,11 +24,13 @@ import { every } from "./lib/every.ts";
 import { type Failpoint, noFailpoint } from "./lib/failpoint.ts";
 import { findProgram } from "./lib/find-program.ts";
 import { randomIds } from "./lib/id.ts";
+import { parseNetworks } from "./lib/networks.ts";
 import { collectImages } from "./orchestrator/collect-images.ts";
 import type { Context } from "./orchestrator/context.ts";
 import { heartbeat } from "./orchestrator/heartbeat.ts";
 import { LiveRuntimes } from "./orchestrator/live-runtimes.ts";
 import { reconcile } from "./orchestrator/reconcile.ts";
+import { spawnKeyLifeMs, spawnKeyPruneMs } from "./orchestrator/spawn-once.ts";
 import { SpawnQueue } from "./orchestrator/spawn-queue.ts";
 import { sweep } from "./orchestrator/sweep.ts";
 import { createUseCases } from "./orchestrator/use-cases.ts";
@@ -104,7 +111,16 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       onExit: (reason) => log.warn({ reason }, "host program ended and will be restarted"),
     }),
   );
-  const providers = createProviders({ config: config.providers, serverId, helper, connectGuest });
+  const providers = createProviders({
+    config: config.providers,
+    serverId,
+    helper,
+    connectGuest,
+    images,
+    agentPath: join(nativeDir, "stacyvm-agent"),
+    dataDir: config.dataDir,
+    onImageNote: (note) => log.info(note, "image for an engine"),
+  });
   for (const provider of providers) stack.use(provider);
   const directory = await createProviderDirectory({
     providers,
@@ -188,6 +204,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     }),
   );
 
+  stack.use(
+    every({
+      intervalMs: spawnKeyPruneMs,
+      work: () => store.spawnKeys.prune(systemClock.now() - spawnKeyLifeMs),
+      onFailure: (error) => log.error({ err: error }, "idempotency keys could not be pruned"),
+    }),
+  );
+
   if (config.images.gc.enabled) {
     const { intervalMs, maxAgeMs, maxSizeBytes, keep } = config.images.gc;
     stack.use(
@@ -223,7 +247,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     apiKey: config.auth.apiKey?.reveal() ?? "",
     adminKey: config.auth.adminApiKey?.reveal() ?? "",
     adminFallback: config.auth.adminFallbackEnabled,
+    ...(takesTokens(config) ? { tokens: tokenVerifier(config, log) } : {}),
   });
+  const limiter = rateLimiter(config);
   let port = config.server.port;
   const app = createApp({
     operations,
@@ -237,12 +263,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       limits: context.limits,
       spawnDefaults: context.spawnDefaults,
       rateLimit: {
+        enabled: limiter !== undefined,
         requestsPerMinute: config.rateLimit.requestsPerMinute,
         burst: config.rateLimit.burst,
         keyBy: config.rateLimit.keyBy,
         bucketTtlMs: config.rateLimit.bucketTtlMs,
         cleanupIntervalMs: config.rateLimit.cleanupIntervalMs,
       },
+      rateCounters: () => limiter?.counters ?? { callers: 0, allowed: 0, refused: 0, forgotten: 0 },
       workerId: localWorkerId,
       clock: systemClock,
       version: options.version,
@@ -251,6 +279,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       listImages: () => images.list(),
       openApi: openApiDocument(operationTable, options.version),
       authConfigured: authenticator.configured,
+      workerSigningKey: config.auth.workerSigningKey,
+      newTokenId: randomIds.token,
       insecure: config.server.insecure,
       publicUrl: config.server.publicUrl,
       previewDomain: () => previewDomain(config.server.previewDomain, port),
@@ -262,6 +292,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       authorities: config.server.publicUrl === "" ? [] : [new URL(config.server.publicUrl).host],
     },
     corsAllowedOrigins: config.server.corsAllowedOrigins,
+    rates: {
+      limiter,
+      keyBy: config.rateLimit.keyBy,
+      penalties: new FailurePenalties(systemClock),
+      addressOf: createClientAddress(parseNetworks(config.server.trustedProxies)),
+    },
     log,
     newRequestId: randomIds.request,
     validateResponses: options.validateResponses ?? false,
@@ -276,6 +312,35 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     defaultReason: describeChoice(directory.choice),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+/** None where it is off, or where a rate of 0 says so. */
+function rateLimiter({ rateLimit }: Config): RateLimiter | undefined {
+  const { enabled, requestsPerMinute, burst, bucketTtlMs: idleMs, cleanupIntervalMs } = rateLimit;
+  if (!enabled || requestsPerMinute <= 0) return undefined;
+  const clock = systemClock;
+  return new RateLimiter({ requestsPerMinute, burst: burst || requestsPerMinute, idleMs, cleanupIntervalMs, clock });
+}
+
+function tokenVerifier({ auth }: Config, log: FastifyBaseLogger): TokenVerifier {
+  return createTokenVerifier({
+    issuer: auth.oidcIssuer,
+    audience: auth.oidcAudience,
+    jwksUrl: auth.oidcJwksUrl,
+    publicKey: auth.oidcPublicKey,
+    keysKeptMs: auth.oidcKeysKeptMs,
+    claims: {
+      groupsClaim: auth.oidcGroupsClaim,
+      tenantClaim: auth.oidcTenantClaim,
+      adminGroups: auth.oidcAdminGroups,
+      tenantAdminGroups: auth.oidcTenantAdminGroups,
+      operatorGroups: auth.oidcOperatorGroups,
+      viewerGroups: auth.oidcViewerGroups,
+      defaultRole: auth.oidcDefaultRole,
+    },
+    clock: systemClock,
+    onFailure: (error) => log.error({ err: error }, "the issuer's keys could not be had"),
+  });
 }
 
 function tellChoice(choice: DefaultChoice, log: FastifyBaseLogger): void {

@@ -135,6 +135,14 @@ export const outsideErrors = {
     "Something of that name exists already.",
     "Use another name, or change the existing one.",
   ),
+  idempotency_key_reused: entry(
+    "CONFLICT",
+    409,
+    "caller",
+    false,
+    "The idempotency key came before with another request.",
+    "Send the request exactly as it was, or another key.",
+  ),
   state_conflict: entry(
     "CONFLICT",
     409,
@@ -166,6 +174,14 @@ export const outsideErrors = {
     false,
     "The exec timeout is outside the limits.",
     "Ask for less, or start a process.",
+  ),
+  rate_limited: entry(
+    "RESOURCE_LIMIT",
+    429,
+    "caller",
+    true,
+    "Requests come faster than this caller may send them.",
+    "Wait for as long as the Retry-After header says.",
   ),
   sandboxes_exhausted: entry(
     "RESOURCE_LIMIT",
@@ -238,6 +254,22 @@ export const outsideErrors = {
     true,
     "The database doesn't answer.",
     "Try again; the operator should check the database.",
+  ),
+  worker_tokens_unavailable: entry(
+    "UNAVAILABLE",
+    503,
+    "system",
+    false,
+    "This server has no key to sign workers' tokens with.",
+    "Set auth.worker_signing_key (STACYVM_AUTH_WORKER_SIGNING_KEY), at least 32 bytes.",
+  ),
+  issuer_unavailable: entry(
+    "UNAVAILABLE",
+    503,
+    "system",
+    true,
+    "The issuer of tokens doesn't answer, and its last keys are too old to trust.",
+    "Try again, or use an API key; the operator should check auth.oidc_issuer and auth.oidc_jwks_url.",
   ),
   shutting_down: entry("UNAVAILABLE", 503, "system", true, "The server is shutting down.", "Try again in a moment."),
   not_supported: entry(

@@ -63,7 +63,18 @@ export const Metrics = z
     operations: z.array(OperationMetrics),
     scheduler: z.record(z.string(), z.unknown()),
     quotas: QuotaSummary,
-    rate_limit: z.record(z.string(), z.unknown()),
+    rate_limit: z.strictObject({
+      enabled: z.boolean(),
+      requests_per_minute: z.int(),
+      burst: z.int(),
+      key_by: z.string(),
+      active_buckets: z.int(),
+      allowed_total: z.int(),
+      limited_total: z.int(),
+      evicted_total: z.int(),
+      bucket_ttl: durationAnswer,
+      cleanup_interval: durationAnswer,
+    }),
     disk: DiskFigures,
   })
   .meta({ id: "Metrics" });

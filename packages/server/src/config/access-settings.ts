@@ -24,16 +24,28 @@ export const auth = {
   workerRevokedTokenIds: list([], "Ids of signed workers' tokens that are refused."),
   adminFallbackEnabled: flag(true, "Where no admin key is set, the API key opens administration."),
   adminAuditRetentionMs: duration(0, "How long the administration's audit is kept; 0s for ever."),
-  oidcEnabled: flag(false, "Whether tokens of an OpenID Connect issuer are accepted; a key source does so too."),
+  oidcEnabled: flag(
+    false,
+    "Whether tokens of an OpenID Connect issuer are accepted; an issuer or a key source does so too.",
+  ),
   oidcIssuer: text("", "The issuer, as tokens name it."),
   oidcAudience: text("", "The audience that tokens must name."),
-  oidcJwksUrl: text("", "Address of the issuer's keys."),
+  oidcJwksUrl: text("", "Address of the issuer's keys; empty asks the issuer's discovery document."),
   oidcPublicKey: document("The issuer's key as PEM."),
   oidcGroupsClaim: text("groups", "Claim that lists the caller's groups."),
   oidcTenantClaim: text("tenant_id", "Claim that names the caller's tenant."),
   oidcAdminGroups: list([], "Groups whose members are administrators."),
   oidcOperatorGroups: list([], "Groups whose members are operators."),
+  oidcTenantAdminGroups: list([], "Groups whose members administer their own tenant."),
   oidcViewerGroups: list([], "Groups whose members may only look."),
+  oidcDefaultRole: choice(
+    "none",
+    ["none", "viewer", "api", "operator"],
+    "Role of a valid token whose groups give none; `none` lets it do nothing.",
+  ),
+  oidcKeysKeptMs: duration(3_600_000, "How long the issuer's last keys count while it can't be asked.", {
+    leastMs: 1_000,
+  }),
 } as const;
 
 export const rateLimit = {

@@ -1,5 +1,6 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { formatDuration } from "../lib/duration.ts";
+import { parseNetworks } from "../lib/networks.ts";
 import type { Problem } from "./problem.ts";
 import type { RawConfig } from "./schema.ts";
 
@@ -11,14 +12,13 @@ export const isLoopback = (host: string): boolean => {
   return name === "localhost";
 };
 
+/** Whether an issuer's tokens open the API. */
+export const takesTokens = ({ auth }: Pick<RawConfig, "auth">): boolean =>
+  auth.oidcEnabled || auth.oidcIssuer !== "" || auth.oidcJwksUrl !== "" || auth.oidcPublicKey !== "";
+
 /** What opens the API to a caller: keys, or an issuer of tokens. Workers' credentials open only workers' routes. */
 export const hasCredential = ({ auth }: Pick<RawConfig, "auth">): boolean =>
-  auth.apiKey !== undefined ||
-  auth.adminApiKey !== undefined ||
-  auth.oidcEnabled ||
-  auth.oidcIssuer !== "" ||
-  auth.oidcJwksUrl !== "" ||
-  auth.oidcPublicKey !== "";
+  auth.apiKey !== undefined || auth.adminApiKey !== undefined || takesTokens({ auth });
 
 const originProblem = (origin: string): string | undefined => {
   const key = "server.cors_allowed_origins";
@@ -40,7 +40,7 @@ const originProblem = (origin: string): string | undefined => {
 const access = (config: RawConfig): Problem[] => {
   const problems: Problem[] = [];
   const credential = hasCredential(config);
-  const { enabled, oidcEnabled, oidcJwksUrl, oidcPublicKey } = config.auth;
+  const { enabled, oidcEnabled, oidcIssuer, oidcJwksUrl, oidcPublicKey } = config.auth;
   if (enabled === false && credential) {
     problems.push({
       path: "auth.enabled",
@@ -55,10 +55,10 @@ const access = (config: RawConfig): Problem[] => {
       hint: "Set auth.api_key, for example by STACYVM_AUTH_API_KEY.",
     });
   }
-  if (oidcEnabled && oidcJwksUrl === "" && oidcPublicKey === "") {
+  if (oidcEnabled && oidcIssuer === "" && oidcJwksUrl === "" && oidcPublicKey === "") {
     problems.push({
       path: "auth.oidc_enabled",
-      message: "auth.oidc_enabled needs auth.oidc_jwks_url or auth.oidc_public_key",
+      message: "auth.oidc_enabled needs auth.oidc_issuer, auth.oidc_jwks_url or auth.oidc_public_key",
       hint: "Set one of them.",
     });
   }
@@ -103,6 +103,22 @@ const registries = ({ images }: RawConfig): Problem[] => {
   return problems;
 };
 
+const docker = ({ providers }: RawConfig): Problem[] => {
+  const { networkMode, seccompProfile } = providers.docker;
+  const problems: Problem[] = [];
+  if (networkMode === "host" || networkMode.startsWith("container:")) {
+    const path = "providers.docker.network_mode";
+    const message = `${path} ${JSON.stringify(networkMode)} would give sandboxes the network of something else`;
+    problems.push({ path, message, hint: "Use none, bridge, or a network made for sandboxes." });
+  }
+  if (seccompProfile === "unconfined") {
+    const path = "providers.docker.seccomp_profile";
+    const hint = "Name a file with a profile that allows what is missing.";
+    problems.push({ path, message: `${path} "unconfined" would open the whole kernel to sandboxes`, hint });
+  }
+  return problems;
+};
+
 const order = (
   path: string,
   value: number,
@@ -117,10 +133,22 @@ const order = (
   return [{ path, message, hint }];
 };
 
+const proxies = ({ server }: RawConfig): Problem[] => {
+  const path = "server.trusted_proxies";
+  try {
+    parseNetworks(server.trustedProxies);
+    return [];
+  } catch (error) {
+    return [
+      { path, message: `${path}: ${error instanceof Error ? error.message : ""}`, hint: "127.0.0.1, 10.0.0.0/8" },
+    ];
+  }
+};
+
 /** What is wrong between keys that are each right alone. */
 export const crossCheck = (config: RawConfig): readonly Problem[] => {
   const { defaults, leases, database } = config;
-  const problems = [...access(config), ...registries(config)];
+  const problems = [...access(config), ...proxies(config), ...registries(config), ...docker(config)];
   for (const origin of config.server.corsAllowedOrigins) {
     const message = originProblem(origin);
     const hint = "Write it like https://app.example.com or http://localhost:3000.";

@@ -108,6 +108,7 @@ test("every key can be set by its variable and by a file, and both read the same
   };
   for (const { path, env, setting, properties } of keys) {
     let value = samples[setting.type] ?? (setting.type.split(" \\| ").at(-1) as string);
+    if (path === "server.trusted_proxies") value = "10.0.0.0/8,2001:db8::1";
     if (path === "server.cors_allowed_origins") value = "http://a.example,https://b.example:8";
     if (path.endsWith("_proxy") && setting.type === "secret") value = "http://a.example:3128";
     const credential = { STACYVM_AUTH_API_KEY: "k", STACYVM_DATABASE_DSN: "d", STACYVM_AUTH_OIDC_JWKS_URL: "u" };
@@ -194,7 +195,16 @@ test.each([
   ],
   ["STACYVM_LEASES_RENEW_INTERVAL", "30s", "leases.renew_interval (30s) must be less than leases.ttl (30s)"],
   ["STACYVM_AUTH_ENABLED", "true", "auth.enabled is true and no credential is configured, so nobody could get in"],
-  ["STACYVM_AUTH_OIDC_ENABLED", "true", "auth.oidc_enabled needs auth.oidc_jwks_url or auth.oidc_public_key"],
+  [
+    "STACYVM_SERVER_TRUSTED_PROXIES",
+    "10.0.0.0/8,proxy",
+    'server.trusted_proxies: "proxy" is neither an address nor a network such as 10.0.0.0/8',
+  ],
+  [
+    "STACYVM_AUTH_OIDC_ENABLED",
+    "true",
+    "auth.oidc_enabled needs auth.oidc_issuer, auth.oidc_jwks_url or auth.oidc_public_key",
+  ],
   ["STACYVM_SERVER_CORS_ALLOWED_ORIGINS", "app", 'server.cors_allowed_origins contains invalid origin "app"'],
   [
     "STACYVM_SERVER_CORS_ALLOWED_ORIGINS",
@@ -223,11 +233,30 @@ test.each([
   ],
   ["STACYVM_IMAGES_HTTP_PROXY", "me:hunter2@proxy:3128", "images.http_proxy must be an http or https address"],
   ["STACYVM_IMAGES_HTTPS_PROXY", "socks5://proxy", "images.https_proxy must be an http or https address"],
+  [
+    "STACYVM_PROVIDERS_DOCKER_NETWORK_MODE",
+    "host",
+    'providers.docker.network_mode "host" would give sandboxes the network of something else',
+  ],
+  [
+    "STACYVM_PROVIDERS_DOCKER_SECCOMP_PROFILE",
+    "unconfined",
+    'providers.docker.seccomp_profile "unconfined" would open the whole kernel to sandboxes',
+  ],
   ["STACYVM_DISK_MIN_FREE", "much", 'disk.min_free must be a size, a percentage, or both: invalid size "much"'],
   ["STACYVM_AUTH_API_KEY_FILE", "gone", "auth.api_key_file can't be read: ENOENT"],
   ["STACYVM_AUTH_API_KEY_FILE", "empty", "auth.api_key_file is empty"],
 ])("%s=%s is refused", (variable, value, message) => {
   expect(messages({ "/srv/empty": " \n" }, { [variable]: value })).toEqual([message]);
+});
+
+test("the engine's address is the configured one, else Docker's own variables say it", () => {
+  const docker = (env: Record<string, string>) => load({}, env).config.providers.docker;
+  expect(docker({})).toMatchObject({ socket: "unix:///var/run/docker.sock", tlsDir: "" });
+  const own = { DOCKER_HOST: "tcp://engine:2376", DOCKER_CERT_PATH: "/certs" };
+  expect(docker(own)).toMatchObject({ socket: "tcp://engine:2376", tlsDir: "/certs" });
+  const configured = { ...own, STACYVM_PROVIDERS_DOCKER_SOCKET: "/run/own.sock" };
+  expect(docker(configured)).toMatchObject({ socket: "/run/own.sock", tlsDir: "" });
 });
 
 test("0 lifts a maximum, and gives the queue its defaults", () => {

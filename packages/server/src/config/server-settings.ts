@@ -8,6 +8,10 @@ export const server = {
   mode: choice("development", ["development", "production"], "What the server is run for; no difference yet."),
   publicUrl: text("", "The address under which clients reach the server, where it differs from host and port."),
   previewDomain: text("localhost", "Domain under which previews of sandboxes' ports are served."),
+  trustedProxies: list(
+    [],
+    "Addresses and networks of our own proxies, whose X-Forwarded-For says where requests come from.",
+  ),
   corsAllowedOrigins: list([], "Origins of web pages that may call the API; each http or https, without a path."),
   insecure: flag(
     false,

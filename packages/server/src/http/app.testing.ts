@@ -3,7 +3,12 @@ import type { AddressInfo } from "node:net";
 import type { Operation } from "@stacyvm/contract";
 import type { FastifyInstance } from "fastify";
 import pino from "pino";
+import { FailurePenalties } from "../auth/failure-penalties.ts";
+import type { TokenVerifier } from "../auth/token-verifier.ts";
+import { systemClock } from "../lib/clock.ts";
+import { parseNetworks } from "../lib/networks.ts";
 import { type AppOptions, createApp } from "./app.ts";
+import { createClientAddress } from "./client-address.ts";
 import { createAuthenticator } from "./identity.ts";
 
 /** Collects what the server logs, one object a line. */
@@ -19,14 +24,26 @@ export type TestAppOptions = Partial<AppOptions> & {
   readonly apiKey?: string;
   readonly adminKey?: string;
   readonly adminFallback?: boolean;
+  readonly tokens?: TokenVerifier;
 };
 
 /** An application on a loopback rule set, with answers checked against their rows. */
-export const testApp = ({ apiKey = "", adminKey = "", adminFallback = false, ...options }: TestAppOptions) =>
+export const testApp = ({ apiKey = "", adminKey = "", adminFallback = false, tokens, ...options }: TestAppOptions) =>
   createApp({
-    authenticator: createAuthenticator({ apiKey, adminKey, adminFallback }),
+    authenticator: createAuthenticator({
+      apiKey,
+      adminKey,
+      adminFallback,
+      ...(tokens === undefined ? {} : { tokens }),
+    }),
     hosts: { loopback: true, names: [], authorities: [] },
     corsAllowedOrigins: [],
+    rates: {
+      limiter: undefined,
+      keyBy: "owner",
+      penalties: new FailurePenalties(systemClock),
+      addressOf: createClientAddress(parseNetworks([])),
+    },
     log: collectLog().log,
     newRequestId: randomUUID,
     validateResponses: true,

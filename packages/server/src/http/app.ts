@@ -9,10 +9,11 @@ import { createCors } from "./cors.ts";
 import { failureOf, toStacyError } from "./errors.ts";
 import { createFrontDoor } from "./front-door.ts";
 import type { HostRules } from "./hosts.ts";
-import type { Authenticator } from "./identity.ts";
+import type { Authenticator, Identity } from "./identity.ts";
 import { createInFlight, type DrainTimes, ServedRequest } from "./in-flight.ts";
 import { encodeJson } from "./json.ts";
 import { createNotFound } from "./not-found.ts";
+import { createRateLimit, type RateLimitOptions } from "./rate-limit.ts";
 import "./request-context.ts";
 import { safeHeaders } from "./served-content.ts";
 import { closeIfUnread } from "./unread-body.ts";
@@ -26,6 +27,7 @@ export interface AppOptions {
   readonly authenticator: Authenticator;
   readonly hosts: HostRules;
   readonly corsAllowedOrigins: readonly string[];
+  readonly rates: RateLimitOptions;
   readonly log: FastifyBaseLogger;
   readonly newRequestId: () => string;
   /** Checks every answer against its row: on in tests. */
@@ -56,6 +58,7 @@ export const createApp = (options: AppOptions): FastifyInstance => {
     authenticator,
     hosts: options.hosts,
     cors: createCors(options.corsAllowedOrigins),
+    rates: createRateLimit(options.rates),
   });
 
   const sendFailure = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
@@ -126,14 +129,17 @@ export const createApp = (options: AppOptions): FastifyInstance => {
       request.raw.headers["content-type"] = "application/octet-stream";
     try {
       if (inFlight.closing) throw new StacyError("shutting_down", "the server is shutting down");
-      const identity = frontDoor.enter({
+      const entered = frontDoor.enter({
         request,
         reply,
         permission: request.routeOptions.config.operation?.permission,
       });
-      if (identity === undefined) return;
-      request.identity = identity;
-      done();
+      const goOn = (identity: Identity): void => {
+        request.identity = identity;
+        done();
+      };
+      if (entered instanceof Promise) entered.then(goOn, done);
+      else if (entered !== undefined) goOn(entered);
     } catch (error) {
       done(error as Error);
     }

@@ -1,12 +1,20 @@
-import { defineOperation, json } from "@stacyvm/contract";
-import { expect, test } from "vitest";
+import { defineOperation, json, StacyError } from "@stacyvm/contract";
+import { describe, expect, test } from "vitest";
 import { z } from "zod";
+import { FailurePenalties } from "../auth/failure-penalties.ts";
+import { RateLimiter } from "../auth/rate-limiter.ts";
+import type { Role } from "../auth/roles.ts";
+import type { TokenVerifier } from "../auth/token-verifier.ts";
+import { parseNetworks } from "../lib/networks.ts";
 import { type TestAppOptions, testApp } from "./app.testing.ts";
+import { createClientAddress } from "./client-address.ts";
+import type { RateLimitOptions } from "./rate-limit.ts";
 
 const row = { method: "GET", summary: "Test", auditClass: "none", errors: [], stream: "none", lenient: true } as const;
 const answers = { 200: json(z.strictObject({ role: z.string(), tenant: z.string(), owner: z.string() })) };
 const operations = [
   defineOperation({ ...row, id: "t.list", path: "/api/v1/sandboxes", permission: "sandbox:read", answers }),
+  defineOperation({ ...row, id: "t.write", path: "/api/v1/made", permission: "sandbox:write", answers }),
   defineOperation({ ...row, id: "t.health", path: "/api/v1/health", permission: "public", answers }),
   defineOperation({ ...row, id: "t.admin", path: "/api/v1/admin/diagnostics", permission: "system:read", answers }),
 ] as const;
@@ -16,7 +24,7 @@ const tell = async ({ identity }: Asked) => ({
   status: 200,
   body: { role: identity.role, tenant: identity.tenantId, owner: identity.ownerHeader },
 });
-const handlers = { "t.list": tell, "t.health": tell, "t.admin": tell };
+const handlers = { "t.list": tell, "t.write": tell, "t.health": tell, "t.admin": tell };
 
 const api = "k".repeat(40);
 const admin = "a".repeat(40);
@@ -57,6 +65,140 @@ test.each([
     const answer = await ask(options, url, headers);
     expect(answer.statusCode).toBe(status === 200 && url.endsWith("unknown") ? 404 : status);
   }
+});
+
+/** Accepts tokens that say what they are: `good viewer`. */
+const tokens: TokenVerifier = {
+  async verify(token) {
+    const [word, role] = token.split(" ");
+    if (word === "down") throw new StacyError("issuer_unavailable", "the issuer's keys can't be had");
+    if (word !== "good") throw new StacyError("unauthenticated", "invalid or expired JWT: malformed JWT");
+    return { ownerId: "alice", role: (role ?? "anonymous") as Role, tenantId: "acme" };
+  },
+};
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+
+test.each([
+  [{}, bearer("good viewer"), 200],
+  [{}, { authorization: "bearer good viewer" }, 200],
+  [{}, {}, 403],
+  [{}, bearer("not.a.jwt"), 401],
+  [{}, bearer("good"), 403],
+  [{}, bearer("down"), 503],
+  [{}, bearer("stacyvm-worker-v1.a.b"), 403],
+  [{ apiKey: api }, { "x-api-key": api }, 200],
+  [{ apiKey: api }, bearer("good viewer"), 200],
+  [{ apiKey: api }, bearer("not.a.jwt"), 401],
+  [{ apiKey: api }, { ...bearer("not.a.jwt"), "x-api-key": api }, 401],
+  [{ apiKey: api }, bearer("stacyvm-worker-v1.a.b"), 401],
+  [{ apiKey: api }, { authorization: "Basic Z29vZDp2aWV3ZXI=", "x-api-key": api }, 200],
+  [{ apiKey: api }, {}, 401],
+  [{ apiKey: api }, bearer("good"), 403],
+])("with an issuer and %j a read and headers %j give %i", async (options, headers, status) => {
+  expect((await ask({ ...options, tokens }, "/api/v1/sandboxes", headers)).statusCode).toBe(status);
+});
+
+test.each([
+  ["viewer", 200, 403, 403],
+  ["operator", 200, 200, 403],
+  ["tenant_admin", 200, 200, 403],
+  ["admin", 200, 200, 200],
+] as const)("a token of role %s gets %i for a read, %i for a write and %i in the admin area", async (role, ...all) => {
+  const app = testApp({ operations, handlers, tokens });
+  const urls = ["/api/v1/sandboxes", "/api/v1/made", "/api/v1/admin/diagnostics"];
+  const got = await Promise.all(urls.map((url) => app.inject({ url, headers: bearer(`good ${role}`) })));
+  expect(got.map(({ statusCode }) => statusCode)).toEqual(all);
+});
+
+test("a token's bearer is its subject, of its tenant, whatever headers beside it say", async () => {
+  const headers = { ...bearer("good operator"), "x-user-id": "mallory", "x-tenant-id": "other" };
+  expect((await ask({ tokens }, "/api/v1/sandboxes", headers)).json()).toEqual({
+    role: "operator",
+    tenant: "acme",
+    owner: "alice",
+  });
+});
+
+test("a token that can't be accepted counts as none at an open door", async () => {
+  for (const token of ["not.a.jwt", "down"]) {
+    const answer = await ask({ tokens }, "/api/v1/health", bearer(token));
+    expect([answer.statusCode, answer.json().role]).toEqual([200, "anonymous"]);
+  }
+});
+
+describe("rates", () => {
+  let nowMs = 0;
+  const clock = { now: () => nowMs };
+  const url = "/api/v1/sandboxes";
+  const rates = (keyBy: RateLimitOptions["keyBy"], proxies: readonly string[] = []): RateLimitOptions => ({
+    limiter: new RateLimiter({ requestsPerMinute: 60, burst: 2, idleMs: 900_000, cleanupIntervalMs: 60_000, clock }),
+    keyBy,
+    penalties: new FailurePenalties(clock),
+    addressOf: createClientAddress(parseNetworks(proxies)),
+  });
+  const served = (keyBy: RateLimitOptions["keyBy"], proxies: readonly string[] = []) =>
+    testApp({ operations, handlers, apiKey: api, adminKey: admin, rates: rates(keyBy, proxies) });
+  const statuses = async (app: ReturnType<typeof served>, ...all: Record<string, string>[]) => {
+    const got: number[] = [];
+    for (const headers of all) got.push((await app.inject({ url, headers })).statusCode);
+    return got;
+  };
+
+  test("the third request of a burst of two waits for its second, and is told so", async () => {
+    const app = served("owner");
+    const ask = () => app.inject({ url, headers: { "x-api-key": api } });
+    const told = async () => {
+      const { statusCode, headers } = await ask();
+      return [statusCode, headers["x-ratelimit-limit"], headers["x-ratelimit-remaining"], headers["retry-after"]];
+    };
+    expect(await told()).toEqual([200, "2", "1", undefined]);
+    expect(await told()).toEqual([200, "2", "0", undefined]);
+    expect(await told()).toEqual([429, "2", "0", "1"]);
+    expect((await ask()).json()).toMatchObject({
+      code: "RESOURCE_LIMIT",
+      reason: "rate_limited",
+      message: "rate limit exceeded; retry after 1s",
+      details: { retry_after_seconds: 1 },
+    });
+    nowMs += 1_000;
+    expect((await ask()).statusCode).toBe(200);
+  });
+
+  test("owners, credentials and addresses are counted each by itself, as configured", async () => {
+    const [alice, bob] = [
+      { "x-api-key": api, "x-user-id": "alice" },
+      { "x-api-key": api, "x-user-id": "bob" },
+    ];
+    const boss = { "x-api-key": admin };
+    expect(await statuses(served("owner"), alice, alice, alice, bob, boss)).toEqual([200, 200, 429, 200, 200]);
+    expect(await statuses(served("api_key"), alice, bob, alice, boss)).toEqual([200, 200, 429, 200]);
+    expect(await statuses(served("ip"), alice, bob, boss)).toEqual([200, 200, 429]);
+  });
+
+  test("without a credential no header makes a second caller", async () => {
+    const app = testApp({ operations, handlers, rates: rates("owner") });
+    const asked = ["ann", "bobby", "caroline"].map((user) => ({
+      "x-user-id": user,
+      "x-api-key": user,
+      "x-forwarded-for": `192.0.2.${user.length}`,
+    }));
+    expect(await statuses(app, ...asked)).toEqual([200, 200, 429]);
+  });
+
+  test("behind our own proxy each client is one, whatever it writes before", async () => {
+    const app = served("ip", ["127.0.0.1"]);
+    const from = (forwarded: string) => ({ "x-api-key": api, "x-forwarded-for": forwarded });
+    const asked = [from("192.0.2.1"), from("1.1.1.1, 192.0.2.1"), from("2.2.2.2, 192.0.2.1"), from("192.0.2.2")];
+    expect(await statuses(app, ...asked)).toEqual([200, 200, 429, 200]);
+  });
+
+  test("wrong keys wait longer and longer, and a right one from the same address never does", async () => {
+    const app = testApp({ operations, handlers, apiKey: api });
+    const wrong = Array.from({ length: 22 }, () => ({ "x-api-key": "wrong" }));
+    const got = await statuses(app, ...wrong);
+    expect([got.slice(0, 20).every((status) => status === 401), got.slice(20)]).toEqual([true, [429, 429]]);
+    expect(await statuses(app, { "x-api-key": api }, {})).toEqual([200, 401]);
+  });
 });
 
 test("health is open while keys are configured, and an unknown path under the API is not", async () => {

@@ -1,14 +1,17 @@
 import { type Permission, StacyError } from "@stacyvm/contract";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { mayPerform } from "../auth/roles.ts";
 import { headersMax } from "./bounds.ts";
 import type { Cors } from "./cors.ts";
 import { type HostRules, isForeignFetch, isForeignOrigin, isKnownHost } from "./hosts.ts";
-import { type Authenticator, type Identity, mayPerform } from "./identity.ts";
+import type { Authenticator, Identity } from "./identity.ts";
+import type { RateLimit } from "./rate-limit.ts";
 
 export interface FrontDoorOptions {
   readonly authenticator: Authenticator;
   readonly hosts: HostRules;
   readonly cors: Cors;
+  readonly rates: RateLimit;
 }
 
 export interface Visit {
@@ -17,6 +20,12 @@ export interface Visit {
   /** Of the row that the path leads to; undefined where no route is. */
   readonly permission: Permission | undefined;
 }
+
+/** Whom a token that isn't accepted makes of its bearer where none is asked for. */
+const stranger: Identity = { role: "anonymous", keyHeader: "", tenantId: "", ownerHeader: "" };
+
+const sendsKey = (headers: FastifyRequest["headers"]): boolean =>
+  Boolean(headers["x-api-key"]) || Boolean(headers["x-admin-api-key"]);
 
 const isUnder = (path: string, prefix: string): boolean =>
   path === prefix || path.startsWith(`${prefix}/`) || path.startsWith(`${prefix}?`);
@@ -32,10 +41,10 @@ const checkHeaders = (request: FastifyRequest): void => {
 };
 
 /**
- * Decides whether a request comes in, in this order: headers, Host, CORS and preflight, Origin, credential, admin
+ * Decides whether a request comes in, in this order: headers, Host, CORS and preflight, Origin, credential, rate, admin
  * area, permission. Throws a catalogued error, or answers a preflight and returns undefined.
  */
-export const createFrontDoor = ({ authenticator, hosts, cors }: FrontDoorOptions) => {
+export const createFrontDoor = ({ authenticator, hosts, cors, rates }: FrontDoorOptions) => {
   const checkAddress = (request: FastifyRequest): void => {
     checkHeaders(request);
     if (!request.raw.url?.startsWith("/") || !isKnownHost(request.headers.host, request.raw.socket.localPort, hosts)) {
@@ -61,14 +70,33 @@ export const createFrontDoor = ({ authenticator, hosts, cors }: FrontDoorOptions
   };
 
   const checkAdminArea = (request: FastifyRequest, identity: Identity): Identity => {
-    const verdict = authenticator.admin(request.headers);
+    const verdict = authenticator.admin(request.headers, identity);
     if (verdict === "key") throw new StacyError("admin_key_required", "admin API key required");
     if (verdict === "scope") throw new StacyError("permission_denied", "required authorization scope missing");
     return authenticator.configured ? { ...identity, role: "admin" } : identity;
   };
 
+  const checkIdentity = (identity: Identity, { request, reply, permission }: Visit): Identity => {
+    const url = request.raw.url ?? "";
+    if (permission === "public" || permission === "signature" || !isUnder(url, "/api/v1")) return identity;
+    if (authenticator.takesKeys && identity.role === "anonymous" && identity.keyHeader === "") {
+      const error = new StacyError("unauthenticated", "invalid or missing API key");
+      throw sendsKey(request.headers) ? rates.failed(error, request.raw, reply) : error;
+    }
+    if (isUnder(url, "/api/v1/admin")) return checkAdminArea(request, identity);
+    checkRole(identity, permission);
+    return identity;
+  };
+
+  const admit = (identity: Identity, visit: Visit): Identity => {
+    if (isUnder(visit.request.raw.url ?? "", "/api/v1")) rates.admit(identity, visit.request.raw, visit.reply);
+    return checkIdentity(identity, visit);
+  };
+
   return {
-    enter({ request, reply, permission }: Visit): Identity | undefined {
+    /** Answers at once where a key decides, and later where a token does. */
+    enter(visit: Visit): Identity | undefined | Promise<Identity> {
+      const { request, reply, permission } = visit;
       checkAddress(request);
       const url = request.raw.url ?? "";
       const isApi = isUnder(url, "/api/v1");
@@ -81,13 +109,13 @@ export const createFrontDoor = ({ authenticator, hosts, cors }: FrontDoorOptions
         return undefined;
       }
       const identity = authenticator.identify(request.headers);
-      if (permission === "public" || permission === "signature" || !isApi) return identity;
-      if (authenticator.configured && identity.role === "anonymous") {
-        throw new StacyError("unauthenticated", "invalid or missing API key");
-      }
-      if (isUnder(url, "/api/v1/admin")) return checkAdminArea(request, identity);
-      checkRole(identity, permission);
-      return identity;
+      if (!(identity instanceof Promise)) return admit(identity, visit);
+      const isOpen = permission === "public" || permission === "signature";
+      const known = identity.catch((error: unknown) => {
+        if (isOpen) return stranger;
+        throw rates.failed(error, request.raw, reply);
+      });
+      return known.then((one) => admit(one, visit));
     },
   };
 };

@@ -1,17 +1,17 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
-import type { Permission } from "@stacyvm/contract";
-
-export type Role = "anonymous" | "api" | "admin";
+import type { Role } from "../auth/roles.ts";
+import type { TokenVerifier } from "../auth/token-verifier.ts";
+import { workerTokenPrefix } from "../auth/worker-token.ts";
 
 /** Who asks. */
 export interface Identity {
   readonly role: Role;
-  /** Header whose key matched; empty for anonymous callers. */
-  readonly keyHeader: "" | "X-API-Key" | "X-Admin-API-Key";
-  /** Empty without a matched key. */
+  /** Header whose credential counted; empty for anonymous callers. */
+  readonly keyHeader: "" | "X-API-Key" | "X-Admin-API-Key" | "Authorization";
+  /** Empty without a credential, and where the token names none. */
   readonly tenantId: string;
-  /** X-User-ID as it came; its use case checks it. */
+  /** X-User-ID as it came, which its use case checks; of a token's bearer its subject, whatever the header says. */
   readonly ownerHeader: string;
 }
 
@@ -21,6 +21,8 @@ export interface Credentials {
   readonly adminKey: string;
   /** The API key opens the admin area while no admin key is configured. */
   readonly adminFallback: boolean;
+  /** Absent: no issuer's tokens are accepted. */
+  readonly tokens?: TokenVerifier;
 }
 
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
@@ -28,6 +30,12 @@ const digest = (text: string): Buffer => createHash("sha256").update(text).diges
 const single = (headers: IncomingHttpHeaders, name: string): string => {
   const value = headers[name];
   return typeof value === "string" ? value : "";
+};
+
+/** The token of an Authorization header; undefined where there is none of an issuer's, a worker's for one. */
+const bearerOf = (headers: IncomingHttpHeaders): string | undefined => {
+  const [, token] = /^bearer\s+(.*)$/i.exec(single(headers, "authorization")) ?? [];
+  return token === undefined || token.startsWith(workerTokenPrefix) ? undefined : token.trim();
 };
 
 const keyHeaders = ["X-Admin-API-Key", "X-API-Key"] as const;
@@ -44,12 +52,26 @@ export const createAuthenticator = (credentials: Credentials) => {
     credentials.adminKey !== "" ? credentials.adminKey : credentials.adminFallback ? credentials.apiKey : "";
   const adminDigest = adminKey === "" ? undefined : digest(adminKey);
 
+  const { tokens } = credentials;
+
+  const byToken = async (token: string, verifier: TokenVerifier): Promise<Identity> => {
+    const { role, tenantId, ownerId } = await verifier.verify(token);
+    return { role, keyHeader: "Authorization", tenantId, ownerHeader: ownerId };
+  };
+
   return {
     /** False while nothing is configured: then everybody may do everything, and the Host and Origin rules are the wall. */
-    configured: candidates.length > 0,
+    configured: candidates.length > 0 || tokens !== undefined,
+    /** Whether a key could help who has none. */
+    takesKeys: candidates.length > 0,
 
-    /** The caller; role anonymous without a key that matches. */
-    identify(headers: IncomingHttpHeaders): Identity {
+    /**
+     * The caller; role anonymous without a credential that matches. A token counts before any key: one that can't be
+     * accepted is refused even beside a good key. Throws unauthenticated or issuer_unavailable, by the promise.
+     */
+    identify(headers: IncomingHttpHeaders): Identity | Promise<Identity> {
+      const token = tokens === undefined ? undefined : bearerOf(headers);
+      if (tokens !== undefined && token !== undefined) return byToken(token, tokens);
       const ownerHeader = single(headers, "x-user-id");
       for (const keyHeader of keyHeaders) {
         const sent = single(headers, keyHeader.toLowerCase());
@@ -63,8 +85,9 @@ export const createAuthenticator = (credentials: Credentials) => {
     },
 
     /** The rule of the admin area: the matching admin key, `scope` when only a role could decide, or `key`. */
-    admin(headers: IncomingHttpHeaders): "granted" | "key" | "scope" {
-      if (adminDigest === undefined) return candidates.length > 0 ? "scope" : "granted";
+    admin(headers: IncomingHttpHeaders, identity: Identity): "granted" | "key" | "scope" {
+      if (identity.keyHeader === "Authorization") return identity.role === "admin" ? "granted" : "scope";
+      if (adminDigest === undefined) return candidates.length > 0 || tokens !== undefined ? "scope" : "granted";
       const matches = keyHeaders.some((name) => {
         const sent = single(headers, name.toLowerCase());
         return sent !== "" && timingSafeEqual(digest(sent), adminDigest);
@@ -75,16 +98,3 @@ export const createAuthenticator = (credentials: Credentials) => {
 };
 
 export type Authenticator = ReturnType<typeof createAuthenticator>;
-
-const everything = (_permission: Permission): boolean => true;
-
-/** What each role may do. The admin area has a rule of its own in front. */
-const grants: Readonly<Record<Role, (permission: Permission) => boolean>> = {
-  anonymous: (permission) => permission === "public",
-  api: everything,
-  admin: everything,
-};
-
-/** Whether the role carries the permission; a role that is not known carries none. */
-export const mayPerform = (role: Role, permission: Permission): boolean =>
-  Object.hasOwn(grants, role) && grants[role](permission);

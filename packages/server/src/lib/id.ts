@@ -8,6 +8,8 @@ export interface Ids {
   process(): string;
   /** 32 random bytes, base64url. */
   fileLinkKey(): string;
+  /** 32 hex digits. */
+  token(): string;
   /** `up-` and 16 hex digits. */
   upload(): string;
   request(): string;
@@ -21,6 +23,7 @@ export const randomIds: Ids = {
   sandbox: () => `sb-${randomBytes(8).toString("hex")}`,
   process: () => `pr-${randomBytes(8).toString("hex")}`,
   fileLinkKey: () => randomBytes(32).toString("base64url"),
+  token: () => randomBytes(16).toString("hex"),
   upload: () => `up-${randomBytes(8).toString("hex")}`,
   request: () => randomUUID(),
   server: () => randomUUID(),

@@ -1,5 +1,6 @@
 import type { operations } from "@stacyvm/contract";
 import type { Clock } from "../../lib/clock.ts";
+import type { Secret } from "../../lib/secret.ts";
 import type { SpawnDefaults } from "../../orchestrator/context.ts";
 import type { SpawnQueue } from "../../orchestrator/spawn-queue.ts";
 import type { UseCases } from "../../orchestrator/use-cases.ts";
@@ -19,7 +20,7 @@ import { fileUploadHandlers } from "./file-uploads.ts";
 import { fileWatchHandlers } from "./file-watch.ts";
 import { fileHandlers } from "./files.ts";
 import { folderHandlers } from "./folders.ts";
-import type { RateLimitSettings } from "./metrics.ts";
+import type { RateLimitCounters, RateLimitSettings } from "./metrics.ts";
 import { portTunnelHandler } from "./port-tunnel.ts";
 import { portHandlers } from "./ports.ts";
 import { processSocketHandler } from "./process-socket.ts";
@@ -27,7 +28,8 @@ import { processHandlers } from "./processes.ts";
 import type { ProviderDirectory } from "./provider-health.ts";
 import { createProviderHandlers } from "./providers.ts";
 import { createQuotaHandlers } from "./quotas.ts";
-import { sandboxHandlers, spawnFor } from "./sandboxes.ts";
+import { sandboxHandlers } from "./sandboxes.ts";
+import { spawnFor } from "./spawn.ts";
 import { createSystemHandlers } from "./system.ts";
 import { createTelemetryHandlers } from "./telemetry.ts";
 import { createTemplateHandlers } from "./templates.ts";
@@ -43,6 +45,7 @@ export interface AllHandlersOptions {
   readonly limits: Limits;
   readonly spawnDefaults: SpawnDefaults;
   readonly rateLimit: RateLimitSettings;
+  readonly rateCounters: () => RateLimitCounters;
   readonly workerId: string;
   readonly clock: Clock;
   readonly version: string;
@@ -51,6 +54,8 @@ export interface AllHandlersOptions {
   readonly listImages: DiskFiguresOptions["listImages"];
   readonly openApi: Readonly<Record<string, unknown>>;
   readonly authConfigured: boolean;
+  readonly workerSigningKey: Secret | undefined;
+  readonly newTokenId: () => string;
   readonly insecure: boolean;
   readonly previewDomain: () => string;
   /** Empty where none is configured. */

@@ -21,8 +21,9 @@ export interface SpawnQueueCounts {
   readonly spawn_queue_wait_max_ms: number;
 }
 
-/** As configured; nothing is limited by rate yet, and the counters say so. */
+/** As configured. */
 export interface RateLimitSettings {
+  readonly enabled: boolean;
   readonly requestsPerMinute: number;
   readonly burst: number;
   readonly keyBy: string;
@@ -30,15 +31,22 @@ export interface RateLimitSettings {
   readonly cleanupIntervalMs: number;
 }
 
-const rateLimit = (settings: RateLimitSettings) => ({
-  enabled: false,
+export interface RateLimitCounters {
+  readonly callers: number;
+  readonly allowed: number;
+  readonly refused: number;
+  readonly forgotten: number;
+}
+
+const rateLimit = (settings: RateLimitSettings, counters: RateLimitCounters) => ({
+  enabled: settings.enabled,
   requests_per_minute: settings.requestsPerMinute,
   burst: settings.burst,
   key_by: settings.keyBy,
-  active_buckets: 0,
-  allowed_total: 0,
-  limited_total: 0,
-  evicted_total: 0,
+  active_buckets: counters.callers,
+  allowed_total: counters.allowed,
+  limited_total: counters.refused,
+  evicted_total: counters.forgotten,
   bucket_ttl: formatDuration(settings.bucketTtlMs),
   cleanup_interval: formatDuration(settings.cleanupIntervalMs),
 });
@@ -72,6 +80,7 @@ export interface MetricsOptions {
   readonly spawnQueue: () => SpawnQueueCounts;
   readonly spawnDefaults: SpawnDefaults;
   readonly rateLimit: RateLimitSettings;
+  readonly rateCounters: () => RateLimitCounters;
   readonly workerId: string;
   readonly diskFigures: () => Promise<DiskFigures>;
 }
@@ -138,7 +147,7 @@ export const collectMetrics = async (options: MetricsOptions, signal: AbortSigna
       with_max_ttl: quotas.filter(({ maxTtlMs }) => maxTtlMs > 0).length,
       with_max_exec_timeout: quotas.filter(({ maxExecTimeoutMs }) => maxExecTimeoutMs > 0).length,
     },
-    rate_limit: rateLimit(options.rateLimit),
+    rate_limit: rateLimit(options.rateLimit, options.rateCounters()),
     disk,
   };
 };

@@ -98,10 +98,14 @@ export const prometheusText = (metrics: Metrics, queue: SpawnQueueCounts, uptime
     max_exec_timeout: metrics.quotas.with_max_exec_timeout,
   };
   gauge("owner_quota_overrides_total", "Quotas by what they set.", byLabel("type", overrides));
-  counter("rate_limit_allowed_total", "Requests let through by the rate limit.", alone(0));
-  counter("rate_limit_blocked_total", "Requests refused by the rate limit.", alone(0));
-  counter("rate_limit_evicted_buckets_total", "Buckets forgotten.", alone(0));
-  gauge("rate_limit_active_buckets", "Buckets in use.", alone(0));
+  counter(
+    "rate_limit_allowed_total",
+    "Requests let through by the rate limit.",
+    alone(metrics.rate_limit.allowed_total),
+  );
+  counter("rate_limit_blocked_total", "Requests refused by the rate limit.", alone(metrics.rate_limit.limited_total));
+  counter("rate_limit_evicted_buckets_total", "Buckets forgotten.", alone(metrics.rate_limit.evicted_total));
+  gauge("rate_limit_active_buckets", "Buckets in use.", alone(metrics.rate_limit.active_buckets));
 
   const ofOperations = (value: (item: Metrics["operations"][number]) => number): Series =>
     metrics.operations.map((item) => [{ operation: item.operation, provider: item.provider }, value(item)]);

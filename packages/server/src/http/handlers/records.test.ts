@@ -70,7 +70,14 @@ const serve = async (apiKey = "") => {
     maxQueue: 9,
     queueTimeoutMs: 30_000,
   } as const;
-  const rateLimit = { requestsPerMinute: 0, burst: 0, keyBy: "ip", bucketTtlMs: 0, cleanupIntervalMs: 0 };
+  const rateLimit = {
+    enabled: false,
+    requestsPerMinute: 0,
+    burst: 0,
+    keyBy: "ip",
+    bucketTtlMs: 0,
+    cleanupIntervalMs: 0,
+  };
   const app = testApp({
     apiKey,
     operations: [
@@ -84,7 +91,7 @@ const serve = async (apiKey = "") => {
     handlers: {
       ...createTemplateHandlers({ ...shared, spawn: async () => expect.unreachable("nothing is spawned here") }),
       ...createProviderHandlers(shared),
-      ...createWorkerHandlers(shared),
+      ...createWorkerHandlers({ ...shared, workerSigningKey: undefined, newTokenId: () => "0" }),
       ...createQuotaHandlers({
         ...shared,
         parseOwner: parseOwnerId,
@@ -106,6 +113,7 @@ const serve = async (apiKey = "") => {
         spawnQueue: () => queue,
         spawnDefaults,
         rateLimit,
+        rateCounters: () => ({ callers: 0, allowed: 0, refused: 0, forgotten: 0 }),
         workerId: "local",
       }),
     },

@@ -1,0 +1,50 @@
+import type { IncomingMessage } from "node:http";
+import { StacyError } from "@stacyvm/contract";
+import type { FastifyReply } from "fastify";
+import type { FailurePenalties } from "../auth/failure-penalties.ts";
+import type { RateLimiter } from "../auth/rate-limiter.ts";
+import type { Identity } from "./identity.ts";
+
+export interface RateLimitOptions {
+  /** Undefined: not limited by rate. Failures cost nevertheless. */
+  readonly limiter: RateLimiter | undefined;
+  /** What makes a caller one; without a credential it is the address always. */
+  readonly keyBy: "owner" | "api_key" | "ip";
+  readonly penalties: FailurePenalties;
+  readonly addressOf: (request: IncomingMessage) => string;
+}
+
+const refused = (reply: FastifyReply, retryAfterMs: number): StacyError => {
+  const seconds = Math.ceil(retryAfterMs / 1000);
+  reply.header("Retry-After", String(seconds));
+  return new StacyError("rate_limited", `rate limit exceeded; retry after ${seconds}s`, {
+    details: { retry_after_seconds: seconds },
+  });
+};
+
+/** Who a request counts for. A header that anybody can write never makes a second caller of one without a credential. */
+const callerOf = (identity: Identity, keyBy: RateLimitOptions["keyBy"], address: () => string): string => {
+  if (identity.keyHeader === "" || keyBy === "ip") return `ip:${address()}`;
+  const credential = identity.keyHeader === "Authorization" ? `token:${identity.ownerHeader}` : `key:${identity.role}`;
+  return keyBy === "owner" ? `${credential} of ${identity.ownerHeader}` : credential;
+};
+
+/** Counts requests by who sends them, and failures by where they come from. */
+export const createRateLimit = ({ limiter, keyBy, penalties, addressOf }: RateLimitOptions) => ({
+  /** Throws rate_limited, with Retry-After set. */
+  admit(identity: Identity, request: IncomingMessage, reply: FastifyReply): void {
+    if (limiter === undefined) return;
+    const { limit, remaining, retryAfterMs } = limiter.take(callerOf(identity, keyBy, () => addressOf(request)));
+    reply.header("X-RateLimit-Limit", String(limit)).header("X-RateLimit-Remaining", String(remaining));
+    if (retryAfterMs > 0) throw refused(reply, retryAfterMs);
+  },
+
+  /** The error for a credential that doesn't count: the one that says so, or, after many of them, rate_limited. */
+  failed(error: unknown, request: IncomingMessage, reply: FastifyReply): unknown {
+    if (!(error instanceof StacyError) || error.reason !== "unauthenticated") return error;
+    const waitMs = penalties.note(addressOf(request));
+    return waitMs === 0 ? error : refused(reply, waitMs);
+  },
+});
+
+export type RateLimit = ReturnType<typeof createRateLimit>;

@@ -1,0 +1,17 @@
+import { BlockList, isIP } from "node:net";
+
+/** Throws an Error that names the entry which is no address and no network. */
+export const parseNetworks = (entries: readonly string[]): BlockList => {
+  const list = new BlockList();
+  for (const entry of entries) {
+    const [address = "", bits, ...more] = entry.trim().split("/");
+    const version = isIP(address);
+    const most = version === 4 ? 32 : 128;
+    const prefix = bits === undefined ? most : Number(bits);
+    if (version === 0 || more.length > 0 || !/^\d*$/.test(bits ?? "") || bits === "" || prefix > most) {
+      throw new Error(`${JSON.stringify(entry)} is neither an address nor a network such as 10.0.0.0/8`);
+    }
+    list.addSubnet(address, prefix, version === 4 ? "ipv4" : "ipv6");
+  }
+  return list;
+};

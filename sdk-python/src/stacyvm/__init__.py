@@ -1,0 +1,118 @@
+"""Python client for StacyVM, the self-hosted control plane for disposable sandboxes."""
+
+from stacyvm._async.client import AsyncClient
+from stacyvm._async.files import AsyncFileDownload, AsyncSandboxFiles, FileContent
+from stacyvm._async.processes import AsyncProcessStdin, AsyncSandboxProcess, AsyncSandboxProcesses
+from stacyvm._async.quotas import AsyncQuotaManager
+from stacyvm._async.sandbox import AsyncSandbox
+from stacyvm._async.streams import AsyncByteStream, AsyncExecStream
+from stacyvm._async.templates import AsyncTemplateManager
+from stacyvm._async.upload import UploadContent
+from stacyvm._retry import Retry
+from stacyvm._sync.client import Client
+from stacyvm._sync.files import FileDownload, SandboxFiles
+from stacyvm._sync.processes import ProcessStdin, SandboxProcess, SandboxProcesses
+from stacyvm._sync.quotas import QuotaManager
+from stacyvm._sync.sandbox import Sandbox
+from stacyvm._sync.streams import ByteStream, ExecStream
+from stacyvm._sync.templates import TemplateManager
+from stacyvm.exceptions import ConnectionError, ProviderError, SandboxNotFound, StacyVMError
+from stacyvm.models import (
+    ExecBytes,
+    ExecExit,
+    ExecResult,
+    FileInfo,
+    FileLink,
+    FileVersion,
+    FolderEvent,
+    HealthInfo,
+    ListeningPort,
+    OwnerQuota,
+    ProcessChild,
+    ProcessEvent,
+    ProcessExit,
+    ProcessExited,
+    ProcessGap,
+    ProcessInfo,
+    ProcessLive,
+    ProcessOutput,
+    ProviderInfo,
+    PtySize,
+    QuotaSummary,
+    QuotaUsage,
+    SandboxInfo,
+    SandboxPage,
+    SandboxStats,
+    SignalName,
+    SpawnAdmissionDecision,
+    StacyVMEvent,
+    Template,
+    UnpackedArchive,
+    VMPoolStatus,
+)
+from stacyvm.streaming import StreamChunk
+
+__version__ = "0.2.0"
+__all__ = [
+    "AsyncByteStream",
+    "AsyncClient",
+    "AsyncExecStream",
+    "AsyncFileDownload",
+    "AsyncProcessStdin",
+    "AsyncQuotaManager",
+    "AsyncSandbox",
+    "AsyncSandboxFiles",
+    "AsyncSandboxProcess",
+    "AsyncSandboxProcesses",
+    "AsyncTemplateManager",
+    "ByteStream",
+    "Client",
+    "ConnectionError",
+    "ExecBytes",
+    "ExecExit",
+    "ExecResult",
+    "ExecStream",
+    "FileContent",
+    "FileDownload",
+    "FileInfo",
+    "FileLink",
+    "FileVersion",
+    "FolderEvent",
+    "HealthInfo",
+    "ListeningPort",
+    "OwnerQuota",
+    "ProcessChild",
+    "ProcessEvent",
+    "ProcessExit",
+    "ProcessExited",
+    "ProcessGap",
+    "ProcessInfo",
+    "ProcessLive",
+    "ProcessOutput",
+    "ProcessStdin",
+    "ProviderError",
+    "ProviderInfo",
+    "PtySize",
+    "QuotaManager",
+    "QuotaSummary",
+    "QuotaUsage",
+    "Retry",
+    "Sandbox",
+    "SandboxFiles",
+    "SandboxInfo",
+    "SandboxNotFound",
+    "SandboxPage",
+    "SandboxProcess",
+    "SandboxProcesses",
+    "SandboxStats",
+    "SignalName",
+    "SpawnAdmissionDecision",
+    "StacyVMError",
+    "StacyVMEvent",
+    "StreamChunk",
+    "Template",
+    "TemplateManager",
+    "UnpackedArchive",
+    "UploadContent",
+    "VMPoolStatus",
+]

@@ -1,0 +1,3 @@
+from stacyvm._async.client import AsyncClient
+
+__all__ = ["AsyncClient"]

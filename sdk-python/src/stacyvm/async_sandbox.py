@@ -1,0 +1,3 @@
+from stacyvm._async.sandbox import AsyncSandbox
+
+__all__ = ["AsyncSandbox"]

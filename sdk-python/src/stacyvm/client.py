@@ -1,0 +1,3 @@
+from stacyvm._sync.client import Client
+
+__all__ = ["Client"]

@@ -1,0 +1,423 @@
+"""Shapes of the HTTP API, named as on the wire. What a newer server says beyond them is left out."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Dict, List, Literal, Mapping, NamedTuple, Optional, Type, TypedDict, TypeVar, Union
+
+M = TypeVar("M")
+
+
+def of_wire(kind: Type[M], data: Mapping[str, Any]) -> M:
+    """A dataclass from an answer: keys that it doesn't know are dropped, and null counts as absent."""
+    known = {one.name for one in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return kind(**{key: value for key, value in data.items() if key in known and value is not None})
+
+
+@dataclass
+class ExecResult:
+    """How a command ended, and what it said."""
+
+    #: 128 + n after death by signal n.
+    exit_code: int
+    #: Bytes that are no UTF-8 stand as U+FFFD.
+    stdout: str
+    stderr: str
+    #: Go duration.
+    duration: str = ""
+    timed_out: bool = False
+    #: Output beyond the bound was dropped; the head is here.
+    truncated: bool = False
+
+
+@dataclass(frozen=True)
+class ExecBytes:
+    """
+    What a raw exec gives back. Its exit status travels in a trailer, which httpx doesn't show: ask for text to have it.
+    """
+
+    stdout: bytes
+
+
+@dataclass(frozen=True)
+class ExecExit:
+    """How a streamed command ended."""
+
+    #: None: the server ended the stream without saying.
+    exit_code: Optional[int] = None
+    timed_out: bool = False
+    truncated: bool = False
+
+
+@dataclass
+class SandboxInfo:
+    """A sandbox as the server described it."""
+
+    id: str
+    state: str
+    provider: str
+    image: str
+    #: Mebibytes.
+    memory_mb: int = 512
+    vcpus: int = 1
+    #: RFC 3339.
+    created_at: str = ""
+    #: RFC 3339.
+    expires_at: str = ""
+    metadata: Dict[str, str] = field(default_factory=dict)
+    #: Host name, with a port where it isn't 80, under which previews are served.
+    preview_domain: str = "localhost"
+    owner_id: str = ""
+    tenant_id: str = ""
+    vm_id: str = ""
+    worker_id: str = ""
+
+
+class SandboxPage(List[SandboxInfo]):
+    """A list, and where it goes on."""
+
+    #: For the ``cursor`` of the next list; None on the last page.
+    next_cursor: Optional[str] = None
+
+
+@dataclass
+class SpawnAdmissionDecision:
+    """Whether a spawn would be admitted."""
+
+    allowed: bool
+    queueable: bool
+    reason: str = ""
+    active_sandboxes: int = 0
+    #: 0: no limit.
+    max_sandboxes: int = 0
+    active_owner_sandboxes: int = 0
+    max_owner_sandboxes: int = 0
+    #: Go duration.
+    max_ttl: str = ""
+
+
+@dataclass
+class QuotaSummary:
+    """How many owners have limits of their own."""
+
+    total: int = 0
+    with_max_sandboxes: int = 0
+    with_max_ttl: int = 0
+    with_max_exec_timeout: int = 0
+
+
+@dataclass(frozen=True)
+class OwnerQuota:
+    """An owner's limits; ``0`` and ``0s`` inherit the server's."""
+
+    owner_id: str
+    max_sandboxes: int = 0
+    #: Go duration.
+    max_ttl: str = "0s"
+    #: Go duration.
+    max_exec_timeout: str = "0s"
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@dataclass(frozen=True)
+class QuotaUsage:
+    """What an owner uses, and the limits that hold."""
+
+    owner_id: str
+    active_sandboxes: int = 0
+    max_sandboxes: int = 0
+    max_ttl: str = ""
+    max_exec_timeout: str = ""
+    quota_configured: bool = False
+
+
+@dataclass
+class Template:
+    """A named set of spawn values that the server keeps."""
+
+    name: str
+    image: str
+    #: Mebibytes.
+    memory_mb: int = 512
+    vcpus: int = 1
+    #: Go duration.
+    ttl: str = "30m"
+    provider: str = ""
+    metadata: Dict[str, str] = field(default_factory=dict)
+    description: str = ""
+    version: int = 0
+    cpu_cores: int = 0
+    ttl_seconds: int = 0
+    setup: List[str] = field(default_factory=list)
+    allowed_hosts: List[str] = field(default_factory=list)
+    env: Dict[str, str] = field(default_factory=dict)
+    pool_size: int = 0
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """One entry of a folder."""
+
+    path: str
+    #: Bytes.
+    size: int
+    is_dir: bool
+    #: RFC 3339.
+    mod_time: str
+    #: Octal digits, for example ``0644``.
+    mode: str
+
+
+@dataclass(frozen=True)
+class FileVersion:
+    """Which content a file has."""
+
+    #: Changes with the content; None for what the kernel makes up.
+    etag: Optional[str]
+    #: Of the whole file, bytes; None where nobody knows.
+    size_bytes: Optional[int]
+
+
+@dataclass(frozen=True)
+class FileLink:
+    """An address that needs no key."""
+
+    url: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class UnpackedArchive:
+    """What an archive became."""
+
+    #: Files, directories and links.
+    entries: int
+    #: Content of the files.
+    bytes: int
+
+
+@dataclass(frozen=True)
+class FolderEvent:
+    """One change in a watched folder, or a word about the watch itself."""
+
+    type: Literal["live", "created", "written", "removed", "renamed", "mode_changed", "overflow", "gone"]
+    #: Absolute; of a rename the old name, and the new one is ``created``. None where it is about the watch.
+    path: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class ListeningPort:
+    """A port on which a program in the sandbox listens."""
+
+    port: int
+    #: Inside the sandbox.
+    address: str
+    pid: Optional[int] = None
+    command: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class SandboxStats:
+    """Processor and memory use."""
+
+    supported: bool
+    cpu_pct: Optional[float] = None
+    mem_bytes: Optional[int] = None
+    mem_limit_bytes: Optional[int] = None
+
+
+class PtySize(NamedTuple):
+    """A terminal's size in characters."""
+
+    cols: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class ProcessExit:
+    """How a process ended."""
+
+    #: 128 + n after death by signal n.
+    exit_code: int
+    #: The signal's number; None where none ended it.
+    signal: Optional[int] = None
+    timed_out: bool = False
+    #: Processes that it started lived on.
+    background: bool = False
+    #: Go duration.
+    duration: str = ""
+
+
+@dataclass(frozen=True)
+class ProcessChild:
+    """A living member of a process's tree."""
+
+    pid: int
+    parent_pid: int
+    name: str
+    cpu_ms: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class ProcessInfo:
+    """A process as the server described it."""
+
+    id: str
+    #: Inside the sandbox; given again after the end. 0: it never started.
+    pid: int
+    argv: List[str]
+    workdir: str
+    user: str
+    #: ``background``: the command has exited, what it started lives on.
+    state: Literal["running", "background", "exited"]
+    pty: bool
+    stdin_open: bool
+    #: RFC 3339.
+    started_at: str
+    #: Of the oldest byte of output that can be replayed, and of the next one to come.
+    first_offset: int
+    next_offset: int
+    #: Living ones in its tree, itself included.
+    processes: int
+    cpu_ms: int
+    memory_bytes: int
+    tag: Optional[str] = None
+    exit: Optional[ProcessExit] = None
+    #: RFC 3339.
+    ended_at: Optional[str] = None
+    #: Living members of its tree, itself included; not told in a list.
+    children: Optional[List[ProcessChild]] = None
+
+
+def process_info_of(data: Mapping[str, Any]) -> ProcessInfo:
+    exit, children = data.get("exit"), data.get("children")
+    parsed = {
+        **data,
+        "exit": None if exit is None else of_wire(ProcessExit, exit),
+        "children": None if children is None else [of_wire(ProcessChild, child) for child in children],
+    }
+    return of_wire(ProcessInfo, parsed)
+
+
+@dataclass(frozen=True)
+class ProcessOutput:
+    """Bytes that a process wrote. An offset names a byte of everything that it wrote."""
+
+    stream: Literal["stdout", "stderr", "pty"]
+    offset: int
+    data: bytes
+    #: It was written before this iteration began. A terminal must not answer what it reads there.
+    replayed: bool
+    type: Literal["output"] = field(default="output", init=False)
+
+
+@dataclass(frozen=True)
+class ProcessGap:
+    """Bytes that are lost: too old for the replay, or this reader was too slow."""
+
+    offset: int
+    until: int
+    type: Literal["gap"] = field(default="gap", init=False)
+
+
+@dataclass(frozen=True)
+class ProcessLive:
+    """The replay is over."""
+
+    offset: int
+    type: Literal["live"] = field(default="live", init=False)
+
+
+@dataclass(frozen=True)
+class ProcessExited:
+    """The command has exited."""
+
+    exit: ProcessExit
+    type: Literal["exit"] = field(default="exit", init=False)
+
+
+#: One step of a process's output, told apart by ``type``.
+ProcessEvent = Union[ProcessOutput, ProcessGap, ProcessLive, ProcessExited]
+
+SignalName = Literal[
+    "SIGHUP",
+    "SIGINT",
+    "SIGQUIT",
+    "SIGABRT",
+    "SIGKILL",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGALRM",
+    "SIGTERM",
+    "SIGCHLD",
+    "SIGCONT",
+    "SIGSTOP",
+    "SIGTSTP",
+    "SIGTTIN",
+    "SIGTTOU",
+    "SIGWINCH",
+]
+
+
+@dataclass(frozen=True)
+class StacyVMEvent:
+    """Something that happened on the server, for example ``sandbox.created``."""
+
+    id: str
+    type: str
+    #: RFC 3339.
+    timestamp: str
+    sandbox_id: Optional[str] = None
+    data: Dict[str, Any] = field(default_factory=dict)
+
+
+class _HealthBase(TypedDict):
+    status: str
+    #: Go duration.
+    uptime: str
+
+
+class HealthInfo(_HealthBase, total=False):
+    """Keys of the health answer, a plain dict."""
+
+    #: Absent for callers without a credential, where the server has any configured.
+    version: str
+    #: Present when the server answers anybody on a reachable address.
+    insecure: bool
+    #: Why new sandboxes are refused, where ``status`` is ``degraded``.
+    degraded: List[str]
+
+
+class _ProviderBase(TypedDict):
+    name: str
+    healthy: bool
+    default: bool
+
+
+class ProviderInfo(_ProviderBase, total=False):
+    """Keys of a provider, a plain dict."""
+
+    latency_ms: float
+    last_checked: str
+    error: str
+    capabilities: List[str]
+    runtime_count: int
+
+
+class _PoolBase(TypedDict):
+    enabled: bool
+
+
+class VMPoolStatus(_PoolBase, total=False):
+    """Keys of the pool's status, a plain dict."""
+
+    vms: int
+    max_vms: int
+    total_users: int
+    max_users_per_vm: int

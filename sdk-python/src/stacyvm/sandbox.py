@@ -1,0 +1,3 @@
+from stacyvm._sync.sandbox import Sandbox
+
+__all__ = ["Sandbox"]
