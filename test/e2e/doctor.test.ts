@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { ProviderReport } from "@stacyvm/contract";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Report } from "../../packages/server/src/doctor.ts";
+import { engineLacks, startEngine } from "../../packages/server/src/providers/docker/docker-engine.testing.ts";
 import { spawnSandbox } from "./api.ts";
 import { launcher, runProgram } from "./cli-process.ts";
 import { startServer } from "./server.ts";
@@ -172,5 +173,32 @@ test.runIf(process.getuid?.() === 0)(
       status: "fail",
       remedy: `close it: chmod 0711 ${join(closed, "data")}`,
     });
+  },
+);
+
+test.runIf(engineLacks() === undefined)(
+  "an engine is asked where its provider is enabled, and auto says how it compares",
+  async () => {
+    const engine = await startEngine({ remap: true });
+    try {
+      const { byId } = await examined(`providers: {docker: {enabled: true, socket: "${engine.socket}"}}\n`);
+      expect(byId["providers.oci"]?.what).toBe("oci: chosen, the strongest healthy wall (container)");
+      expect(byId["providers.docker"]).toMatchObject({
+        status: "ok",
+        what: "docker: as strong as oci (container, userns-remap), which comes first",
+      });
+      const about = Object.values(byId).filter(({ id }) => id.startsWith("runtimes.engine-"));
+      expect(about.some(({ what }) => what.startsWith("docker "))).toBe(true);
+      for (const { what, status } of about) {
+        expect([what, status]).not.toEqual([what, "fail"]);
+        expect(what).not.toMatch(/CVE-2024-21626/);
+      }
+      const none = await examined(
+        `providers: {default: docker, docker: {enabled: true, socket: "${engine.socket}.gone"}}\n`,
+      );
+      expect([none.status, none.byId["providers.docker"]?.status]).toEqual([1, "fail"]);
+    } finally {
+      await engine.close();
+    }
   },
 );

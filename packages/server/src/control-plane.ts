@@ -10,8 +10,7 @@ import { createTokenVerifier, type TokenVerifier } from "./auth/token-verifier.t
 import { takesTokens } from "./config/cross-checks.ts";
 import type { Config } from "./config/schema.ts";
 import { openDataDir } from "./data-dir.ts";
-import { createHost } from "./doctor/host.ts";
-import { createRuntimeWarnings } from "./doctor/runtimes.ts";
+import { createWarnings } from "./doctor/warnings.ts";
 import { connectGuest } from "./guest/agent/connect-guest.ts";
 import { createApp } from "./http/app.ts";
 import { createClientAddress } from "./http/client-address.ts";
@@ -126,7 +125,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     providers,
     wanted: config.providers.default,
     clock: systemClock,
-    warnings: createRuntimeWarnings(createHost(), config.providers.oci.runtime),
+    warnings: createWarnings(config.providers.oci.runtime),
   });
   tellChoice(directory.choice, log);
   const live = stack.use(new LiveRuntimes({ provider: directory.get }));

@@ -7,6 +7,7 @@ import { ConfigError } from "./config/problem.ts";
 import type { Config } from "./config/schema.ts";
 import { cgroupFindings } from "./doctor/cgroups.ts";
 import { dataFindings } from "./doctor/data.ts";
+import { engineFindings } from "./doctor/engine.ts";
 import { areas, type Finding, findingsOf, type Report, reportOf } from "./doctor/finding.ts";
 import { createHost, type Host } from "./doctor/host.ts";
 import { kernelFindings } from "./doctor/kernel.ts";
@@ -15,6 +16,7 @@ import { programFindings } from "./doctor/programs.ts";
 import { runtimeFindings } from "./doctor/runtimes.ts";
 import { type ServerView, serverFindings, wallFindings } from "./doctor/walls.ts";
 import { connectGuest } from "./guest/agent/connect-guest.ts";
+import type { EngineImages } from "./images/image-store.ts";
 import { systemClock } from "./lib/clock.ts";
 import { findProgram } from "./lib/find-program.ts";
 import { createProviderDirectory } from "./providers/directory.ts";
@@ -35,6 +37,13 @@ export interface ExamineOptions extends LoadOptions {
 
 const builtNativeDir = fileURLToPath(new URL("../../../build", import.meta.url));
 
+/** Nothing is spawned here. */
+const noImages: EngineImages = {
+  name: (reference) => ({ reference, isLocal: false }),
+  useStored: async () => undefined,
+  login: async () => undefined,
+};
+
 /** Looks whether this machine can run sandboxes, and how well they would be kept. Changes nothing. Never throws for what it finds. */
 export async function examine(options: ExamineOptions): Promise<Report> {
   const { server, host = createHost(), nativeDir = builtNativeDir } = options;
@@ -42,7 +51,10 @@ export async function examine(options: ExamineOptions): Promise<Report> {
   const findings = await Promise.all([
     configuration,
     programFindings(host, nativeDir, process.version),
-    kernelFindings(host, { needsMounts: config?.providers.oci.enabled ?? true }),
+    kernelFindings(host, {
+      needsMounts: config?.providers.oci.enabled ?? true,
+      filtersCalls: config === undefined || filtersCalls(config.providers),
+    }),
     cgroupFindings(host, { needed: config?.providers.oci.enabled ?? true }),
     ...(config === undefined ? [] : examineConfigured({ config, host, nativeDir, server })),
     serverFindings(server),
@@ -63,7 +75,10 @@ function examineConfigured({
 }): readonly Promise<readonly Finding[]>[] {
   const { providers } = config;
   return [
-    runtimeFindings(host, { ociRuntime: providers.oci.enabled ? providers.oci.runtime : undefined }),
+    runtimeFindings(host, {
+      ociRuntime: providers.oci.enabled ? providers.oci.runtime : undefined,
+      usesEngine: providers.docker.enabled,
+    }),
     dataFindings(host, config),
     portFinding(config.server.host, config.server.port, server.providers !== undefined || server.problem !== "").then(
       (one) => [one],
@@ -71,6 +86,10 @@ function examineConfigured({
     walls(config, nativeDir),
   ];
 }
+
+/** PRoot has no filter of system calls, and nobody knows what one of the operator's own holds. */
+const filtersCalls = ({ proot, docker }: Config["providers"]): boolean =>
+  !proot.enabled && !(docker.enabled && docker.seccompProfile !== "default");
 
 function configured(options: LoadOptions): {
   readonly config: Config | undefined;
@@ -108,11 +127,23 @@ async function walls(config: Config, nativeDir: string): Promise<readonly Findin
       runtimeArgs: config.providers.oci.runtimeArgs,
     }),
   );
-  const providers = createProviders({ config: config.providers, serverId: "doctor", helper, connectGuest });
+  const providers = createProviders({
+    config: config.providers,
+    serverId: "doctor",
+    helper,
+    connectGuest,
+    images: noImages,
+    agentPath: join(nativeDir, "stacyvm-agent"),
+    dataDir: dataRoot,
+    onImageNote: () => {},
+  });
   for (const provider of providers) stack.use(provider);
   const directory = await createProviderDirectory({ providers, wanted: config.providers.default, clock: systemClock });
   const candidates = await Promise.all(
     providers.map(async (provider) => ({ provider, fingerprint: await directory.fingerprint(provider.name) })),
   );
-  return wallFindings(config.providers.default, candidates);
+  const engines = candidates.flatMap(({ provider: { name, publicConfig }, fingerprint: { versions } }) =>
+    name === "docker" ? engineFindings({ versions, remapsUsers: publicConfig.userns_remap === "true" }) : [],
+  );
+  return [...engines, ...wallFindings(config.providers.default, candidates)];
 }

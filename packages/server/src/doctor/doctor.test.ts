@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { cgroupFindings } from "./cgroups.ts";
+import { engineFindings } from "./engine.ts";
 import type { Finding } from "./finding.ts";
 import { kernelFindings } from "./kernel.ts";
 import { createMachine, goodKernel, type Machine } from "./machine.testing.ts";
@@ -53,6 +54,14 @@ test.each([
   machine.file("/proc/sys/kernel/osrelease", `${release}\n`);
   machine.file("/proc/sys/kernel/version", `${built}\n`);
   expect(short(kernelFindings(machine.host, { needsMounts: true }))[id]).toBe(status);
+});
+
+test("a hole that our filter of system calls closes fails where a wall is enabled that hasn't it", () => {
+  using machine = createMachine();
+  goodKernel(machine);
+  machine.file("/proc/sys/kernel/osrelease", "6.18.21\n");
+  const unfiltered = kernelFindings(machine.host, { needsMounts: true, filtersCalls: false });
+  expect(short(unfiltered)["kernel.linux-escape"]).toBe("fail");
 });
 
 test("a kernel that only root may make user namespaces on warns whoever isn't root", () => {
@@ -143,11 +152,11 @@ test("what isn't used is told in one line, and warned of only where a sandbox co
   const findings = await runtimeFindings(machine.host, { ociRuntime: "runc" });
   expect(findings.map(({ status, what }) => `${status} ${what}`)).toEqual([
     "ok runc 1.5.1: none of the holes in the table of fixed releases is open",
-    expect.stringMatching(/^warn crun 0\.10\.4 is installed, not used by oci; open to CVE-2019-18837, /),
-    "ok runsc release-20240101.0 is installed, not used by oci; lacks fixes of CVE-2025-2713",
-    "ok docker 29.5.1 is installed, not used by oci",
-    "ok containerd 2.2.1 is installed, not used by oci",
-    "ok proot 5.1.0 is installed, not used by oci",
+    expect.stringMatching(/^warn crun 0\.10\.4 is installed; open to CVE-2019-18837, /),
+    "ok runsc release-20240101.0 is installed; lacks fixes of CVE-2025-2713",
+    "ok docker 29.5.1 is installed",
+    "ok containerd 2.2.1 is installed",
+    "ok proot 5.1.0 is installed",
   ]);
 });
 
@@ -163,10 +172,38 @@ test("a runtime that isn't there, or doesn't say what it is, is told", async () 
 test("a provider's warnings follow its runtime when the file changes", async () => {
   using machine = createMachine();
   const warnings = createRuntimeWarnings(machine.host, "runc");
-  expect(await warnings("oci")).toEqual([]);
+  expect(await warnings()).toEqual([]);
   machine.program("/usr/sbin/runc", "runc version 1.1.4 is what this one says");
-  expect((await warnings("oci"))[0]?.what).toContain("older than its fixed release");
+  expect((await warnings())[0]?.what).toContain("older than its fixed release");
   machine.program("/usr/sbin/runc", "runc version 1.5.1");
-  expect(await warnings("oci")).toEqual([]);
-  expect(await warnings("mock")).toEqual([]);
+  expect(await warnings()).toEqual([]);
+});
+
+test("an engine is judged by what it says of itself; a user namespace keeps its sandboxes from what it would", () => {
+  const versions = { docker: "28.2.2", containerd: "1.7.29", runc: "1.2.7", api: "1.50" };
+  const plain = engineFindings({ versions, remapsUsers: false });
+  expect(plain.map(({ id, status }) => [id, status])).toEqual([
+    ["runtimes.engine-docker-limited", "warn"],
+    ["runtimes.engine-containerd", "ok"],
+    ["runtimes.engine-runc-escape", "fail"],
+    ["runtimes.engine-runc-limited", "warn"],
+  ]);
+  expect(only(plain, "fail")[0]).toMatchObject({
+    what: expect.stringContaining("runc 1.2.7 of the engine is older than its fixed release: open to CVE-2025-31133, "),
+    remedy: expect.stringContaining("userns-remap"),
+  });
+  const remapped = engineFindings({ versions, remapsUsers: true });
+  expect(only(remapped, "fail")).toEqual([]);
+  expect(short(remapped)["runtimes.engine-runc-kept"]).toBe("warn");
+  expect(engineFindings({ versions: { docker: "29.5.1" }, remapsUsers: false }).map(({ status }) => status)).toEqual([
+    "ok",
+  ]);
+  expect(engineFindings({ versions: {}, remapsUsers: false })).toEqual([]);
+});
+
+test("an engine of a distribution's patched builds counts as fixed where it names its packages' versions", () => {
+  const of = (runc: string) =>
+    JSON.stringify(engineFindings({ versions: { runc, containerd: "1.6.20~ds1-1+deb12u2" }, remapsUsers: true }));
+  expect(of("1.1.5+ds1-1+deb12u1")).not.toMatch(/CVE-2024-21626|CVE-2024-25621/);
+  expect(of("1.1.5+ds1")).toContain("CVE-2024-21626");
 });

@@ -1,4 +1,5 @@
 import { compareDebianVersions } from "../releases/debian-version.ts";
+import type { Mitigation } from "../releases/fixed-releases.ts";
 import { openAdvisories } from "../releases/judge.ts";
 import { type Finding, findingsOf } from "./finding.ts";
 import { holeFindings } from "./holes.ts";
@@ -9,13 +10,20 @@ const { ok, warn, fail, unknown } = findingsOf("kernel");
 /** An overlay may stand on a mount whose owners are mapped from this release on. */
 const idmappedOverlaySince = "5.19";
 
-/** What sandboxes ask of the kernel, and whether it has it. `needsRoot`: the provider that makes mounts is enabled. */
-export function kernelFindings(host: Host, { needsMounts }: { readonly needsMounts: boolean }): readonly Finding[] {
+export interface KernelNeeds {
+  /** The provider that makes mounts is enabled. */
+  readonly needsMounts: boolean;
+  /** Every enabled wall has our filter of system calls. */
+  readonly filtersCalls?: boolean;
+}
+
+/** What sandboxes ask of the kernel, and whether it has it. */
+export function kernelFindings(host: Host, { needsMounts, filtersCalls = true }: KernelNeeds): readonly Finding[] {
   const release = (host.readText("/proc/sys/kernel/osrelease") ?? "").trim();
   const needed = needsMounts ? fail : warn;
   return [
     ok("version", `Linux ${release || "of unknown release"}`),
-    ...holes(host, release),
+    ...holes(host, release, filtersCalls ? ["seccomp"] : []),
     userNamespaces(host),
     seccomp(host),
     ...["overlay", "ext4"].map((name) =>
@@ -37,7 +45,7 @@ export function kernelFindings(host: Host, { needsMounts }: { readonly needsMoun
   ];
 }
 
-function holes(host: Host, release: string): readonly Finding[] {
+function holes(host: Host, release: string, mitigations: readonly Mitigation[]): readonly Finding[] {
   const built = host.readText("/proc/sys/kernel/version") ?? "";
   // Debian's kernels are upstream's stable releases, whose number stands in the build's name.
   const version = /Debian (\d+\.\d+\.\d+)/.exec(built)?.[1] ?? /^\d+\.\d+\.\d+/.exec(release)?.[0];
@@ -53,7 +61,7 @@ function holes(host: Host, release: string): readonly Finding[] {
     area: "kernel",
     subject: `Linux ${version}`,
     open,
-    mitigations: ["seccomp"],
+    mitigations,
     remedy: "update the kernel and restart the machine",
   });
 }

@@ -27,12 +27,19 @@ const ociMitigations: readonly Mitigation[] = ["user-namespace", "seccomp"];
 export interface RuntimeSettings {
   /** The OCI runtime that `oci` is configured with, a name or a path; undefined where the provider isn't enabled. */
   readonly ociRuntime: string | undefined;
+  /** The provider `docker` is enabled: its engine tells of itself, which may be elsewhere. */
+  readonly usesEngine?: boolean;
 }
 
 /** Each runtime of this machine against its fixed releases; strictly for what `oci` uses, in one line for the others. */
-export async function runtimeFindings(host: Host, { ociRuntime }: RuntimeSettings): Promise<readonly Finding[]> {
+export async function runtimeFindings(
+  host: Host,
+  { ociRuntime, usesEngine = false }: RuntimeSettings,
+): Promise<readonly Finding[]> {
   const used = ociRuntime === undefined ? undefined : host.find(ociRuntime);
+  const elsewhere: readonly Program[] = usesEngine ? ["docker", "containerd"] : [];
   const programs = (Object.keys(installed) as Program[]).flatMap((program) => {
+    if (elsewhere.includes(program)) return [];
     const path = installed[program].map((name) => host.find(name)).find((each) => each !== undefined);
     return path === undefined || path === used ? [] : [{ program, path }];
   });
@@ -44,25 +51,22 @@ export async function runtimeFindings(host: Host, { ociRuntime }: RuntimeSetting
 }
 
 /** What is wrong with the runtime of `oci` although it runs. Looked at anew when the file has changed; never throws. */
-export function createRuntimeWarnings(
-  host: Host,
-  ociRuntime: string,
-): (provider: string) => Promise<readonly Remark[]> {
+export function createRuntimeWarnings(host: Host, ociRuntime: string): () => Promise<readonly Remark[]> {
   let known: { readonly file: string; readonly warnings: Promise<readonly Remark[]> } | undefined;
-  const look = async (path: string): Promise<readonly Remark[]> => {
-    const findings = await usedByOci(host, ociRuntime, path);
-    return findings.flatMap(({ status, what, remedy }) =>
-      status === "ok" ? [] : [{ what, ...(remedy === undefined ? {} : { remedy }) }],
-    );
-  };
-  return async (provider) => {
-    const path = provider === "oci" ? host.find(ociRuntime) : undefined;
+  return async () => {
+    const path = host.find(ociRuntime);
     const file = path === undefined ? undefined : host.identityOf(path);
     if (path === undefined || file === undefined) return [];
-    if (known?.file !== file) known = { file, warnings: look(path) };
+    if (known?.file !== file) known = { file, warnings: usedByOci(host, ociRuntime, path).then(remarksOf) };
     return await known.warnings;
   };
 }
+
+/** What is wrong of what was found, as a provider's warnings. */
+export const remarksOf = (findings: readonly Finding[]): readonly Remark[] =>
+  findings.flatMap(({ status, what, remedy }) =>
+    status === "ok" ? [] : [{ what, ...(remedy === undefined ? {} : { remedy }) }],
+  );
 
 async function usedByOci(host: Host, wanted: string, path: string | undefined): Promise<readonly Finding[]> {
   if (path === undefined) {
@@ -95,9 +99,9 @@ function judged(component: Judged, found: ProgramRelease, mitigations: readonly 
   return holeFindings({ area: "runtimes", subject, open, mitigations, remedy: remedyOf(component, found) });
 }
 
-/** An installed program that no enabled provider starts: told, and no failure. */
+/** An installed program that isn't the runtime of `oci`: told, and no failure. */
 function notUsed(program: Program, found: ProgramRelease): Finding {
-  const subject = `${program} ${versionOf(found)} is installed, not used by oci`;
+  const subject = `${program} ${versionOf(found)} is installed`;
   if (program === "proot" || program === "qemu") return ok(program, subject);
   const open = openAdvisories(asRelease(program, found));
   const ids = open.map(({ id }) => id).join(", ");

@@ -21,7 +21,7 @@ export interface DirectoryOptions {
   readonly wanted: string;
   readonly clock: Clock;
   /** What is wrong with a provider although it serves. Never throws. */
-  readonly warnings?: (name: string) => Promise<readonly Remark[]>;
+  readonly warnings?: (provider: Provider, known: Fingerprint) => Promise<readonly Remark[]>;
 }
 
 /** A fingerprint younger than this is good enough for a second caller, milliseconds. */
@@ -73,7 +73,10 @@ export async function createProviderDirectory({ providers, wanted, clock, warnin
     /** Empty where `auto` found none that works. */
     defaultName: choice.name,
     fingerprint,
-    warnings: warnings ?? (async () => []),
+    warnings: async (name: string): Promise<readonly Remark[]> => {
+      const [provider, last] = [byName.get(name), known.get(name)];
+      return provider === undefined || last === undefined ? [] : ((await warnings?.(provider, last)) ?? []);
+    },
     /** Never one that was made before. */
     recheck: (name: string) => checked(name, 0),
     /** Whatever its age; undefined where none was made. */
