@@ -6,6 +6,7 @@ import type { ProviderDetail, ProviderReport } from "@stacyvm/contract";
 import pino from "pino";
 import { expect, test } from "vitest";
 import { post, spawnSandbox } from "./api.ts";
+import { launcher, runProgram } from "./cli-process.ts";
 import { startServer } from "./server.ts";
 
 const capture = () => {
@@ -117,4 +118,31 @@ test("a provider that became unhealthy since it was last looked at says so when 
     message: expect.stringContaining(`${runtime} does not run`),
     remediation: expect.stringContaining("apt-get install runc"),
   });
+});
+
+test("the command lists them with their walls, and narrow terminals get what tells most", async () => {
+  await using server = await startServer({ config: { "providers.mock.enabled": "true" } });
+  const env = { STACYVM_SERVER: server.url };
+  const { stdout, status } = await runProgram(launcher, ["providers"], { env });
+  expect(status).toBe(0);
+  const [heading, oci, mock, , ...remarks] = stdout.trimEnd().split("\n");
+  expect(heading).toMatch(/^NAME +HEALTH +WALL +LIMITS +TREE KILL +PROFILES +NETWORKS +RUNTIME$/);
+  expect(oci).toMatch(
+    /^oci \* +healthy +container +memory cpu pids disk +cgroup +default restricted +none +runc version /,
+  );
+  expect(mock).toMatch(/^mock +healthy +none +none +pid-namespace +default +none +runc version /);
+  expect(remarks).toContain("oci: chosen, the strongest healthy wall (container)");
+  expect(remarks).toContain("mock: no wall, never chosen unless it is named");
+  const json = JSON.parse(
+    (await runProgram(launcher, ["providers", "--json"], { env })).stdout,
+  ) as readonly ProviderReport[];
+  expect(json.map(({ name, isolation }) => [name, isolation])).toEqual([
+    ["oci", "container"],
+    ["mock", "none"],
+  ]);
+  const line = `stty cols 50; exec ${launcher} providers`;
+  const narrow = await runProgram("script", ["--quiet", "--return", "--command", line, "/dev/null"], { env });
+  const shown = narrow.stdout.replaceAll("\r\n", "\n").split("\n").slice(0, 3);
+  expect(shown.map((each) => each.length <= 50)).toEqual([true, true, true]);
+  expect(shown[1]).toMatch(/^oci \* +healthy +container/);
 });

@@ -15,6 +15,9 @@ export interface Output {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
+/** Without characters that would drive a terminal. */
+export const printable = (text: string): string => text.replace(controls, "\ufffd");
+
 export function createOutput(json: boolean): Output {
   const line = (text: string) => void process.stdout.write(`${text}\n`);
   const raw = (stream: "stdout" | "stderr", data: string | Uint8Array): Promise<void> =>
@@ -25,8 +28,8 @@ export function createOutput(json: boolean): Output {
     json,
     width: process.stdout.isTTY ? process.stdout.columns : undefined,
     line,
-    errorLine: (text) => void process.stderr.write(`${text.replace(controls, "\ufffd")}\n`),
-    result: (value, text) => line(json ? JSON.stringify(value) : text.replace(controls, "\ufffd")),
+    errorLine: (text) => void process.stderr.write(`${printable(text)}\n`),
+    result: (value, text) => line(json ? JSON.stringify(value) : printable(text)),
     raw,
   };
 }

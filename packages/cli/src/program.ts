@@ -49,6 +49,7 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
   const sandboxes = () => import("./commands/sandboxes.ts");
   const processes = () => import("./commands/processes.ts");
   const ports = () => import("./commands/ports.ts");
+  const providers = () => import("./commands/providers.ts");
   const images = () => import("./commands/images.ts");
 
   program
@@ -163,6 +164,17 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .option("--state <state>", "only in this state")
     .addOption(new Option("--sort <field>", "what to sort by, with - before it descending").choices(sorts))
     .action(async (own) => (await sandboxes()).listCommand(await client(), output(), own));
+  program
+    .command("providers")
+    .description("list the server's providers: wall, limits, what is missing, and why one is the default")
+    .action(async () => (await providers()).providersCommand(await client(), output()));
+  program
+    .command("doctor")
+    .description("look whether this machine can run sandboxes, and whether its programs have known holes")
+    .option("--config <file>", "the server's configuration file")
+    .action(async (own) =>
+      (await import("./commands/doctor.ts")).doctorCommand(await client(), server(), output(), own),
+    );
   program
     .command("version")
     .description("print the version")

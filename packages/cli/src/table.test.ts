@@ -58,3 +58,10 @@ test("a wide character is never cut in half", () => {
   expect(table(rows, { elastic: [0], cut: "end", width: 15 })).toBe("宽字符宽字…   x");
   expect(table(rows, { elastic: [0], width: 15 })).toBe("宽字…宽字符   x");
 });
+
+test("a column that isn't shown gives no room to the others", () => {
+  const rows = [["name", "a long column that goes first", "some more words that give way"]];
+  const layout = { elastic: [1, 2], expendable: [1], cut: "end", width: 18 } as const;
+  expect(table(rows, layout)).toBe("name  some more w…");
+  expect(table([[...(rows[0] ?? []), "last"]], { ...layout, expendable: [1, 3] })).toBe("name  some more w…");
+});

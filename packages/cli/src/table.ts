@@ -24,7 +24,8 @@ export function table(rows: readonly (readonly string[])[], layout: TableLayout)
     return total - (width ?? total);
   };
   const least = (column: number): number => Math.min(widths[column] ?? 0, leastElastic);
-  const giving = (): number => elastic.reduce((sum, column) => sum + (widths[column] ?? 0) - least(column), 0);
+  const giving = (): number =>
+    elastic.reduce((sum, column) => sum + (shown.has(column) ? (widths[column] ?? 0) - least(column) : 0), 0);
   for (const column of expendable) if (excess() > giving()) shown.delete(column);
   for (const column of elastic) {
     const wanted = widths[column] ?? 0;

@@ -11,6 +11,7 @@ import { createTokenVerifier, type TokenVerifier } from "./auth/token-verifier.t
 import { takesTokens } from "./config/cross-checks.ts";
 import type { Config } from "./config/schema.ts";
 import { openDataDir } from "./data-dir.ts";
+import { createWarnings } from "./doctor/warnings.ts";
 import { connectGuest } from "./guest/agent/connect-guest.ts";
 import { createApp } from "./http/app.ts";
 import { createClientAddress } from "./http/client-address.ts";
@@ -121,7 +122,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     onImageNote: (note) => log.info(note, "image for an engine"),
   });
   for (const provider of providers) stack.use(provider);
-  const directory = await createProviderDirectory({ providers, wanted: config.providers.default, clock: systemClock });
+  const directory = await createProviderDirectory({
+    providers,
+    wanted: config.providers.default,
+    clock: systemClock,
+    warnings: createWarnings(config.providers.oci.runtime),
+  });
   tellChoice(directory.choice, log);
   const live = stack.use(new LiveRuntimes({ provider: directory.get }));
   const audit = stack.use(

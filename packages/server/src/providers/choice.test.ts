@@ -52,6 +52,14 @@ test("a stronger wall is taken though it comes later, and its own word for itsel
   );
 });
 
+test("a wall whose engine maps its users to others says so", () => {
+  const docker = candidate("docker", "container");
+  const remapped = { ...docker, provider: { ...docker.provider, publicConfig: { userns_remap: "true" } } };
+  expect(describeChoice(chooseDefault("auto", [remapped]))).toBe(
+    "docker: chosen, the strongest healthy wall (container, userns-remap)",
+  );
+});
+
 test("where no wall is healthy none is chosen, and each says why", () => {
   const choice = chooseDefault("auto", [candidate("mock", "none")]);
   expect([choice.name, describeChoice(choice)]).toEqual([

@@ -51,10 +51,12 @@ export function describeChoice({ wanted, name, verdicts }: DefaultChoice): strin
   return [chosen === undefined ? none : `${name}: ${chosen.reason}`, ...others].join("; ");
 }
 
-/** The class, and what the provider says of its wall where that is more. */
+/** The class, and what the provider says of its wall where that is more, for example "container, userns-remap". */
 export function wallOf({ capabilities, publicConfig }: Candidate["provider"]): string {
-  const own = publicConfig.isolation ?? "";
-  return [capabilities.isolation, own].filter((word, at, all) => word !== "" && all.indexOf(word) === at).join(", ");
+  const remapped = publicConfig.userns_remap === "true" ? "userns-remap" : "";
+  return [capabilities.isolation, publicConfig.isolation ?? "", remapped]
+    .filter((word, at, all) => word !== "" && all.indexOf(word) === at)
+    .join(", ");
 }
 
 const rank = ({ provider }: Candidate): number => strength.indexOf(provider.capabilities.isolation);

@@ -9,11 +9,19 @@ export interface CheckedFingerprint extends Fingerprint {
   readonly latencyMs: number;
 }
 
+export interface Remark {
+  readonly what: string;
+  /** The command or setting that would help. */
+  readonly remedy?: string;
+}
+
 export interface DirectoryOptions {
   readonly providers: readonly Provider[];
   /** A name, or `auto`. */
   readonly wanted: string;
   readonly clock: Clock;
+  /** What is wrong with a provider although it serves. Never throws. */
+  readonly warnings?: (provider: Provider, known: Fingerprint) => Promise<readonly Remark[]>;
 }
 
 /** A fingerprint younger than this is good enough for a second caller, milliseconds. */
@@ -22,7 +30,7 @@ const freshMs = 2_000;
 const checkTimeoutMs = 5_000;
 
 /** The providers of this server, the default one chosen, and how each is, asked at most every two seconds. */
-export async function createProviderDirectory({ providers, wanted, clock }: DirectoryOptions) {
+export async function createProviderDirectory({ providers, wanted, clock, warnings }: DirectoryOptions) {
   const byName = new Map(providers.map((provider) => [provider.name, provider]));
   const known = new Map<string, CheckedFingerprint>();
   const checking = new KeyMutex();
@@ -65,6 +73,10 @@ export async function createProviderDirectory({ providers, wanted, clock }: Dire
     /** Empty where `auto` found none that works. */
     defaultName: choice.name,
     fingerprint,
+    warnings: async (name: string): Promise<readonly Remark[]> => {
+      const [provider, last] = [byName.get(name), known.get(name)];
+      return provider === undefined || last === undefined ? [] : ((await warnings?.(provider, last)) ?? []);
+    },
     /** Never one that was made before. */
     recheck: (name: string) => checked(name, 0),
     /** Whatever its age; undefined where none was made. */

@@ -34,8 +34,6 @@ export interface Fingerprint {
   readonly healthy: boolean;
   /** Why not, and the command or setting that would help ("what; remedy"); empty when healthy. */
   readonly missing: readonly string[];
-  /** What is wrong although it serves, in the same form. */
-  readonly warnings?: readonly string[];
   /** Component to version, for example { runc: "1.1.5" }. */
   readonly versions: Readonly<Record<string, string>>;
 }

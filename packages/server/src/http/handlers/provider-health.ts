@@ -1,5 +1,6 @@
 import type { ProviderHealth, ProviderReport } from "@stacyvm/contract";
 import type { DefaultChoice } from "../../providers/choice.ts";
+import type { Remark } from "../../providers/directory.ts";
 import type { Fingerprint, Provider } from "../../providers/provider.ts";
 import { rfc3339Seconds } from "./wire-time.ts";
 
@@ -19,6 +20,8 @@ export interface ProviderDirectory {
   readonly choice: DefaultChoice;
   /** May be a few seconds old; never throws: a check that fails is an unhealthy fingerprint. */
   fingerprint(name: string, signal: AbortSignal): Promise<CheckedFingerprint>;
+  /** What is wrong with it although it serves; never throws. */
+  warnings(name: string): Promise<readonly Remark[]>;
 }
 
 export interface ProviderHealthOptions {
@@ -53,7 +56,10 @@ const profiles = ["default", "restricted"] as const;
 /** Its health, and what it promises here. */
 export const providerReport = async (options: ProviderHealthOptions): Promise<ProviderReport> => {
   const { directory, provider } = options;
-  const checked = await directory.fingerprint(provider.name, options.signal);
+  const [checked, warnings] = await Promise.all([
+    directory.fingerprint(provider.name, options.signal),
+    directory.warnings(provider.name),
+  ]);
   // After the check: what a provider holds may follow from what it found.
   const { isolation, limits, networks, securityProfiles, profileRemedies } = provider.capabilities;
   return {
@@ -75,7 +81,7 @@ export const providerReport = async (options: ProviderHealthOptions): Promise<Pr
     }),
     networks: [...networks],
     missing: checked.missing.map(parted),
-    warnings: (checked.warnings ?? []).map(parted),
+    warnings: warnings.map((each) => ({ ...each })),
   };
 };
 

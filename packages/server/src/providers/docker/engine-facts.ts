@@ -25,7 +25,11 @@ interface Version {
   readonly Version: string;
   readonly ApiVersion: string;
   readonly MinAPIVersion?: string;
-  readonly Components?: readonly { readonly Name: string; readonly Version: string }[];
+  readonly Components?: readonly {
+    readonly Name: string;
+    readonly Version: string;
+    readonly Details?: { readonly GitCommit?: string };
+  }[];
 }
 interface Info {
   readonly OSType?: string;
@@ -89,7 +93,10 @@ export const readFacts = (version: Version, info: Info, runtime: string): Engine
       ...Object.fromEntries(
         (version.Components ?? [])
           .filter(({ Name: name }) => name === "containerd" || name === "runc")
-          .map(({ Name: name, Version: of }) => [name, of]),
+          .map(({ Name: name, Version: of, Details: { GitCommit: build = "" } = {} }) => {
+            // A distribution's build names its whole package version there, which tells which fixes it has.
+            return [name, build.startsWith(`${of}-`) ? build : of];
+          }),
       ),
     },
     missing,

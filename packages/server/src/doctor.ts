@@ -1,0 +1,149 @@
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type LoadOptions, loadConfig } from "./config/load.ts";
+import { ConfigError } from "./config/problem.ts";
+import type { Config } from "./config/schema.ts";
+import { cgroupFindings } from "./doctor/cgroups.ts";
+import { dataFindings } from "./doctor/data.ts";
+import { engineFindings } from "./doctor/engine.ts";
+import { areas, type Finding, findingsOf, type Report, reportOf } from "./doctor/finding.ts";
+import { createHost, type Host } from "./doctor/host.ts";
+import { kernelFindings } from "./doctor/kernel.ts";
+import { portFinding } from "./doctor/port.ts";
+import { programFindings } from "./doctor/programs.ts";
+import { runtimeFindings } from "./doctor/runtimes.ts";
+import { type ServerView, serverFindings, wallFindings } from "./doctor/walls.ts";
+import { connectGuest } from "./guest/agent/connect-guest.ts";
+import type { EngineImages } from "./images/image-store.ts";
+import { systemClock } from "./lib/clock.ts";
+import { findProgram } from "./lib/find-program.ts";
+import { createProviderDirectory } from "./providers/directory.ts";
+import { hostHelper } from "./providers/host-helper.ts";
+import { createProviders } from "./providers/registry.ts";
+
+export type { Finding, Report, Status } from "./doctor/finding.ts";
+export type { ServerView } from "./doctor/walls.ts";
+
+export interface ExamineOptions extends LoadOptions {
+  /** What a running server says; the examination works without one. */
+  readonly server: ServerView;
+  /** Another machine than this one, in tests. */
+  readonly host?: Host;
+  /** Directory of stacyvm-agent and stacyvm-host. */
+  readonly nativeDir?: string;
+}
+
+const builtNativeDir = fileURLToPath(new URL("../../../build", import.meta.url));
+
+/** Nothing is spawned here. */
+const noImages: EngineImages = {
+  name: (reference) => ({ reference, isLocal: false }),
+  useStored: async () => undefined,
+  login: async () => undefined,
+};
+
+/** Looks whether this machine can run sandboxes, and how well they would be kept. Changes nothing. Never throws for what it finds. */
+export async function examine(options: ExamineOptions): Promise<Report> {
+  const { server, host = createHost(), nativeDir = builtNativeDir } = options;
+  const { config, findings: configuration } = configured(options);
+  const findings = await Promise.all([
+    configuration,
+    programFindings(host, nativeDir, process.version),
+    kernelFindings(host, {
+      needsMounts: config?.providers.oci.enabled ?? true,
+      filtersCalls: config === undefined || filtersCalls(config.providers),
+    }),
+    cgroupFindings(host, { needed: config?.providers.oci.enabled ?? true }),
+    ...(config === undefined ? [] : examineConfigured({ config, host, nativeDir, server })),
+    serverFindings(server),
+  ]);
+  return reportOf(findings.flat().toSorted((a, b) => areas.indexOf(a.area) - areas.indexOf(b.area)));
+}
+
+function examineConfigured({
+  config,
+  host,
+  nativeDir,
+  server,
+}: {
+  readonly config: Config;
+  readonly host: Host;
+  readonly nativeDir: string;
+  readonly server: ServerView;
+}): readonly Promise<readonly Finding[]>[] {
+  const { providers } = config;
+  return [
+    runtimeFindings(host, {
+      ociRuntime: providers.oci.enabled ? providers.oci.runtime : undefined,
+      usesEngine: providers.docker.enabled,
+    }),
+    dataFindings(host, config),
+    portFinding(config.server.host, config.server.port, server.providers !== undefined || server.problem !== "").then(
+      (one) => [one],
+    ),
+    walls(config, nativeDir),
+  ];
+}
+
+/** PRoot has no filter of system calls, and nobody knows what one of the operator's own holds. */
+const filtersCalls = ({ proot, docker }: Config["providers"]): boolean =>
+  !proot.enabled && !(docker.enabled && docker.seccompProfile !== "default");
+
+function configured(options: LoadOptions): {
+  readonly config: Config | undefined;
+  readonly findings: readonly Finding[];
+} {
+  const { ok, fail } = findingsOf("configuration");
+  try {
+    const { config, sources } = loadConfig(options);
+    const files = [...new Set(Object.values(sources).filter((source) => source.startsWith("/")))];
+    return {
+      config,
+      findings: [ok("valid", files.length === 0 ? "the defaults are used; no file" : `${files.join(", ")} is valid`)],
+    };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const findings = error.problems.map(({ path, message, hint }) =>
+      fail(path, message, hint === "" ? undefined : hint),
+    );
+    return { config: undefined, findings };
+  }
+}
+
+/** The providers as a server would start them, over a directory that is only there for this. */
+async function walls(config: Config, nativeDir: string): Promise<readonly Finding[]> {
+  await using stack = new AsyncDisposableStack();
+  const dataRoot = await mkdtemp(join(tmpdir(), "stacyvm-doctor-"));
+  stack.defer(() => rm(dataRoot, { recursive: true, force: true }));
+  await chmod(dataRoot, 0o711);
+  const helper = stack.use(
+    hostHelper({
+      programPath: join(nativeDir, "stacyvm-host"),
+      agentPath: join(nativeDir, "stacyvm-agent"),
+      dataRoot,
+      runtimePath: findProgram(config.providers.oci.runtime),
+      runtimeArgs: config.providers.oci.runtimeArgs,
+    }),
+  );
+  const providers = createProviders({
+    config: config.providers,
+    serverId: "doctor",
+    helper,
+    connectGuest,
+    images: noImages,
+    agentPath: join(nativeDir, "stacyvm-agent"),
+    dataDir: dataRoot,
+    onImageNote: () => {},
+  });
+  for (const provider of providers) stack.use(provider);
+  const directory = await createProviderDirectory({ providers, wanted: config.providers.default, clock: systemClock });
+  const candidates = await Promise.all(
+    providers.map(async (provider) => ({ provider, fingerprint: await directory.fingerprint(provider.name) })),
+  );
+  const engines = candidates.flatMap(({ provider: { name, publicConfig }, fingerprint: { versions } }) =>
+    name === "docker" ? engineFindings({ versions, remapsUsers: publicConfig.userns_remap === "true" }) : [],
+  );
+  return [...engines, ...wallFindings(config.providers.default, candidates)];
+}
