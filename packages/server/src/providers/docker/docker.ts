@@ -123,8 +123,8 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
     const container = await client.createContainer({ name: containerName(serverId, spec.id), ...config });
     signal.throwIfAborted();
     const uid = agentUid(spec.security);
-    // Root makes its working directory by itself.
-    if (uid !== 0) await container.putArchive(workspaceArchive(uid), { path: "/" });
+    // Root makes its working directory by itself, and a root that can't be written has one in memory.
+    if (uid !== 0 && !settings.readOnlyRootfs) await container.putArchive(workspaceArchive(uid), { path: "/" });
     return { container, image };
   };
 
@@ -202,9 +202,9 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
 
     async spawn(spec, signal) {
       return await asking(async () => {
+        signal.throwIfAborted();
         const known = facts ?? (await ask(signal));
         refuseUnoffered(spec, known);
-        signal.throwIfAborted();
         try {
           const { container, image } = await create(await engine.client(), spec, known, signal);
           const runtime = await begin(container, spec, signal);
