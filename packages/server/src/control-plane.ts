@@ -21,7 +21,7 @@ import { collectImages } from "./orchestrator/collect-images.ts";
 import type { Context } from "./orchestrator/context.ts";
 import { heartbeat } from "./orchestrator/heartbeat.ts";
 import { LiveRuntimes } from "./orchestrator/live-runtimes.ts";
-import { reconcile } from "./orchestrator/reconcile.ts";
+import { createReconciler } from "./orchestrator/reconcile.ts";
 import { SpawnQueue } from "./orchestrator/spawn-queue.ts";
 import { sweep } from "./orchestrator/sweep.ts";
 import { createUseCases } from "./orchestrator/use-cases.ts";
@@ -53,6 +53,8 @@ export interface ControlPlane extends AsyncDisposable {
 
 /** How long the first reconciliation may hold up the start, milliseconds. */
 const reconcileTimeoutMs = 60_000;
+/** The least time between two comparisons of records and providers, whoever asks for them, milliseconds. */
+const reconcilePauseMs = 100;
 /** How often this server says that it lives, milliseconds. */
 const heartbeatIntervalMs = 30_000;
 /** Name of this server as a worker. */
@@ -88,6 +90,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     requireRoom: () => disks.requireRoom("images"),
   });
 
+  let reconcileSoon = (): void => {}; // Until the first round has been.
   const helper = stack.use(
     hostHelper({
       programPath: join(nativeDir, "stacyvm-host"),
@@ -96,6 +99,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       imagesRoot: imagesDir,
       runtimePath: findProgram(config.providers.oci.runtime),
       runtimeArgs: config.providers.oci.runtimeArgs,
+      onEnded: () => reconcileSoon(),
       onExit: (reason) => log.warn({ reason }, "host program ended and will be restarted"),
     }),
   );
@@ -149,6 +153,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     publish: events.publish,
     observe: operationMetrics.observe,
     audit: audit.add,
+    reconcileSoon: () => reconcileSoon(),
     failpoint: options.failpoint ?? noFailpoint,
     log,
   };
@@ -158,7 +163,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   });
   const useCases = createUseCases({ context, queue });
   await heartbeat(context);
-  await reconcile(context, AbortSignal.timeout(reconcileTimeoutMs));
+  const reconciler = createReconciler(context);
+  await reconciler.start(AbortSignal.timeout(reconcileTimeoutMs));
 
   stack.use(
     every({
@@ -177,6 +183,16 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       onFailure: (error) => log.error({ err: error }, "sweep failed"),
     }),
   );
+
+  const reconciling = stack.use(
+    every({
+      intervalMs: config.reconcile.intervalMs,
+      leastPauseMs: reconcilePauseMs,
+      work: reconciler.round,
+      onFailure: (error) => log.error({ err: error }, "records and providers could not be compared"),
+    }),
+  );
+  reconcileSoon = reconciling.soon;
 
   if (config.images.gc.enabled) {
     const { intervalMs, maxAgeMs, maxSizeBytes, keep } = config.images.gc;
