@@ -30,6 +30,7 @@ func (h *Host) Destroy(ctx context.Context, id string) error {
 func (h *Host) remove(ctx context.Context, id string) error {
 	var record runtimeRecord
 	_ = readRecord(h.root.in(id, "runtime.json"), &record) // absent in a half-made sandbox: then the cgroup knows
+	h.endings.forget(id)
 	h.cgroups.kill(id)
 	if pidfd := openProcess(record); pidfd >= 0 {
 		defer unix.Close(pidfd)

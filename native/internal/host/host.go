@@ -26,6 +26,7 @@ type Host struct {
 	disks     *diskMaker
 	failpoint Failpoint
 	kind      atomic.Pointer[runtimeKind]
+	endings   endings
 }
 
 // New checks the paths and makes what is missing below the data root.

@@ -30,6 +30,12 @@ type response struct {
 	Error *Failure `json:"error,omitempty"`
 }
 
+// event is a line that answers no request: a sandbox has ended by itself.
+type event struct {
+	Event     string `json:"event"`
+	SandboxID string `json:"sandbox_id"`
+}
+
 type nothing struct{}
 
 type verb func(h *Host, ctx context.Context, args json.RawMessage) (any, error)
@@ -109,11 +115,13 @@ func (h *Host) Serve(ctx context.Context, input io.Reader, output io.Writer) err
 		encoder   = json.NewEncoder(output)
 		readError error
 	)
-	answer := func(r response) {
+	answer := func(line any) {
 		writing.Lock()
 		defer writing.Unlock()
-		_ = encoder.Encode(r) // a reader that went away shows as the end of the input
+		_ = encoder.Encode(line) // a reader that went away shows as the end of the input
 	}
+	h.endings.tell(func(id string) { answer(event{Event: "ended", SandboxID: id}) })
+	defer h.endings.tell(nil)
 	lines := bufio.NewScanner(input)
 	lines.Buffer(make([]byte, 64<<10), maxRequestBytes+len("\n"))
 	for lines.Scan() {

@@ -59,6 +59,8 @@ export interface HostOwned {
   readonly pid: number;
   readonly start_ticks: number;
   readonly alive: boolean;
+  /** How its first process ended, where that is known. */
+  readonly ended_by?: string;
 }
 
 export interface HostUsage {
@@ -99,8 +101,16 @@ export interface HostHelperOptions {
   readonly runtimeArgs?: readonly string[];
   /** The whole environment of the program. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Called with the id of a sandbox whose first process has ended unasked, as soon as it has. */
+  readonly onEnded?: (sandboxId: string) => void;
   /** Called with what the program prints on its error output when it ends unasked. */
   readonly onExit?: (reason: string) => void;
+}
+
+interface HostAnswer {
+  readonly id: number;
+  readonly ok?: unknown;
+  readonly error?: { readonly code: string; readonly message: string };
 }
 
 interface Waiting {
@@ -184,7 +194,9 @@ export const hostHelper = (options: HostHelperOptions): HostHelper => {
       started.lastWords = (started.lastWords + text).slice(-maxLastWords);
     });
     createInterface({ input: child.stdout }).on("line", (line) => {
-      const answer = JSON.parse(line) as { id: number; ok?: unknown; error?: { code: string; message: string } };
+      const said = JSON.parse(line) as HostAnswer | { readonly event: "ended"; readonly sandbox_id: string };
+      if ("event" in said) return options.onEnded?.(said.sandbox_id);
+      const answer = said;
       const one = waiting.get(answer.id);
       waiting.delete(answer.id);
       pauseMs = restartPauseMs.first;

@@ -108,6 +108,7 @@ export const hostRuntimes = (options: HostRuntimesOptions) => {
         ref: refOf(owned),
         generation: owned.generation,
         alive: owned.alive,
+        endedBy: owned.ended_by ?? "",
         createdAtMs: owned.created_at_ms,
         rootfsPath: owned.rootfs_path ?? "",
       }));

@@ -90,6 +90,8 @@ export interface OwnedRuntime {
   readonly ref: RuntimeRef;
   readonly generation: number;
   readonly alive: boolean;
+  /** How the first process of one that isn't alive ended, for people; absent or empty where nobody knows. */
+  readonly endedBy?: string;
   readonly createdAtMs: number;
   /** Of the image tree it stands on; empty where there is none. */
   readonly rootfsPath: string;
