@@ -53,6 +53,12 @@ export const ensureGVisor = () => {
   if (isOffered("runsc")) orSkip("no test runs gVisor", () => ensurePackages({ runsc: "third OCI runtime" }));
 };
 
+/** Only where no engine is installed: the distribution's would take another vendor's place. */
+export const ensureDocker = () => {
+  if (["/usr/bin/dockerd", "/usr/sbin/dockerd"].some((path) => existsSync(path)) || !isOffered("docker.io")) return;
+  orSkip("no test runs a Docker engine", () => ensurePackages({ "docker.io": "engines of the tests' own" }));
+};
+
 /**
  * Installs what is missing, and says why each is wanted. Stops where it may not or can't.
  * @param {Readonly<Record<string, string>>} wanted

@@ -99,7 +99,16 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       onExit: (reason) => log.warn({ reason }, "host program ended and will be restarted"),
     }),
   );
-  const providers = createProviders({ config: config.providers, serverId, helper, connectGuest });
+  const providers = createProviders({
+    config: config.providers,
+    serverId,
+    helper,
+    connectGuest,
+    images,
+    agentPath: join(nativeDir, "stacyvm-agent"),
+    dataDir: config.dataDir,
+    onImageNote: (note) => log.info(note, "image for an engine"),
+  });
   for (const provider of providers) stack.use(provider);
   const directory = await createProviderDirectory({ providers, wanted: config.providers.default, clock: systemClock });
   if (directory.defaultName === "") await explainMissingDefault(directory, log);

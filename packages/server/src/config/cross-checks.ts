@@ -103,6 +103,22 @@ const registries = ({ images }: RawConfig): Problem[] => {
   return problems;
 };
 
+const docker = ({ providers }: RawConfig): Problem[] => {
+  const { networkMode, seccompProfile } = providers.docker;
+  const problems: Problem[] = [];
+  if (networkMode === "host" || networkMode.startsWith("container:")) {
+    const path = "providers.docker.network_mode";
+    const message = `${path} ${JSON.stringify(networkMode)} would give sandboxes the network of something else`;
+    problems.push({ path, message, hint: "Use none, bridge, or a network made for sandboxes." });
+  }
+  if (seccompProfile === "unconfined") {
+    const path = "providers.docker.seccomp_profile";
+    const hint = "Name a file with a profile that allows what is missing.";
+    problems.push({ path, message: `${path} "unconfined" would open the whole kernel to sandboxes`, hint });
+  }
+  return problems;
+};
+
 const order = (
   path: string,
   value: number,
@@ -120,7 +136,7 @@ const order = (
 /** What is wrong between keys that are each right alone. */
 export const crossCheck = (config: RawConfig): readonly Problem[] => {
   const { defaults, leases, database } = config;
-  const problems = [...access(config), ...registries(config)];
+  const problems = [...access(config), ...registries(config), ...docker(config)];
   for (const origin of config.server.corsAllowedOrigins) {
     const message = originProblem(origin);
     const hint = "Write it like https://app.example.com or http://localhost:3000.";

@@ -33,10 +33,10 @@ const scalar = (raw: unknown, key: string, wanted: string): string => {
   throw new ValueProblem(`${key} must be ${wanted}`);
 };
 
-export const text = (fallback: string, description: string): Setting<string> => ({
+export const text = (fallback: string, description: string, shown = fallback): Setting<string> => ({
   type: "text",
   fallback,
-  shown: fallback,
+  shown,
   description,
   read: (raw, key) => scalar(raw, key, "text"),
 });

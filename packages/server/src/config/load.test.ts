@@ -223,11 +223,30 @@ test.each([
   ],
   ["STACYVM_IMAGES_HTTP_PROXY", "me:hunter2@proxy:3128", "images.http_proxy must be an http or https address"],
   ["STACYVM_IMAGES_HTTPS_PROXY", "socks5://proxy", "images.https_proxy must be an http or https address"],
+  [
+    "STACYVM_PROVIDERS_DOCKER_NETWORK_MODE",
+    "host",
+    'providers.docker.network_mode "host" would give sandboxes the network of something else',
+  ],
+  [
+    "STACYVM_PROVIDERS_DOCKER_SECCOMP_PROFILE",
+    "unconfined",
+    'providers.docker.seccomp_profile "unconfined" would open the whole kernel to sandboxes',
+  ],
   ["STACYVM_DISK_MIN_FREE", "much", 'disk.min_free must be a size, a percentage, or both: invalid size "much"'],
   ["STACYVM_AUTH_API_KEY_FILE", "gone", "auth.api_key_file can't be read: ENOENT"],
   ["STACYVM_AUTH_API_KEY_FILE", "empty", "auth.api_key_file is empty"],
 ])("%s=%s is refused", (variable, value, message) => {
   expect(messages({ "/srv/empty": " \n" }, { [variable]: value })).toEqual([message]);
+});
+
+test("the engine's address is the configured one, else Docker's own variables say it", () => {
+  const docker = (env: Record<string, string>) => load({}, env).config.providers.docker;
+  expect(docker({})).toMatchObject({ socket: "unix:///var/run/docker.sock", tlsDir: "" });
+  const own = { DOCKER_HOST: "tcp://engine:2376", DOCKER_CERT_PATH: "/certs" };
+  expect(docker(own)).toMatchObject({ socket: "tcp://engine:2376", tlsDir: "/certs" });
+  const configured = { ...own, STACYVM_PROVIDERS_DOCKER_SOCKET: "/run/own.sock" };
+  expect(docker(configured)).toMatchObject({ socket: "/run/own.sock", tlsDir: "" });
 });
 
 test("0 lifts a maximum, and gives the queue its defaults", () => {

@@ -12,7 +12,7 @@ export interface LoadOptions {
   readonly argvConfigPath?: string;
   /** Keys given on the command line, as text; they count above everything else. */
   readonly overrides?: Readonly<Record<string, string>>;
-  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly env?: Environment;
   readonly cwd?: string;
   readonly home?: string;
   /** Of the process; 0 is root. */
@@ -140,7 +140,7 @@ export const loadConfig = (options: LoadOptions = {}): LoadedConfig => {
   const config = tree as unknown as RawConfig;
   problems.push(...crossCheck(config));
   if (problems.length > 0) throw new ConfigError(problems);
-  return { config: complete(config, { home, uid }), sources };
+  return { config: complete(config, { home, uid, env }), sources };
 };
 
 const plant = (tree: Record<string, unknown>, [name = "", ...rest]: readonly string[], value: unknown): void => {
@@ -167,8 +167,22 @@ const normalised = (path: string, raw: unknown): unknown => {
   return driver;
 };
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Docker's own variables count where the address isn't configured. */
+const engineAddress = ({ socket, tlsDir }: RawConfig["providers"]["docker"], env: Environment) =>
+  socket !== ""
+    ? { socket, tlsDir }
+    : {
+        socket: env.DOCKER_HOST || "unix:///var/run/docker.sock",
+        tlsDir: tlsDir || (env.DOCKER_CERT_PATH ?? ""),
+      };
+
 /** Fills in what follows from other keys. */
-const complete = (raw: RawConfig, { home, uid }: { readonly home: string; readonly uid: number }): Config => {
+const complete = (
+  raw: RawConfig,
+  { home, uid, env }: { readonly home: string; readonly uid: number; readonly env: Environment },
+): Config => {
   const dataDir =
     raw.dataDir !== "" ? raw.dataDir : uid === 0 ? "/var/lib/stacyvm" : join(home, ".local", "share", "stacyvm");
   const { database, defaults, images, providers } = raw;
@@ -177,7 +191,11 @@ const complete = (raw: RawConfig, { home, uid }: { readonly home: string; readon
     dataDir,
     database: { ...database, path: database.path || join(dataDir, "stacyvm.db") },
     images: { ...images, storeDir: images.storeDir || join(dataDir, "images") },
-    providers: { ...providers, oci: { ...providers.oci, stateDir: providers.oci.stateDir || join(dataDir, "oci") } },
+    providers: {
+      ...providers,
+      oci: { ...providers.oci, stateDir: providers.oci.stateDir || join(dataDir, "oci") },
+      docker: { ...providers.docker, ...engineAddress(providers.docker, env) },
+    },
     defaults: {
       ...defaults,
       spawnQueueTimeoutMs: defaults.spawnQueueTimeoutMs || settings.defaults.spawnQueueTimeoutMs.fallback,

@@ -13,7 +13,7 @@ import { acquireLock, lockOfReference } from "./lock.ts";
 import { publish } from "./publish.ts";
 import { pullImage } from "./pull.ts";
 import { normaliseReference, parseReference } from "./references.ts";
-import type { RegistryOptions } from "./registry-access.ts";
+import { type RegistryOptions, registryLogin } from "./registry-access.ts";
 import { removeImage } from "./remove.ts";
 import { runTool } from "./run-tool.ts";
 import { type ImageRecord, openShelf, type Shelf } from "./shelf.ts";
@@ -165,6 +165,24 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
         pin[Symbol.dispose](); // Removed since it was found: once more from the start.
       }
     },
+    name(text) {
+      const requested = normaliseReference(text);
+      const alias = aliases.get(requested);
+      const reference = alias ?? requested;
+      return { reference, isLocal: alias !== undefined || reference.startsWith(localPrefix) };
+    },
+    async useStored(text, signal) {
+      const record = await settled(shelf, normaliseReference(text), signal, timeouts.lockMs);
+      if (record === undefined) return undefined;
+      const pin = shelf.pins.hold(record.digest);
+      if (shelf.hasTree(record.digest)) {
+        shelf.touch(record.reference, options.clock.now()).catch(() => {});
+        return { root: root(shelf, record), [Symbol.dispose]: () => pin[Symbol.dispose]() };
+      }
+      pin[Symbol.dispose]();
+      return undefined;
+    },
+    login: (text) => registryLogin(parseReference(text).registry, options.registries ?? {}),
     async pull(text, signal, onProgress) {
       return publicPart(await pullOnce(normaliseReference(text), signal, onProgress, false));
     },

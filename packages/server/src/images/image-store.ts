@@ -70,7 +70,23 @@ export interface PullProgress {
 
 export type OnProgress = (progress: PullProgress) => void;
 
-export interface ImageStore {
+/** What an engine that keeps images of its own is told. */
+export interface EngineImages {
+  /** The image's one name, alias applied; a local one is never pulled. Throws invalid_input. */
+  name(reference: string): { readonly reference: string; readonly isLocal: boolean };
+  /** As `use`, of what is stored here: nothing is pulled. */
+  useStored(reference: string, signal: AbortSignal): Promise<ImageUse | undefined>;
+  /**
+   * What the engine shows the registry; undefined for nothing. Throws image_pull_failed for a registry on an internal
+   * address that the operator hasn't permitted.
+   */
+  login(
+    reference: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly username: string; readonly password: string; readonly serveraddress: string } | undefined>;
+}
+
+export interface ImageStore extends EngineImages {
   /**
    * The root of a reference: alias applied, then what is stored, else pulled (once, however many ask at the same time).
    * Throws image_not_found, image_pull_failed or invalid_input.

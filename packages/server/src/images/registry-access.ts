@@ -2,6 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { StacyError } from "@stacyvm/contract";
 import type { Secret } from "../lib/secret.ts";
+import { refuseInternalRegistry } from "./registry-address.ts";
 
 /** Where registries are, what they are told about who asks, and the way to them. */
 export interface RegistryOptions {
@@ -51,6 +52,30 @@ export async function registryAccess(
   if (authFile === undefined) return { argument: "--src-no-creds" };
   await checkAuthFile(authFile);
   return { argument: `--src-authfile=${authFile}`, key: "images.auth_file" };
+}
+
+/**
+ * For an engine that pulls by itself: the registry's user and password, if any. The file is as for a pull of our own,
+ * but for programs that keep credentials, which it may name and only skopeo asks.
+ */
+export async function registryLogin(registry: string, options: RegistryOptions) {
+  if (!options.insecure?.includes(registry) && !options.internal?.includes(registry)) {
+    await refuseInternalRegistry(registry);
+  }
+  const own = Object.entries(options.credentials ?? {}).find(([name]) => name.toLowerCase() === registry)?.[1];
+  const pair = own?.reveal() ?? (await fileLogin(registry, options.authFile));
+  const colon = pair?.indexOf(":") ?? -1;
+  if (pair === undefined || colon < 1) return undefined;
+  return { username: pair.slice(0, colon), password: pair.slice(colon + 1), serveraddress: registry };
+}
+
+async function fileLogin(registry: string, authFile: string | undefined): Promise<string | undefined> {
+  if (authFile === undefined) return undefined;
+  await checkAuthFile(authFile);
+  const { auths = {} } = JSON.parse(await readFile(authFile, "utf8"));
+  const hub = registry === "docker.io" ? auths["https://index.docker.io/v1/"] : undefined;
+  const auth: unknown = (auths[registry] ?? hub)?.auth;
+  return typeof auth === "string" ? Buffer.from(auth, "base64").toString() : undefined;
 }
 
 /** What skopeo says about a bad file may quote it, so that it is looked at first. */

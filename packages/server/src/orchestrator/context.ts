@@ -14,6 +14,8 @@ import type { LiveRuntimes } from "./live-runtimes.ts";
 export interface ProviderDirectory {
   list(): readonly Provider[];
   get(name: string): Provider | undefined;
+  /** Asks the provider how it is, or tells what it said a moment ago. Never throws for one that is configured. */
+  fingerprint(name: string): Promise<unknown>;
   /** The name that an absent `provider` stands for. */
   readonly defaultName: string;
 }

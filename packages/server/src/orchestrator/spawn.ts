@@ -33,6 +33,7 @@ export async function spawn(
   signal: AbortSignal,
 ): Promise<SandboxRecord> {
   const provider = requireProvider(context, request.provider ?? "");
+  if (provider.capabilitiesKnown === false) await context.providers.fingerprint(provider.name);
   const record = newRecord(context, provider, request, caller);
   const what = {
     operation: "spawn" as const,
@@ -111,12 +112,13 @@ async function start(
   context.live.set(runtime);
   defer("connection", () => context.live.drop(record.id));
   context.failpoint("spawn:runtime");
-  const everyEnv = { ...image?.env, ...env };
+  const from = image ?? runtime.image;
+  const everyEnv = { ...from?.env, ...env };
   if (Object.keys(everyEnv).length > 0) await runtime.guest.configure({ env: everyEnv }, signal);
   signal.throwIfAborted();
   const running = await context.store.sandboxes.transition(record.id, statesBefore("running"), {
     state: "running",
-    imageDigest: image?.digest ?? "",
+    imageDigest: from?.digest ?? "",
     runtimeRef: JSON.stringify(runtime.ref),
     generation: lease.generation,
     stateDeadlineMs: 0,

@@ -24,6 +24,8 @@ export interface ProviderContractOptions {
   readonly make: () => Promise<ProviderUnderTest>;
   /** True where CI promises that this provider's runtime is present: then unhealthy is a failure, not a skip. */
   readonly mustNotSkip: boolean;
+  /** Known before anything is made: why the provider can't be tried on this machine. */
+  readonly lacks?: string | undefined;
   /** Tests that this runtime can't pass, by name, each with what it does instead. */
   readonly differs?: Readonly<Record<string, string>>;
 }
@@ -41,8 +43,13 @@ export const describeProvider = (options: ProviderContractOptions): void => {
     let missing: readonly string[] = [];
     const runtimes = new Map<SecurityProfile, Runtime>();
 
+    /** As a spawn that names none. */
+    const usualProfile = (): SecurityProfile => {
+      const [first = "default"] = provider.capabilities.securityProfiles;
+      return first;
+    };
     const spec = (more: Partial<SandboxSpec> = {}): SandboxSpec =>
-      sandboxSpec({ id: sandboxId(), image: under.image, ...more });
+      sandboxSpec({ id: sandboxId(), image: under.image, security: usualProfile(), ...more });
 
     const differs = new Map(Object.entries(options.differs ?? {}));
     const test: ProviderSuite["test"] = (name, body) => {
@@ -81,9 +88,13 @@ export const describeProvider = (options: ProviderContractOptions): void => {
     };
 
     beforeAll(async () => {
-      under = await options.make();
-      provider = under.open();
-      missing = (await provider.fingerprint(signal())).missing;
+      if (options.lacks === undefined) {
+        under = await options.make();
+        provider = under.open();
+        missing = (await provider.fingerprint(signal())).missing;
+      } else {
+        missing = [options.lacks];
+      }
       if (missing.length > 0) {
         if (options.mustNotSkip) throw new Error(`${options.name} must not be skipped: ${missing.join("; ")}`);
         return;

@@ -14,7 +14,7 @@ export interface Capabilities {
   readonly isolation: IsolationClass;
   /** Strings of the public provider object, for example "spawn", "exec", "files", "container". */
   readonly tags: readonly string[];
-  /** Needs an image's root file system; false where the provider brings its own. */
+  /** Needs an image's root file system; false where the provider brings its own, or finds images by their reference. */
   readonly needsImage: boolean;
   /** The first stands where the server's default is not among them. */
   readonly securityProfiles: readonly SecurityProfile[];
@@ -76,6 +76,8 @@ export interface Runtime {
   readonly sandboxId: string;
   readonly ref: RuntimeRef;
   readonly guest: Guest;
+  /** Of a new sandbox whose image the provider found by itself: its content address, and the environment it asks for. */
+  readonly image?: { readonly digest: string; readonly env: Readonly<Record<string, string>> };
   /** Last lines of what the first process printed, oldest first. */
   consoleLog(lines: number): Promise<readonly string[]>;
   usage(signal: AbortSignal): Promise<RuntimeUsage | undefined>;
@@ -96,6 +98,8 @@ export interface OwnedRuntime {
 export interface Provider extends AsyncDisposable {
   readonly name: string;
   readonly capabilities: Capabilities;
+  /** False until a fingerprint has told what the host can; absent where `capabilities` are known from the start. */
+  readonly capabilitiesKnown?: boolean;
   /** The `config` map of the public provider detail; no secrets. */
   readonly publicConfig: Readonly<Record<string, string>>;
   /** Fast, without side effects. */

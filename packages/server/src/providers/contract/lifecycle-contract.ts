@@ -25,8 +25,8 @@ export const lifecycleContract = (suite: ProviderSuite): void => {
     await twice.destroy(signal());
     await twice.destroy(signal());
     const dead = await suite.provider().spawn(suite.spec(), signal());
-    const pid = Number(dead.ref.data.pid);
-    process.kill(pid, "SIGKILL");
+    const { end = async () => process.kill(Number(dead.ref.data.pid), "SIGKILL") } = suite.under();
+    await end(dead);
     const own = async () => (await suite.provider().list(signal())).find((one) => one.sandboxId === dead.sandboxId);
     expect((await until(own, (one) => one?.alive === false))?.alive).toBe(false);
     expect(await suite.provider().attach(dead.sandboxId, dead.ref, signal())).toBeUndefined();

@@ -11,6 +11,10 @@ export interface ProviderUnderTest {
   readonly image: ImageRoot | undefined;
   /** The program wall-probe, to be put into a sandbox. */
   readonly probePath: string;
+  /** The provider's mount tables name places of the host, such as an engine's own directories. */
+  readonly tellsHostPaths?: true;
+  /** Kills a sandbox's first process from outside; where it is absent, `ref` holds its `pid`. */
+  end?(runtime: Runtime): Promise<void>;
   /** A new instance over the same data root, as after a restart. */
   open(): Provider;
   /** Ends the provider's programs without a farewell, as kill -9 would. */

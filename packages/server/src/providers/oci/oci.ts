@@ -1,9 +1,10 @@
 import { StacyError } from "@stacyvm/contract";
 import type { ConnectGuest } from "../../guest/guest.ts";
+import { agentUid } from "../hardening.ts";
 import type { HostHelper, HostProbe, RuntimeKind } from "../host-helper.ts";
 import { hostRuntimes } from "../host-runtime.ts";
 import type { Capabilities, Provider } from "../provider.ts";
-import { agentUid, runtimeSpec } from "./runtime-spec.ts";
+import { runtimeSpec } from "./runtime-spec.ts";
 
 export interface OciProviderOptions {
   readonly serverId: string;

@@ -1,48 +1,22 @@
+import {
+  agentPath,
+  agentUid,
+  defaultCapabilities,
+  doorPath,
+  gvisorPids,
+  maskedPaths,
+  readonlyPaths,
+  shmBytes,
+} from "../hardening.ts";
 import type { RuntimeKind } from "../host-helper.ts";
-import type { SandboxSpec, SecurityProfile } from "../provider.ts";
-import { seccompProfile } from "./seccomp.ts";
+import type { SandboxSpec } from "../provider.ts";
+import { seccompProfile } from "../seccomp.ts";
 
-/** Just what package managers, su and servers on low ports need. */
-export const defaultCapabilities = [
-  "CAP_CHOWN",
-  "CAP_DAC_OVERRIDE",
-  "CAP_FOWNER",
-  "CAP_FSETID",
-  "CAP_KILL",
-  "CAP_NET_BIND_SERVICE",
-  "CAP_SETGID",
-  "CAP_SETUID",
-] as const;
-
-/** The agent's user inside. */
-export const agentUid = (security: SecurityProfile): number => (security === "restricted" ? 1000 : 0);
-
-const agentPath = "/dev/.stacyvm-agent";
 /** The host program puts the agent's path here. */
 const agentSource = "@agent";
-/** Where an agent makes its socket, if it can't be handed one; the host program puts the directory's path here. */
-const doorPath = "/dev/.stacyvm-door";
+/** And the path of the door's directory here. */
 const doorSource = "@door";
 
-const maskedPaths = [
-  "/proc/acpi",
-  "/proc/asound",
-  "/proc/interrupts",
-  "/proc/kcore",
-  "/proc/keys",
-  "/proc/latency_stats",
-  "/proc/sched_debug",
-  "/proc/scsi",
-  "/proc/timer_list",
-  "/proc/timer_stats",
-  "/sys/devices/virtual/powercap",
-  "/sys/firmware",
-  "/sys/fs/cgroup",
-  "/sys/kernel",
-];
-const readonlyPaths = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
-
-const shmBytes = 64 * 1024 * 1024;
 const cpuPeriodUs = 100_000;
 
 const mounts = [
@@ -75,9 +49,6 @@ const doorMount = {
   source: doorSource,
   options: ["bind", "rw", "nosuid", "nodev", "noexec"],
 } as const;
-
-/** Under gVisor a thread inside is up to three outside, and its kernel has threads of its own: the host counts those. */
-const gvisorPids = (pidsMax: number): number => 3 * pidsMax + 256;
 
 export interface RuntimeSpecOptions {
   readonly kind: RuntimeKind;

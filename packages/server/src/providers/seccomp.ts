@@ -1,7 +1,8 @@
 /** A rule of an OCI seccomp profile. */
 export interface SyscallRule {
   readonly names: readonly string[];
-  readonly action: "SCMP_ACT_ALLOW";
+  readonly action: "SCMP_ACT_ALLOW" | "SCMP_ACT_ERRNO";
+  readonly errnoRet?: number;
   readonly args?: readonly {
     readonly index: number;
     readonly value: number;
@@ -18,6 +19,7 @@ export interface SeccompProfile {
 }
 
 const EPERM = 1;
+const ENOSYS = 38;
 
 /** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET. (CLONE_NEWTIME is a signal number to clone.) */
 const namespaceFlags = 0x7e020000;
@@ -40,7 +42,7 @@ const memory = `brk cachestat get_mempolicy madvise map_shadow_stack membarrier 
   mlock2 mlockall mmap mprotect mremap mseal msync munlock munlockall munmap pkey_alloc pkey_free pkey_mprotect
   process_madvise process_mrelease remap_file_pages`;
 
-const processes = `arch_prctl capget capset clone3 execve execveat exit exit_group fork futex futex_requeue futex_wait
+const processes = `arch_prctl capget capset execve execveat exit exit_group fork futex futex_requeue futex_wait
   futex_waitv futex_wake get_robust_list get_thread_area getcpu getegid geteuid getgid getgroups getpgid getpgrp getpid
   getppid getpriority getresgid getresuid getrlimit getrusage getsid gettid getuid kill landlock_add_rule
   landlock_create_ruleset landlock_restrict_self pause pidfd_open pidfd_send_signal prctl prlimit64 process_vm_readv
@@ -108,9 +110,13 @@ const allowExcept = (name: string, index: number, values: readonly number[]): Sy
  * namespaces, the agent is not dumpable, and CAP_SYS_PTRACE is in no profile.
  * clone3 hides its flags behind a pointer; it is in because the agent starts commands in their cgroups with it. What it
  * could do beyond clone, making user namespaces, the host program forbids by the namespace's own limit.
+ * Where nothing forbids that, clone3 is said to be missing, and C libraries use clone.
  * One architecture only: 32-bit and x32 calls kill the process that makes them.
  */
-export const seccompProfile = (architecture: "x64" | "arm64"): SeccompProfile => ({
+export const seccompProfile = (
+  architecture: "x64" | "arm64",
+  clone3: "allowed" | "missing" = "allowed",
+): SeccompProfile => ({
   defaultAction: "SCMP_ACT_ERRNO",
   defaultErrnoRet: EPERM,
   architectures: [architecture === "x64" ? "SCMP_ARCH_X86_64" : "SCMP_ARCH_AARCH64"],
@@ -119,6 +125,9 @@ export const seccompProfile = (architecture: "x64" | "arm64"): SeccompProfile =>
       names: [files, memory, processes, signals, time, communication].flatMap(words),
       action: "SCMP_ACT_ALLOW",
     },
+    clone3 === "allowed"
+      ? { names: ["clone3"], action: "SCMP_ACT_ALLOW" }
+      : { names: ["clone3"], action: "SCMP_ACT_ERRNO", errnoRet: ENOSYS },
     {
       names: ["clone"],
       action: "SCMP_ACT_ALLOW",

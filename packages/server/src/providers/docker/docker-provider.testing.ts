@@ -1,0 +1,81 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { connectGuest } from "../../guest/agent/connect-guest.ts";
+import type { EngineImages } from "../../images/image-store.ts";
+import type { ProviderUnderTest } from "../contract/suite.testing.ts";
+import { buildNative, busyboxImage, makeTestHost } from "../host.testing.ts";
+import { type DockerProviderOptions, dockerProvider } from "./docker.ts";
+import { startEngine, type TestEngine, type TestEngineOptions } from "./docker-engine.testing.ts";
+
+/** Nothing stored, no alias, no credentials. */
+export const noImages: EngineImages = {
+  name: (reference) => ({ reference, isLocal: false }),
+  useStored: async () => undefined,
+  login: async () => undefined,
+};
+
+export const dockerSettings = (socket: string, runtime = "runc"): DockerProviderOptions["settings"] => ({
+  socket,
+  tlsDir: "",
+  runtime,
+  networkMode: "none",
+  seccompProfile: "default",
+  pidsLimit: 0,
+  readOnlyRootfs: false,
+  tmpfs: {},
+});
+
+export interface DockerUnderTest extends ProviderUnderTest {
+  readonly engine: TestEngine;
+  readonly agentPath: string;
+  open(more?: Partial<DockerProviderOptions>): ReturnType<typeof dockerProvider>;
+}
+
+/** An engine with the image `busybox`, and providers over it. */
+export const dockerUnderTest = async (
+  options: TestEngineOptions & { readonly runtime?: string } = {},
+): Promise<DockerUnderTest> => {
+  const { dataRoot, agentPath } = await makeTestHost();
+  const tree = join(dataRoot, "images/busybox");
+  await busyboxImage(tree);
+  const engine = await startEngine(options).catch(async (error: unknown) => {
+    await rm(dataRoot, { recursive: true });
+    throw error;
+  });
+  await engine.importTree(tree, "busybox:latest");
+  const opened: AsyncDisposable[] = [];
+  // The provider has no program of its own: what a crash takes is its connections.
+  const disconnect = async (): Promise<void> => {
+    for (const one of opened.splice(0)) await one[Symbol.asyncDispose]();
+  };
+  return {
+    engine,
+    agentPath,
+    dataRoot,
+    image: undefined,
+    probePath: buildNative("wall-probe", join(dataRoot, "programs")),
+    tellsHostPaths: true,
+    async end(runtime) {
+      await engine.client.getContainer(String(runtime.ref.data.containerId)).kill();
+    },
+    open(more = {}) {
+      const made = dockerProvider({
+        serverId: "test",
+        connectGuest,
+        images: noImages,
+        agentPath,
+        doorsDirectory: join(dataRoot, "doors"),
+        settings: dockerSettings(engine.socket, options.runtime),
+        ...more,
+      });
+      opened.push(made);
+      return made;
+    },
+    crash: disconnect,
+    async close() {
+      await disconnect();
+      await engine.close();
+      await rm(dataRoot, { recursive: true });
+    },
+  };
+};

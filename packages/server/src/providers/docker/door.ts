@@ -1,0 +1,69 @@
+import { chmod, lstat, mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { StacyError } from "@stacyvm/contract";
+import type { Dial } from "../../guest/guest.ts";
+import { agentDial } from "../agent-dial.ts";
+
+/** Milliseconds between two looks for a new agent's socket. */
+const lookMs = 3;
+const socketName = "agent.sock";
+
+/**
+ * A directory for each sandbox, shown inside, in which its agent makes its socket. Only the server's own user passes
+ * the directory above them. While the agent starts, its user, whoever that is on the host, may write in its own; from
+ * then on nobody but the server: nothing of the sandbox's can be put there, the socket can't be replaced, and the host's disk can't be
+ * filled that way.
+ */
+export const doors = (directory: string) => {
+  const at = (sandboxId: string): string => join(directory, sandboxId);
+  const dial = (sandboxId: string): Dial =>
+    agentDial({ socket_path: join(at(sandboxId), socketName), guest_made: true });
+
+  return {
+    /** On the host. */
+    path: at,
+    dial,
+    async make(sandboxId: string): Promise<void> {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await chmod(directory, 0o700);
+      await rm(at(sandboxId), { recursive: true, force: true });
+      await mkdir(at(sandboxId));
+      await chmod(at(sandboxId), 0o777);
+    },
+    /** Resolves when the agent listens. */
+    async opened(sandboxId: string, signal: AbortSignal): Promise<void> {
+      const socket = join(at(sandboxId), socketName);
+      for (;;) {
+        signal.throwIfAborted();
+        const found = await lstat(socket).catch(() => undefined);
+        if (found?.isSocket() && (await answers(dial(sandboxId)))) return;
+        await delay(lookMs, undefined, { signal });
+      }
+    },
+    /** Before the first program of the sandbox's runs. */
+    async seal(sandboxId: string): Promise<void> {
+      await chmod(at(sandboxId), 0o755);
+      const names = await readdir(at(sandboxId));
+      if (names.length === 1 && names[0] === socketName) return;
+      throw new StacyError("spawn_failed", `the agent of ${sandboxId} left more than its socket in its directory`);
+    },
+    /** Ids of the sandboxes that have one. */
+    async list(): Promise<readonly string[]> {
+      return await readdir(directory).catch(() => []);
+    },
+    async remove(sandboxId: string): Promise<void> {
+      await rm(at(sandboxId), { recursive: true, force: true });
+    },
+  };
+};
+
+const answers = (dial: Dial): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = dial();
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
