@@ -35,3 +35,6 @@ export const randomIds: Ids = {
   server: () => randomUUID(),
   database: () => randomUUID(),
 };
+
+/** 16 random bytes that stand for nothing else. */
+export const nonce = (): Buffer => randomBytes(16);
