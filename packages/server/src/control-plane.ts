@@ -96,6 +96,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       imagesRoot: imagesDir,
       runtimePath: findProgram(config.providers.oci.runtime),
       runtimeArgs: config.providers.oci.runtimeArgs,
+      prootPath: findProgram(config.providers.proot.prootBinary),
       onExit: (reason) => log.warn({ reason }, "host program ended and will be restarted"),
     }),
   );

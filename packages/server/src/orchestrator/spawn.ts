@@ -103,7 +103,7 @@ async function start(
       diskMb: record.diskMb,
       pidsMax: context.spawnDefaults.pidsMax,
       security: record.security as SecurityProfile,
-      network: "none",
+      network: provider.capabilities.networks.includes("none") ? "none" : (provider.capabilities.networks[0] ?? "none"),
       generation: lease.generation,
     },
     signal,

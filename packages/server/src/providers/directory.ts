@@ -40,6 +40,8 @@ export async function createProviderDirectory({ providers, wanted, clock }: Dire
     return { ...fingerprint, checkedAtMs: clock.now(), latencyMs: performance.now() - startedAt };
   };
 
+  // Some know what they offer here only once they have looked.
+  await Promise.all(providers.map(check));
   const signal = AbortSignal.timeout(checkTimeoutMs);
   const chosen = wanted === "auto" ? await strongestHealthy(providers, signal) : byName.get(wanted);
   return {

@@ -42,7 +42,12 @@ export const describeProvider = (options: ProviderContractOptions): void => {
     const runtimes = new Map<SecurityProfile, Runtime>();
 
     const spec = (more: Partial<SandboxSpec> = {}): SandboxSpec =>
-      sandboxSpec({ id: sandboxId(), image: under.image, ...more });
+      sandboxSpec({
+        id: sandboxId(),
+        image: under.image,
+        network: provider.capabilities.networks.includes("none") ? "none" : "host",
+        ...more,
+      });
 
     const differs = new Map(Object.entries(options.differs ?? {}));
     const test: ProviderSuite["test"] = (name, body) => {

@@ -3,6 +3,7 @@ import type { ConnectGuest } from "../guest/guest.ts";
 import type { HostHelper } from "./host-helper.ts";
 import { mockProvider } from "./mock/mock.ts";
 import { ociProvider } from "./oci/oci.ts";
+import { prootProvider } from "./proot/proot.ts";
 import type { IsolationClass, Provider } from "./provider.ts";
 
 export interface ProviderNeeds {
@@ -16,6 +17,8 @@ export interface ProviderNeeds {
 const registry: Readonly<Record<string, (needs: ProviderNeeds) => Provider | undefined>> = {
   oci: (needs) =>
     needs.config.oci.enabled ? ociProvider({ ...needs, runtimePath: needs.config.oci.runtime }) : undefined,
+  proot: (needs) =>
+    needs.config.proot.enabled ? prootProvider({ ...needs, networkMode: needs.config.proot.networkMode }) : undefined,
   mock: (needs) => (needs.config.mock.enabled ? mockProvider(needs) : undefined),
 };
 
