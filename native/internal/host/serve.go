@@ -68,10 +68,11 @@ var verbs = map[string]verb{
 		defer cancel()
 		return nothing{}, h.Destroy(bounded, a.SandboxID)
 	}),
-	"list":       typed(func(h *Host, ctx context.Context, _ nothing) (any, error) { return h.List(ctx) }),
-	"inspect":    typed(func(h *Host, ctx context.Context, a sandboxArgs) (any, error) { return h.Inspect(ctx, a.SandboxID) }),
-	"spawn-mock": typed(func(h *Host, ctx context.Context, a MockRequest) (any, error) { return h.SpawnMock(ctx, a) }),
-	"probe":      typed(func(h *Host, ctx context.Context, _ nothing) (any, error) { return h.Probe(ctx) }),
+	"list":        typed(func(h *Host, ctx context.Context, _ nothing) (any, error) { return h.List(ctx) }),
+	"inspect":     typed(func(h *Host, ctx context.Context, a sandboxArgs) (any, error) { return h.Inspect(ctx, a.SandboxID) }),
+	"spawn-mock":  typed(func(h *Host, ctx context.Context, a MockRequest) (any, error) { return h.SpawnMock(ctx, a) }),
+	"spawn-proot": typed(func(h *Host, ctx context.Context, a PRootRequest) (any, error) { return h.SpawnPRoot(ctx, a) }),
+	"probe":       typed(func(h *Host, ctx context.Context, _ nothing) (any, error) { return h.Probe(ctx) }),
 	"console": typed(func(h *Host, _ context.Context, a consoleArgs) (any, error) {
 		return h.Console(a.SandboxID, a.MaxBytes)
 	}),

@@ -112,6 +112,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       runtimePath: findProgram(config.providers.oci.runtime),
       runtimeArgs: config.providers.oci.runtimeArgs,
       onEnded: () => reconcileSoon(),
+      prootPath: findProgram(config.providers.proot.prootBinary),
       onExit: (reason) => log.warn({ reason }, "host program ended and will be restarted"),
     }),
   );

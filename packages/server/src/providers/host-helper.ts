@@ -27,6 +27,20 @@ export interface HostVerbs {
     };
     answer: HostSpawned;
   };
+  "spawn-proot": {
+    args: {
+      sandbox_id: string;
+      server_id: string;
+      generation: number;
+      rootfs_path: string;
+      agent_uid: number;
+      file_mb: number;
+      pids_max: number;
+      open_files: number;
+      host_network: boolean;
+    };
+    answer: HostSpawned;
+  };
   destroy: { args: { sandbox_id: string }; answer: object };
   list: { args: object; answer: readonly HostOwned[] };
   inspect: { args: { sandbox_id: string }; answer: HostOwned };
@@ -81,6 +95,10 @@ export interface HostProbe {
   readonly versions: Readonly<Record<string, string>>;
   /** For each provider what is missing and the command or setting that would help. */
   readonly missing: Readonly<Record<string, readonly string[]>>;
+  /** Why a sandbox without privileges can't have namespaces of its own; empty where it can. */
+  readonly no_namespaces: string;
+  /** The kernel's version of Landlock, 0 where it is off. */
+  readonly landlock: number;
 }
 
 export interface HostHelper extends AsyncDisposable {
@@ -99,6 +117,7 @@ export interface HostHelperOptions {
   readonly agentPath: string;
   readonly runtimePath?: string;
   readonly runtimeArgs?: readonly string[];
+  readonly prootPath?: string;
   /** The whole environment of the program. */
   readonly env?: Readonly<Record<string, string>>;
   /** Called with the id of a sandbox whose first process has ended unasked, as soon as it has. */
@@ -158,6 +177,7 @@ export const hostHelper = (options: HostHelperOptions): HostHelper => {
     options.agentPath,
     ...(options.imagesRoot ? ["--images", options.imagesRoot] : []),
     ...(options.runtimePath ? ["--runtime", options.runtimePath] : []),
+    ...(options.prootPath ? ["--proot", options.prootPath] : []),
     ...(options.runtimeArgs ?? []).flatMap((arg) => ["--runtime-arg", arg]),
   ];
 

@@ -68,7 +68,7 @@ export const hostRuntimes = (options: HostRuntimesOptions) => {
     (owned.provider === options.providerName && owned.server_id === options.serverId) || owned.provider === "";
 
   return {
-    async spawn<V extends "spawn" | "spawn-mock">(
+    async spawn<V extends "spawn" | "spawn-mock" | "spawn-proot">(
       verb: V,
       args: HostVerbs[V]["args"],
       signal: AbortSignal,

@@ -49,7 +49,13 @@ export const describeProvider = (options: ProviderContractOptions): void => {
       return first;
     };
     const spec = (more: Partial<SandboxSpec> = {}): SandboxSpec =>
-      sandboxSpec({ id: sandboxId(), image: under.image, security: usualProfile(), ...more });
+      sandboxSpec({
+        id: sandboxId(),
+        image: under.image,
+        security: usualProfile(),
+        network: provider.capabilities.networks.includes("none") ? "none" : "host",
+        ...more,
+      });
 
     const differs = new Map(Object.entries(options.differs ?? {}));
     const test: ProviderSuite["test"] = (name, body) => {
