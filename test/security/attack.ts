@@ -81,6 +81,8 @@ export const judged = (through: boolean, said: string): Evidence => ({ through, 
 
 /** Answers that say no before anything was done. Others say that the kernel took the request up. */
 const refusals = new Set(
-  "EPERM EACCES ENOENT ENODATA ENOSPC EROFS ENOSYS ENXIO ENODEV ECONNREFUSED ENETUNREACH EHOSTUNREACH".split(" "),
+  "EPERM EACCES ENOENT ENODATA ENOSPC EROFS ENOSYS ENXIO ENODEV ECONNREFUSED ENETUNREACH EHOSTUNREACH EADDRNOTAVAIL".split(
+    " ",
+  ),
 );
 export const isRefusal = (answer: string): boolean => refusals.has(answer.split("\n").at(-1)?.trim() ?? "");

@@ -18,6 +18,7 @@ const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 /** In the neighbour: what each of these tells is a secret. */
 export const neighbourPort = 7777;
 export const neighbourAbstract = "neighbour";
+export const neighbourSleep = 86_864;
 export const neighbourSharedKey = 0x5afe;
 
 export interface OpenedField extends Field, AsyncDisposable {
@@ -72,7 +73,7 @@ export const openField = async (options: {
   const speaking = `${probePath} speak`;
   await sh(
     `(${speaking} tcp 127.0.0.1:${neighbourPort} ${secret} & ${speaking} unix @${neighbourAbstract} ${secret} &
-      ${probePath} share ${neighbourSharedKey} ${secret} & sleep 86${secret.replace(/\D/g, "").slice(0, 6)} &) >/tmp/speaks 2>&1
+      ${probePath} share ${neighbourSharedKey} ${secret} & sleep ${neighbourSleep} &) >/tmp/speaks 2>&1
      echo ${secret} >/tmp/secret; echo ${secret} >/dev/shm/secret; cat /tmp/speaks >/dev/null`,
     { env: { NEIGHBOUR_SECRET: secret } },
     neighbour.guest,

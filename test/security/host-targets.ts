@@ -59,7 +59,7 @@ export const openHostTargets = async (directory: string, probePath: string): Pro
   const sharing = spawn(probePath, ["share", `${sharedKey}`, secret], { stdio: ["ignore", "pipe", "inherit"] });
   await new Promise((resolve) => sharing.once("close", resolve));
   const addresses = Object.values(networkInterfaces()).flatMap((all) =>
-    (all ?? []).filter(({ internal }) => !internal).map(({ address }) => address),
+    (all ?? []).map(({ address }) => address).filter((address) => !/^(127\.|::1$|fe80:|169\.254\.)/.test(address)),
   );
   const running = stack.move();
   return {

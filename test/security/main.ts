@@ -2,7 +2,7 @@
  * Attacks each wall from inside and says what came of it.
  * Usage: npm run security -- [--target ID]… [--only ID]… [--break CONTROL] [--quick] [--patience N] [--json] [--write] — as root.
  */
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { controls } from "./controls.ts";

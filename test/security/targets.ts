@@ -53,7 +53,11 @@ const processesWithCgroup = async (name: string): Promise<readonly number[]> => 
   const found: number[] = [];
   for (const pid of await readdir("/proc")) {
     if (!/^\d+$/.test(pid)) continue;
-    if ((await readFile(`/proc/${pid}/cgroup`, "utf8").catch(() => "")).includes(name)) found.push(Number(pid));
+    const [groups, status] = await Promise.all(
+      ["cgroup", "status"].map((file) => readFile(`/proc/${pid}/${file}`, "utf8").catch(() => "")),
+    );
+    // Whoever reaps the dead, they do nothing any more.
+    if (groups?.includes(name) && !/^State:\s+[ZX]/m.test(status ?? "")) found.push(Number(pid));
   }
   return found;
 };

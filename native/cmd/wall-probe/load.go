@@ -128,8 +128,11 @@ func fillPipe() error {
 	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return err
 	}
-	_, err := unix.Write(ends[1], make([]byte, 64<<10))
-	return err
+	// Who holds many gets small ones.
+	if n, err := unix.Write(ends[1], make([]byte, 64<<10)); err != nil || n == 64<<10 {
+		return err
+	}
+	return unix.ENOSPC
 }
 
 func makeFiles(wanted int) (int, error) {

@@ -1,7 +1,8 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
+import { until } from "../../../packages/server/src/providers/contract/suite.testing.ts";
 import { type Attack, type Field, isRefusal, judged } from "../attack.ts";
 import { watched } from "../canary.ts";
-import { neighbourAbstract, neighbourPort, neighbourSharedKey } from "../field.ts";
+import { neighbourAbstract, neighbourPort, neighbourSharedKey, neighbourSleep } from "../field.ts";
 import { linkInPlaceOfSocket } from "./agent-socket.ts";
 
 const namespaceTitles: Readonly<Record<string, readonly [title: string, ...scenarios: number[]]>> = {
@@ -272,7 +273,7 @@ export const boundaryAttacks: readonly Attack[] = [
       const theirs = (await processesOf(neighbour)).filter((pid) => pid !== 1);
       const before = theirs.length;
       const { out } = await sh(
-        `(ps -o args 2>/dev/null || ps ax -o args) | grep -E 'sleep 86|speak|NEIGHBOUR' | grep -v grep
+        `(ps -o args 2>/dev/null || ps ax -o args) | grep -E 'sleep ${neighbourSleep}|speak|NEIGHBOUR' | grep -v grep
          for pid in ${theirs.join(" ")}; do [ -d /proc/$pid ] || kill -9 $pid 2>/dev/null && [ ! -d /proc/$pid ] && echo signalled $pid; done; :`,
       );
       const after = (await processesOf(neighbour)).length;
@@ -283,15 +284,28 @@ export const boundaryAttacks: readonly Attack[] = [
   {
     id: "kill-agent",
     kind: "B",
-    title: "ends the agent",
-    tried: "SIGKILL, SIGSTOP, SIGSEGV and SIGTERM to pid 1 and to everybody",
-    control: "first process of its pid namespace",
-    async attempt({ sh, withSandbox }) {
-      const [said] = await withSandbox({}, async ({ guest }) => {
-        await sh("kill -9 1; kill -STOP 1; kill -SEGV 1", {}, guest);
-        return (await sh("echo still here", {}, guest)).out;
+    title: "ends its agent and lives on without it",
+    tried:
+      "SIGKILL, SIGSTOP and SIGSEGV to pid 1 beside daemons; what answers and what lives is looked at from outside",
+    control: "first process of its pid namespace: the kernel ends the others with it",
+    async attempt({ sh, withSandbox, processesOf }) {
+      const [said] = await withSandbox({}, async (one) => {
+        await sh("setsid sleep 86398 & kill -9 1; kill -STOP 1; kill -SEGV 1", {}, one.guest).catch(() => {});
+        const startedMs = performance.now();
+        const answer = await sh("echo still here", { timeoutMs: 5000 }, one.guest).then(({ out }) => out, String);
+        const left = await until(
+          () => processesOf(one),
+          (pids) => pids.length === 0,
+          answer.includes("still") ? 0 : 5000,
+        );
+        const hung = performance.now() - startedMs > 15_000;
+        return { answer: answer.trim(), left: left.length, hung };
       });
-      return judged(said !== "still here\n", said);
+      const alive = said.answer === "still here";
+      return judged(
+        said.hung || (!alive && said.left > 0),
+        alive ? said.answer : `its end is the sandbox's: ${said.left} left`,
+      );
     },
   },
   {

@@ -90,6 +90,8 @@ const operateBelow = async ({ guest, canary }: Field, directories: readonly stri
   return judged(through, through ? [...reached, ...changes].join(", ") : [...said].join(", "));
 };
 
+const emptied = ({ sh }: Field) => sh("find /workspace -mindepth 1 -maxdepth 1 -exec rm -rf {} +");
+
 const up = "../".repeat(40);
 
 const pathAttack = (
@@ -108,7 +110,7 @@ const pathAttack = (
   async attempt(it) {
     if (prepare !== undefined) await it.sh(prepare(it.canary.path), { cwd: "/workspace" });
     const evidence = await operateBelow(it, directories(it.canary.path));
-    await it.sh("rm -rf /workspace/* 2>/dev/null");
+    await emptied(it);
     return evidence;
   },
 });
@@ -147,7 +149,7 @@ export const pathAttacks: readonly Attack[] = [
         "\u002e\u002e\u2044",
         "\uff0e\uff0e/",
       ];
-      return await operateBelow(it, [
+      const evidence = await operateBelow(it, [
         ...spelt.map((dots) => `/workspace/${dots.repeat(8)}${back}`),
         `/workspace/x\0/../../..${it.canary.path}`,
         `${it.canary.path}\0`,
@@ -155,6 +157,8 @@ export const pathAttacks: readonly Attack[] = [
         `/workspace/${"d/".repeat(2500)}`,
         it.canary.path.replaceAll("/", "\\"),
       ]);
+      await emptied(it);
+      return evidence;
     },
   },
   {
@@ -181,7 +185,7 @@ export const pathAttacks: readonly Attack[] = [
       const failed = seen.some((one) => one.includes("Error")) || (await canary.changes()).length > 0;
       return judged(
         polluted || failed || left !== "",
-        failed ? seen.join(", ").slice(0, 150) : `${seen.length} answers, all whole`,
+        failed || left !== "" ? `${seen.join(", ").slice(0, 150)} ${left}` : `${seen.length} answers, all whole`,
       );
     },
   },
@@ -301,7 +305,10 @@ export const pathAttacks: readonly Attack[] = [
       const before = process.memoryUsage.rss();
       let received = 0;
       const { body } = await guest.readFile("/workspace/sparse", {}, AbortSignal.timeout(30_000));
-      for await (const part of body) if ((received += part.length) > 256 * 2 ** 20) break;
+      for await (const part of body) {
+        received += part.length;
+        if (received > 256 * 2 ** 20) break;
+      }
       const grown = (process.memoryUsage.rss() - before) / 2 ** 20;
       const agent = await (await import("node:fs/promises")).readFile(
         `/proc/${pidOf(runtime) ?? "self"}/status`,

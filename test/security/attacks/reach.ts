@@ -4,20 +4,20 @@ import { metadataAddress, metadataPort } from "../host-targets.ts";
 
 const enginePorts = [2375, 2376, 5432, 5984, 6443, 10250];
 
-/** Connects to each address and says which let it; a name that can't be resolved is no way either. */
+/** Connects to each address; whatever is no refusal is a way out, an answer that never comes too. */
 const dialAll =
   (addressesOf: (port: number, addresses: readonly string[]) => readonly string[]): Attack["attempt"] =>
   async ({ probe, host }) => {
     const before = host.connections();
-    const answers: string[] = [];
+    const refused = new Set<string>();
+    const open: string[] = [];
     for (const address of addressesOf(host.port, host.addresses)) {
       const answer = await probe(["dial", "tcp", address]);
-      if (!isRefusal(answer)) answers.push(`${address}: ${answer}`);
-      else if (answers.length === 0 && answer !== "") answers.push(answer);
+      if (isRefusal(answer)) refused.add(answer);
+      else open.push(`${address}: ${answer}`);
     }
-    const open = answers.filter((answer) => /read "|done$/.test(answer));
-    const reached = host.connections() - before;
-    return judged(reached > 0 || open.length > 0, open[0] ?? answers.join(", "));
+    if (refused.size + open.length === 0) throw new Error("there was no address to try");
+    return judged(host.connections() > before || open.length > 0, open[0] ?? [...refused].join(", "));
   };
 
 export const reachAttacks: readonly Attack[] = [
@@ -90,7 +90,7 @@ export const reachAttacks: readonly Attack[] = [
         "192.168.0.1",
         "100.64.0.1",
         "192.0.2.1",
-        "[fe80::1]",
+        "[fe80::1%lo]",
         "[2001:db8::1]",
       ];
       const answers: string[] = [];

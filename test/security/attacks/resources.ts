@@ -139,8 +139,7 @@ export const resourceAttacks: readonly Attack[] = [
     kind: "C",
     title: "takes the kernel's memory by pipes",
     tried: "pipes filled to 64 KiB each, three times its memory in all",
-    control: "memory cgroup; limit of open files",
-    redWithout: ["cgroup-memory"],
+    control: "pipe-user-pages-soft of the kernel, for the sandbox's own users; memory cgroup",
     attempt: load(
       "pipes",
       (limits) => 3 * 16 * limits.memoryMb,
