@@ -422,7 +422,7 @@ export interface ProviderReport {
     /** What of the host would have to change. */
     remedy?: string;
   })[];
-  networks: ("none" | "bridge")[];
+  networks: ("none" | "bridge" | "host")[];
   /** What keeps it from being healthy here. */
   missing: {
     what: string;
