@@ -95,7 +95,12 @@ func serve(args []string) error {
 	}
 	prepare(o, accounts)
 	memory.Start()
+	var unshareFlags uintptr
+	if o.traced {
+		unshareFlags = confine.CopyMemory
+	}
 	table := process.NewTable(process.Options{
+		UnshareFlags: unshareFlags,
 		Limits: o.limits, Forest: forest(o.cgroupFD, ownScore), Accounts: accounts, DefaultUser: o.user, DefaultCwd: o.workdir,
 		Used: memory.Used,
 	})
