@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startServer, type TestServer } from "../e2e/server.ts";
+import { startServer } from "../e2e/server.ts";
+import { providerTargets } from "./provider-targets.ts";
 import { pythonWith } from "./python-venv.ts";
 
 const folder = join(import.meta.dirname, "python");
@@ -29,15 +30,15 @@ const runChecks = async (url: string, provider: string): Promise<ReadonlyMap<str
   return new Map(reports.map((report) => [report.name, report]));
 };
 
-describe.each(["oci", "mock"])("the Python client that was published before this server, against %s", (provider) => {
-  let server: TestServer;
+describe.each(providerTargets)("the Python client that was published before this server, against $name", (target) => {
+  const stack = new AsyncDisposableStack();
   let reports: ReadonlyMap<string, Report>;
   beforeAll(async () => {
-    const config = { "auth.api_key": apiKey, "providers.default": provider, "providers.mock.enabled": "true" };
-    server = await startServer({ config });
-    reports = await runChecks(server.url, provider);
+    const { config } = stack.use(await target.open());
+    const server = stack.use(await startServer({ config: { ...config, "auth.api_key": apiKey } }));
+    reports = await runChecks(server.url, target.provider);
   });
-  afterAll(() => server?.[Symbol.asyncDispose]());
+  afterAll(() => stack.disposeAsync());
 
   test.each(names)("%s", (name) => {
     const report = reports.get(name);
