@@ -21,7 +21,7 @@ import { systemClock } from "./lib/clock.ts";
 import { findProgram } from "./lib/find-program.ts";
 import { createProviderDirectory } from "./providers/directory.ts";
 import { hostHelper } from "./providers/host-helper.ts";
-import { createProviders } from "./providers/registry.ts";
+import { createProviders, providerNames } from "./providers/registry.ts";
 
 export type { Finding, Report, Status } from "./doctor/finding.ts";
 export type { ServerView } from "./doctor/walls.ts";
@@ -145,5 +145,5 @@ async function walls(config: Config, nativeDir: string): Promise<readonly Findin
   const engines = candidates.flatMap(({ provider: { name, publicConfig }, fingerprint: { versions } }) =>
     name === "docker" ? engineFindings({ versions, remapsUsers: publicConfig.userns_remap === "true" }) : [],
   );
-  return [...engines, ...wallFindings(config.providers.default, candidates)];
+  return [...engines, ...wallFindings(config.providers.default, candidates, providerNames)];
 }

@@ -5,6 +5,7 @@ import type { Finding } from "./finding.ts";
 import { kernelFindings } from "./kernel.ts";
 import { createMachine, goodKernel, type Machine } from "./machine.testing.ts";
 import { createRuntimeWarnings, runtimeFindings } from "./runtimes.ts";
+import { serverFindings, wallFindings } from "./walls.ts";
 
 const short = (findings: readonly Finding[]) => Object.fromEntries(findings.map(({ id, status }) => [id, status]));
 const only = (findings: readonly Finding[], ...status: readonly Finding["status"][]) =>
@@ -206,4 +207,48 @@ test("an engine of a distribution's patched builds counts as fixed where it name
     JSON.stringify(engineFindings({ versions: { runc, containerd: "1.6.20~ds1-1+deb12u2" }, remapsUsers: true }));
   expect(of("1.1.5+ds1-1+deb12u1")).not.toMatch(/CVE-2024-21626|CVE-2024-25621/);
   expect(of("1.1.5+ds1")).toContain("CVE-2024-21626");
+});
+
+const unhealthy = (name: string, isolation: "container" | "none", missing: readonly string[]) => ({
+  provider: {
+    name,
+    publicConfig: {},
+    capabilities: {
+      isolation,
+      tags: [],
+      needsImage: false,
+      securityProfiles: [],
+      networks: [],
+      limits: { memory: true, cpu: true, pids: true, disk: true, treeKill: "cgroup" as const },
+    },
+  },
+  fingerprint: { healthy: false, missing },
+});
+
+test("each thing that a provider misses is told with what would help, and what isn't enabled is named", () => {
+  const missing = ["not root; start the server as root", "no loop devices; load them: modprobe loop"];
+  const findings = wallFindings("auto", [unhealthy("oci", "container", missing)], ["oci", "docker", "mock"]);
+  expect(findings.map(({ id, status, what, remedy }) => [id, status, what, remedy])).toEqual([
+    ["providers.oci", "fail", "oci: not root", "start the server as root"],
+    ["providers.oci-2", "fail", "oci: no loop devices", "load them: modprobe loop"],
+    ["providers.default", "fail", "no wall is healthy, so no provider can be the default", expect.any(String)],
+    ["providers.disabled", "ok", "not enabled, so not asked: docker, mock (providers.<name>.enabled)", undefined],
+  ]);
+  const [failed] = wallFindings("auto", [unhealthy("oci", "container", [])], ["oci"]);
+  expect(failed?.what).toBe("oci: its check failed");
+});
+
+test("a server of an older release, which tells health alone, is understood", () => {
+  const health = { latency_ms: 1, last_checked: "2026-11-24T19:38:01Z", capabilities: ["spawn"] };
+  const providers = [
+    { ...health, name: "docker", healthy: true, default: true },
+    { ...health, name: "proot", healthy: false, default: false, error: "health check returned false" },
+  ];
+  expect(
+    serverFindings({ url: "http://x", providers, problem: "" }).map(({ status, what }) => `${status} ${what}`),
+  ).toEqual([
+    "ok a server answers at http://x",
+    "ok docker there: the default",
+    "warn proot there isn't healthy: health check returned false",
+  ]);
 });

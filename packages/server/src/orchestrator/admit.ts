@@ -75,7 +75,8 @@ export async function admit(
 export function requireProvider(context: Context, name: string) {
   if (name === "" && context.providers.defaultName === "") {
     throw new StacyError("provider_unavailable", "no provider can be the default on this host", {
-      remediation: "Name a provider; /providers says why each was not chosen, and what of the host is missing.",
+      remediation:
+        "Name a provider. /providers says why none was chosen and what the host lacks; the server chooses anew when it starts.",
     });
   }
   const provider = context.providers.get(name === "" ? context.providers.defaultName : name);

@@ -42,6 +42,9 @@ const registry: Readonly<Record<string, (needs: ProviderNeeds) => Provider | und
   mock: (needs) => (needs.config.mock.enabled ? mockProvider(needs) : undefined),
 };
 
+/** Every provider there is, enabled or not, in the registry's order. */
+export const providerNames: readonly string[] = Object.keys(registry);
+
 export function createProviders(needs: ProviderNeeds): readonly Provider[] {
   return Object.values(registry).flatMap((make) => make(needs) ?? []);
 }

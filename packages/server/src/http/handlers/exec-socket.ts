@@ -47,18 +47,33 @@ const parseStart = (data: Buffer): Start => {
   return { legacy: false, body, pty: terminal ? { cols: extras.cols ?? 80, rows: extras.rows ?? 24 } : undefined };
 };
 
-const firstMessage = (socket: WebSocket): Promise<Buffer | undefined> =>
+type Message = readonly [data: Buffer, binary: boolean];
+
+interface FirstMessage {
+  /** Undefined where none came in time, or a binary one. */
+  readonly data: Buffer | undefined;
+  /** What came right behind it, for whoever listens from now on: a pause doesn't hold back what has been read already. */
+  rest(): readonly Message[];
+}
+
+const firstMessage = (socket: WebSocket): Promise<FirstMessage> =>
   new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(undefined), firstMessageTimeoutMs);
+    const behind: Message[] = [];
+    const keep = (data: Buffer, binary: boolean) => void behind.push([data, binary]);
+    const rest = () => {
+      socket.off("message", keep);
+      return behind;
+    };
+    const timer = setTimeout(() => resolve({ data: undefined, rest }), firstMessageTimeoutMs);
     socket.once("message", (data: Buffer, binary: boolean) => {
       clearTimeout(timer);
-      // What follows waits here until its listener stands.
       socket.pause();
-      resolve(binary ? undefined : data);
+      socket.on("message", keep);
+      resolve({ data: binary ? undefined : data, rest });
     });
     socket.once("close", () => {
       clearTimeout(timer);
-      resolve(undefined);
+      resolve({ data: undefined, rest });
     });
   });
 
@@ -66,7 +81,7 @@ const firstMessage = (socket: WebSocket): Promise<Buffer | undefined> =>
 export const execSocketHandler =
   ({ useCases }: { readonly useCases: UseCases }): Handler<typeof execOverWebSocket> =>
   async (request, socket) => {
-    const data = await firstMessage(socket);
+    const { data, rest } = await firstMessage(socket);
     if (socket.readyState !== socket.OPEN) return;
     let start: Start;
     try {
@@ -76,7 +91,7 @@ export const execSocketHandler =
       endSocket(socket, 1007, "invalid request");
       return;
     }
-    await converse(useCases, request, socket, start);
+    await converse(useCases, request, socket, start, rest);
   };
 
 const converse = async (
@@ -84,6 +99,7 @@ const converse = async (
   request: OperationRequest<typeof execOverWebSocket>,
   socket: WebSocket,
   start: Start,
+  rest: FirstMessage["rest"],
 ): Promise<void> => {
   const { params, identity, signal } = request;
   try {
@@ -93,7 +109,8 @@ const converse = async (
       ...(start.pty === undefined ? {} : { pty: start.pty }),
     };
     const streamed = await useCases.execStream(params.id, wanted, callerOf(identity), signal);
-    const input = start.legacy ? undefined : inputOf(streamed, socket, signal);
+    const early = rest();
+    const input = start.legacy ? undefined : inputOf(streamed, socket, signal, early);
     socket.resume();
     const decoders = outputDecoders();
     for await (const event of streamed.events) await forward(event, socket, start.legacy, decoders, input);
@@ -127,11 +144,11 @@ const forward = async (
 };
 
 /** Takes the client's messages to the process, one after the other. */
-const inputOf = ({ guest }: StreamedExec, socket: WebSocket, signal: AbortSignal) => {
+const inputOf = ({ guest }: StreamedExec, socket: WebSocket, signal: AbortSignal, early: readonly Message[]) => {
   const ready = Promise.withResolvers<string>();
   let tail: Promise<unknown> = ready.promise;
   let pending = 0;
-  socket.on("message", (data: Buffer, binary: boolean) => {
+  const take = (data: Buffer, binary: boolean) => {
     const message = binary ? undefined : parseMessage(data);
     if (message === undefined) {
       socket.close(1007, "invalid message");
@@ -150,7 +167,9 @@ const inputOf = ({ guest }: StreamedExec, socket: WebSocket, signal: AbortSignal
       .finally(() => {
         pending -= 1;
       });
-  });
+  };
+  for (const message of early) take(...message);
+  socket.on("message", take);
   return { started: (processId: string) => ready.resolve(processId) };
 };
 
