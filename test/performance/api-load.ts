@@ -34,6 +34,12 @@ const fill = async (databasePath: string): Promise<void> => {
       expiresAtMs: nowMs + 24 * 3600_000,
       updatedAtMs: nowMs,
       stateDeadlineMs: 0,
+      name: "",
+      labels: {},
+      envNames: [],
+      workdir: "",
+      user: "",
+      networkMode: "none",
     });
   }
 };

@@ -47,6 +47,21 @@ func (f *Files) Mkdir(m Mkdir) (made bool, err error) {
 	return err == nil, fault.At(m.Path, err)
 }
 
+// Give makes a directory the owner's; what is in it stays whose it is.
+func (f *Files) Give(name string, owner Owner) error {
+	place, err := path.Find(name, true)
+	if err != nil {
+		return err
+	}
+	defer place.Close()
+	dir, err := openDirectory(place.Fd(), place.Name)
+	if err != nil {
+		return fault.At(name, err)
+	}
+	defer func() { _ = dir.Close() }()
+	return fault.At(name, unix.Fchown(int(dir.Fd()), int(owner.UID), int(owner.GID)))
+}
+
 func setMode(place *path.Place, mode uint32) error {
 	dir, err := openDirectory(place.Fd(), place.Name)
 	if err != nil {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"os"
 	"time"
 
 	"stacyvm/native/internal/fault"
+	"stacyvm/native/internal/files"
 	"stacyvm/native/internal/path"
 	"stacyvm/native/internal/process"
 	"stacyvm/native/internal/usage"
@@ -33,8 +35,10 @@ type settings struct {
 	EnvVars        map[string]string `json:"envVars"`
 	DefaultUser    string            `json:"defaultUser"`
 	DefaultWorkdir string            `json:"defaultWorkdir"`
-	Timestamp      *time.Time        `json:"timestamp"`
-	AccessToken    string            `json:"accessToken"`
+	// PrepareWorkdir makes the working directory where it is missing, for the default user.
+	PrepareWorkdir bool       `json:"prepareWorkdir"`
+	Timestamp      *time.Time `json:"timestamp"`
+	AccessToken    string     `json:"accessToken"`
 }
 
 // initialise answers POST /init: what is given replaces what held before.
@@ -58,7 +62,8 @@ func (s *Server) initialise(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) apply(given settings) error {
-	now := s.table.Defaults()
+	before := s.table.Defaults()
+	now := before
 	if given.EnvVars != nil {
 		if err := process.CheckEnv(given.EnvVars, &s.limits); err != nil {
 			return err
@@ -77,6 +82,28 @@ func (s *Server) apply(given settings) error {
 		}
 		now.Cwd = given.DefaultWorkdir
 	}
+	if given.PrepareWorkdir {
+		if err := s.prepareWorkdir(now, before.Cwd); err != nil {
+			return err
+		}
+	}
 	s.table.SetDefaults(now)
+	return nil
+}
+
+// prepareWorkdir makes the working directory for the user, and gives the usual one to that user. Any other that is there
+// already stays whose it is.
+func (s *Server) prepareWorkdir(now process.Defaults, usual string) error {
+	_, owner, err := s.identity(now.User)
+	if err != nil {
+		return err
+	}
+	made, err := s.files.Mkdir(files.Mkdir{Path: now.Cwd, Parents: true, Owner: owner})
+	if err == nil && !made && now.Cwd == usual && owner != nil && os.Geteuid() == 0 {
+		err = s.files.Give(now.Cwd, *owner)
+	}
+	if err != nil {
+		return fault.New(fault.KindOf(err), "workdir %s", err)
+	}
 	return nil
 }

@@ -12,6 +12,7 @@ export * from "./operations/ports.ts";
 export * from "./operations/processes.ts";
 export * from "./operations/providers.ts";
 export * from "./operations/quotas.ts";
+export * from "./operations/sandbox-spec.ts";
 export * from "./operations/sandboxes.ts";
 export * from "./operations/system.ts";
 export * from "./operations/table.ts";

@@ -22,6 +22,7 @@ import type { Context } from "./orchestrator/context.ts";
 import { heartbeat } from "./orchestrator/heartbeat.ts";
 import { LiveRuntimes } from "./orchestrator/live-runtimes.ts";
 import { reconcile } from "./orchestrator/reconcile.ts";
+import { spawnKeyLifeMs, spawnKeyPruneMs } from "./orchestrator/spawn-once.ts";
 import { SpawnQueue } from "./orchestrator/spawn-queue.ts";
 import { sweep } from "./orchestrator/sweep.ts";
 import { createUseCases } from "./orchestrator/use-cases.ts";
@@ -175,6 +176,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         queue.capacityChanged();
       },
       onFailure: (error) => log.error({ err: error }, "sweep failed"),
+    }),
+  );
+
+  stack.use(
+    every({
+      intervalMs: spawnKeyPruneMs,
+      work: () => store.spawnKeys.prune(systemClock.now() - spawnKeyLifeMs),
+      onFailure: (error) => log.error({ err: error }, "idempotency keys could not be pruned"),
     }),
   );
 

@@ -135,6 +135,14 @@ export const outsideErrors = {
     "Something of that name exists already.",
     "Use another name, or change the existing one.",
   ),
+  idempotency_key_reused: entry(
+    "CONFLICT",
+    409,
+    "caller",
+    false,
+    "The idempotency key came before with another request.",
+    "Send the request exactly as it was, or another key.",
+  ),
   state_conflict: entry(
     "CONFLICT",
     409,

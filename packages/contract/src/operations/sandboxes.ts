@@ -1,6 +1,16 @@
 import { z } from "zod";
 import { defineOperation, json } from "../operation.ts";
-import { count, durationAnswer, durationText, metadata, status, text, timestamp } from "../wire.ts";
+import { count, durationAnswer, durationText, oneOf, status, text, timestamp } from "../wire.ts";
+import {
+  labelKey,
+  labelValue,
+  sandboxDetail,
+  sandboxName,
+  sandboxSpec,
+  sandboxSpecAudit,
+  view,
+  viewQuery,
+} from "./sandbox-spec.ts";
 
 /** The id in a sandbox's path. Any bounded text: an id that was never given out is simply not found. */
 export const sandboxParams = z.strictObject({ id: text(128).min(1) });
@@ -46,8 +56,9 @@ export const Sandbox = z
     expires_at: timestamp,
     metadata: z.record(z.string(), z.string()).optional(),
     preview_domain: z.string().optional(),
+    ...sandboxDetail,
   })
-  .meta({ id: "Sandbox" });
+  .meta({ id: "Sandbox", description: "The keys from `name` on only where `view=full` was asked for." });
 export type Sandbox = z.output<typeof Sandbox>;
 
 export const SpawnRequest = z
@@ -60,7 +71,7 @@ export const SpawnRequest = z
     template: text(128).optional(),
     owner_id: text(4096).optional(),
     tenant_id: text(256).optional().meta({ description: "Ignored; the tenant is the caller's." }),
-    metadata: metadata.optional(),
+    ...sandboxSpec,
   })
   .meta({ id: "SpawnRequest" });
 export type SpawnRequest = z.output<typeof SpawnRequest>;
@@ -107,7 +118,7 @@ export const spawnSandbox = defineOperation({
     ttl: "public",
     template: "public",
     owner_id: "public",
-    metadata: "sensitive",
+    ...sandboxSpecAudit,
   },
   errors: [
     "provider_not_found",
@@ -118,6 +129,10 @@ export const spawnSandbox = defineOperation({
     "owner_sandboxes_exhausted",
     "spawn_queue_full",
     "spawn_queue_timeout",
+    "already_exists",
+    "state_conflict",
+    "idempotency_key_reused",
+    "sandbox_destroyed",
     "policy_denied",
     "not_supported",
     "provider_unavailable",
@@ -131,8 +146,9 @@ export const spawnSandbox = defineOperation({
   stream: "none",
   lenient: true,
   trailingSlash: true,
+  query: viewQuery,
   body: SpawnRequest,
-  answers: { 201: json(Sandbox) },
+  answers: { 200: json(Sandbox), 201: json(Sandbox) },
 });
 
 export const admitSandbox = defineOperation({
@@ -149,14 +165,36 @@ export const admitSandbox = defineOperation({
   answers: { 200: json(AdmissionDecision) },
 });
 
+const labelFilter = text(400).refine((filter) => {
+  const [, key = filter, value = ""] = /^([^=]*)=(.*)$/.exec(filter) ?? [];
+  return labelKey.safeParse(key).success && labelValue.safeParse(value).success;
+}, "must be key or key=value with the rules of labels");
+
+const instant = text(64).meta({ description: "RFC 3339, or epoch milliseconds; the moment itself is left out." });
+
+export const sandboxSorts = ["created_at", "-created_at", "expires_at", "-expires_at", "name", "-name"] as const;
+export type SandboxSortName = (typeof sandboxSorts)[number];
+
 export const listSandboxes = defineOperation({
   id: "sandboxes.list",
   method: "GET",
   path: "/api/v1/sandboxes",
-  summary: "List sandboxes, newest first; X-Next-Cursor names the next page",
+  summary: "List sandboxes, newest first where not sorted; X-Next-Cursor names the next page",
   permission: "sandbox:read",
   auditClass: "read",
-  auditFields: { state: "public", provider: "public", owner: "public", limit: "public", cursor: "public" },
+  auditFields: {
+    state: "public",
+    provider: "public",
+    owner: "public",
+    limit: "public",
+    cursor: "public",
+    name: "public",
+    label: "sensitive",
+    created_before: "public",
+    created_after: "public",
+    sort: "public",
+    view: "public",
+  },
   errors: [],
   stream: "none",
   lenient: true,
@@ -167,6 +205,16 @@ export const listSandboxes = defineOperation({
     state: text(32).optional(),
     provider: text(64).optional(),
     owner: text(256).optional(),
+    name: sandboxName.optional(),
+    label: z
+      .array(labelFilter)
+      .max(16, "must be given 16 times or fewer")
+      .meta({ description: "`key=value`, or `key` for any value; repeat it for sandboxes that match all." })
+      .optional(),
+    created_before: instant.optional(),
+    created_after: instant.optional(),
+    sort: oneOf(sandboxSorts).meta({ description: "With - before it: descending. Default -created_at." }).optional(),
+    view: view.optional(),
   }),
   answers: { 200: json(z.array(Sandbox)) },
 });
@@ -198,6 +246,7 @@ export const getSandbox = defineOperation({
   lenient: true,
   trailingSlash: true,
   params: sandboxParams,
+  query: viewQuery,
   answers: { 200: json(Sandbox) },
 });
 
@@ -229,6 +278,7 @@ export const extendSandbox = defineOperation({
   stream: "none",
   lenient: true,
   params: sandboxParams,
+  query: viewQuery,
   body: ExtendRequest,
   answers: { 200: json(Sandbox) },
 });

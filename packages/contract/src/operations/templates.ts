@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { defineOperation, json } from "../operation.ts";
 import { count, durationAnswer, durationText, metadata, status, text, textMap, timestamp } from "../wire.ts";
+import { sandboxSpec, sandboxSpecAudit, viewQuery } from "./sandbox-spec.ts";
 import { Sandbox, spawnSandbox } from "./sandboxes.ts";
 
 export const Template = z
@@ -56,7 +57,7 @@ export const TemplateRequest = z
 export type TemplateRequest = z.output<typeof TemplateRequest>;
 
 export const TemplateSpawnRequest = z
-  .object({ provider: text(64).optional(), ttl: durationText.optional() })
+  .object({ provider: text(64).optional(), ttl: durationText.optional(), ...sandboxSpec })
   .meta({ id: "TemplateSpawnRequest" });
 
 const params = z.strictObject({ name: text(128).min(1) });
@@ -149,11 +150,12 @@ export const templateOperations = [
     summary: "Spawn a sandbox from a template",
     permission: "sandbox:write",
     auditClass: "write",
-    auditFields: { name: "public", provider: "public", ttl: "public" },
+    auditFields: { ...sandboxSpecAudit, name: "public", provider: "public", ttl: "public" },
     errors: spawnSandbox.errors,
     params,
+    query: viewQuery,
     body: TemplateSpawnRequest,
     bodyOptional: true,
-    answers: { 201: json(Sandbox) },
+    answers: { 200: json(Sandbox), 201: json(Sandbox) },
   }),
 ] as const;

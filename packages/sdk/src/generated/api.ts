@@ -49,7 +49,7 @@ export interface DiskFigures {
 export interface ErrorBody {
   code: "BAD_REQUEST" | "RESOURCE_LIMIT" | "TIMEOUT" | "NOT_FOUND" | "UNAUTHORIZED" | "FORBIDDEN" | "CONFLICT" | "UNAVAILABLE" | "INTERNAL_ERROR";
   message: string;
-  reason: "invalid_body" | "invalid_input" | "payload_too_large" | "headers_too_large" | "request_timeout" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "foreign_origin" | "policy_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "state_conflict" | "lease_lost" | "ttl_above_max" | "timeout_above_max" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "provider_unavailable" | "image_pull_failed" | "host_disk_low" | "spawn_failed" | "store_unavailable" | "shutting_down" | "not_supported" | "internal" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "archive_invalid" | "range_not_satisfiable" | "precondition_failed" | "link_refused" | "port_refused" | "port_protocol" | "port_timeout" | "file_permission_denied" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "upload_not_found" | "upload_conflict" | "checksum_mismatch" | "exec_timeout" | "sandbox_limit" | "disk_full" | "guest_unreachable" | "guest_protocol";
+  reason: "invalid_body" | "invalid_input" | "payload_too_large" | "headers_too_large" | "request_timeout" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "foreign_origin" | "policy_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "idempotency_key_reused" | "state_conflict" | "lease_lost" | "ttl_above_max" | "timeout_above_max" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "provider_unavailable" | "image_pull_failed" | "host_disk_low" | "spawn_failed" | "store_unavailable" | "shutting_down" | "not_supported" | "internal" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "archive_invalid" | "range_not_satisfiable" | "precondition_failed" | "link_refused" | "port_refused" | "port_protocol" | "port_timeout" | "file_permission_denied" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "upload_not_found" | "upload_conflict" | "checksum_mismatch" | "exec_timeout" | "sandbox_limit" | "disk_full" | "guest_unreachable" | "guest_protocol";
   request_id: string;
   remediation?: string;
   details?: Record<string, unknown>;
@@ -383,6 +383,7 @@ export interface Readiness {
   total_providers: number;
 }
 
+/** The keys from `name` on only where `view=full` was asked for. */
 export interface Sandbox {
   id: string;
   state: "creating" | "running" | "idle" | "unhealthy" | "expired" | "error" | "destroying" | "destroyed" | "stopped" | "paused" | "restarting" | "unknown";
@@ -400,6 +401,14 @@ export interface Sandbox {
   expires_at: string;
   metadata?: Record<string, string>;
   preview_domain?: string;
+  name?: string;
+  labels?: Record<string, string>;
+  env_names?: string[];
+  workdir?: string;
+  user?: string;
+  disk_mb?: number;
+  security?: string;
+  network_mode?: string;
 }
 
 export interface SandboxStats {
@@ -450,6 +459,23 @@ export interface SpawnRequest {
   /** Ignored; the tenant is the caller's. */
   tenant_id?: string;
   metadata?: Record<string, string>;
+  /** Environment of everything that is started in the sandbox. Values are never shown again. */
+  env?: Record<string, string>;
+  /** Where commands start; made where it is missing. Default /workspace. */
+  workdir?: string;
+  /** Whom commands run as: a name, uid or uid:gid of the sandbox. */
+  user?: string;
+  /** Mebibytes; the server's default where absent or 0. */
+  disk_mb?: number;
+  security?: "default" | "restricted";
+  /** `none`, or another that the provider offers. */
+  network_mode?: string;
+  /** Names and values that lists can filter by, with the rules of Kubernetes' labels. */
+  labels?: Record<string, string>;
+  /** DNS label; unique among the living sandboxes of one owner. */
+  name?: string;
+  /** What a taken name means: 409, or the sandbox that has it. */
+  if_exists?: "fail" | "get";
 }
 
 export interface StartProcessRequest {
@@ -534,6 +560,24 @@ export interface TemplateSpawnRequest {
   provider?: string;
   /** Go duration, for example 90s, 10m or 1h30m. */
   ttl?: string;
+  metadata?: Record<string, string>;
+  /** Environment of everything that is started in the sandbox. Values are never shown again. */
+  env?: Record<string, string>;
+  /** Where commands start; made where it is missing. Default /workspace. */
+  workdir?: string;
+  /** Whom commands run as: a name, uid or uid:gid of the sandbox. */
+  user?: string;
+  /** Mebibytes; the server's default where absent or 0. */
+  disk_mb?: number;
+  security?: "default" | "restricted";
+  /** `none`, or another that the provider offers. */
+  network_mode?: string;
+  /** Names and values that lists can filter by, with the rules of Kubernetes' labels. */
+  labels?: Record<string, string>;
+  /** DNS label; unique among the living sandboxes of one owner. */
+  name?: string;
+  /** What a taken name means: 409, or the sandbox that has it. */
+  if_exists?: "fail" | "get";
 }
 
 export interface TerminalSize {

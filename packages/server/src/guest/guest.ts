@@ -89,6 +89,15 @@ export interface GuestUsage {
   readonly diskTotalBytes: number;
 }
 
+/** What is absent stays as it is. */
+export interface GuestSettings {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Name, uid or uid:gid inside the sandbox. */
+  readonly user?: string;
+  /** Absolute. Made for the user where it is missing; the usual one is given to that user. */
+  readonly workdir?: string;
+}
+
 /**
  * What can be done inside a sandbox. Every path is absolute. Everything that comes back has been checked and bounded:
  * the other end is hostile. Failures are StacyErrors (file_not_found, not_a_file, disk_full, guest_unreachable …).
@@ -141,8 +150,11 @@ export interface Guest extends AsyncDisposable {
   readonly watch: WatchFolder;
 
   usage(signal: AbortSignal): Promise<GuestUsage>;
-  /** What every later process starts with beside its own environment; kept by the agent. */
-  configure(settings: { readonly env: Readonly<Record<string, string>> }, signal: AbortSignal): Promise<void>;
+  /**
+   * What every later process starts with where its request says nothing; kept by the agent. Throws invalid_input for a
+   * user who doesn't exist or can't be, and for a directory that can't be made.
+   */
+  configure(settings: GuestSettings, signal: AbortSignal): Promise<void>;
   /** Resolves once the agent answers, within the signal. */
   ready(signal: AbortSignal): Promise<void>;
 }

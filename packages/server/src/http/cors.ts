@@ -2,9 +2,11 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 
 const methods = "GET, POST, PUT, PATCH, DELETE, OPTIONS";
 const headers =
-  "Content-Type, X-API-Key, X-Admin-API-Key, X-Request-ID, X-User-ID, X-Tenant-ID, Authorization, Upload-Offset";
+  "Content-Type, X-API-Key, X-Admin-API-Key, X-Request-ID, X-User-ID, X-Tenant-ID, Authorization, Upload-Offset, Idempotency-Key";
 /** What a page may read beside the body: without the cursor a list would seem to end with its first page. */
-const exposed = "X-Request-ID, X-Next-Cursor, Retry-After, ETag, Content-Range, Content-Disposition, Upload-Offset";
+const exposed =
+  "X-Request-ID, X-Next-Cursor, Retry-After, ETag, Content-Range, Content-Disposition, Upload-Offset, " +
+  "X-StacyVM-Security, Idempotency-Replayed";
 
 /** Writes the CORS headers of a configuration. An empty list, or `*` in it, allows every origin (without credentials). */
 export const createCors = (allowedOrigins: readonly string[]) => {

@@ -2,7 +2,7 @@ import { type Operation, StacyError } from "@stacyvm/contract";
 import { z } from "zod";
 import { type Fold, foldFor } from "./fold.ts";
 import { decodeJson } from "./json.ts";
-import { coerceFor, parseQuery } from "./query.ts";
+import { coerceFor, listsOf, parseQuery } from "./query.ts";
 
 interface Problem {
   readonly field: string;
@@ -56,13 +56,14 @@ export const decodersFor = (operation: Operation) => {
   const lenient = operation.lenient === true;
   const { params, query, body } = operation;
   const coerce = query === undefined ? undefined : coerceFor(query);
+  const lists = query === undefined ? undefined : listsOf(query);
   const schema = body instanceof z.ZodType ? body : undefined;
   const fold: Fold = schema !== undefined && lenient ? foldFor(schema) : (value) => value;
   return {
     params: (values: unknown): unknown => (params === undefined ? {} : parse(params, values)),
     query(url: string): unknown {
       const mark = url.indexOf("?");
-      const values = parseQuery(mark === -1 ? "" : url.slice(mark + 1));
+      const values = parseQuery(mark === -1 ? "" : url.slice(mark + 1), lists);
       if (query === undefined || coerce === undefined) {
         if (!lenient && Object.keys(values).length > 0)
           throw new StacyError("invalid_input", "invalid input: no query");

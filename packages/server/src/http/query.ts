@@ -12,10 +12,11 @@ const decode = (encoded: string): string => {
 };
 
 /**
- * A query as names and first values. Bytes that are not UTF-8 are refused: replaced ones would name another file.
+ * A query as names and first values, or all values of those that are lists. Bytes that are not UTF-8 are refused:
+ * replaced ones would name another file.
  */
-export const parseQuery = (text: string): Record<string, string> => {
-  const values: Record<string, string> = Object.create(null);
+export const parseQuery = (text: string, lists: ReadonlySet<string> = noLists): Record<string, string | string[]> => {
+  const values: Record<string, string | string[]> = Object.create(null);
   if (text === "") return values;
   const parts = text.split("&", queryParametersMax + 1);
   if (parts.length > queryParametersMax) {
@@ -25,15 +26,29 @@ export const parseQuery = (text: string): Record<string, string> => {
     if (part === "") continue;
     const equals = part.indexOf("=");
     const name = decode(equals === -1 ? part : part.slice(0, equals));
-    if (!(name in values)) values[name] = equals === -1 ? "" : decode(part.slice(equals + 1));
+    const value = () => (equals === -1 ? "" : decode(part.slice(equals + 1)));
+    if (lists.has(name)) values[name] = [...(values[name] ?? []), value()];
+    else if (!(name in values)) values[name] = value();
   }
   return values;
 };
 
+const noLists: ReadonlySet<string> = new Set();
+
+/** Names of the schema's fields that may be given again and again. */
+export const listsOf = (schema: z.ZodObject): ReadonlySet<string> =>
+  new Set(
+    Object.entries(schema.shape)
+      .filter(([, field]) => innerType(field as z.ZodType) instanceof z.ZodArray)
+      .map(([name]) => name),
+  );
+
 const integer = /^-?\d{1,15}$/;
 
 /** Turns texts into the numbers and booleans that the schema asks for; what doesn't fit stays text, and fails there. */
-export const coerceFor = (schema: z.ZodObject): ((values: Record<string, string>) => Record<string, unknown>) => {
+export const coerceFor = (
+  schema: z.ZodObject,
+): ((values: Readonly<Record<string, string | string[]>>) => Record<string, unknown>) => {
   const kinds = Object.entries(schema.shape).map(([name, field]) => {
     const inner = innerType(field as z.ZodType);
     return [
@@ -45,7 +60,7 @@ export const coerceFor = (schema: z.ZodObject): ((values: Record<string, string>
     const coerced: Record<string, unknown> = { ...values };
     for (const [name, kind] of kinds) {
       const value = values[name];
-      if (value === undefined) continue;
+      if (typeof value !== "string") continue;
       if (kind === "number" && integer.test(value)) coerced[name] = Number(value);
       else if (kind === "number" && value === "") delete coerced[name];
       else if (kind === "boolean") coerced[name] = value === "true";

@@ -1,11 +1,9 @@
-import { StacyError } from "@stacyvm/contract";
+import { posix } from "node:path";
 import type { ExecRequest as GuestExecRequest } from "../guest/guest.ts";
 import { execArgv, parseExecMode } from "../sandbox/exec-mode.ts";
 import { guestPath, workspacePath } from "../sandbox/guest-path.ts";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
-
-/** Uid that `restricted` sandboxes run as. */
-const restrictedUid = "1000";
+import { checkUser } from "../sandbox/user.ts";
 
 /** What a caller wants to run, and where, and as whom. */
 export interface Command {
@@ -17,18 +15,17 @@ export interface Command {
   readonly user?: string;
 }
 
-/** The command as the sandbox may run it. Throws invalid_input. */
+/** The command as the sandbox may run it; its own user and environment are the agent's to add. Throws invalid_input. */
 export function guestCommand(
   record: SandboxRecord,
-  { command, args, mode, env, workdir, user }: Command,
+  { command, args, mode, env, workdir = "", user = "" }: Command,
 ): Pick<GuestExecRequest, "argv" | "cwd" | "env" | "user"> {
-  if (record.security === "restricted" && user !== undefined && user !== "" && user.split(":")[0] !== restrictedUid) {
-    throw new StacyError("invalid_input", "invalid input: user must be 1000 under the restricted security profile");
-  }
+  checkUser(record.security, user);
+  const own = record.workdir || workspacePath;
   return {
     argv: execArgv(parseExecMode(mode), command, args),
-    cwd: workdir === undefined || workdir === "" ? workspacePath : guestPath(workdir),
+    cwd: workdir === "" ? own : guestPath(posix.resolve(own, workdir)),
     ...(env === undefined ? {} : { env }),
-    ...(user === undefined || user === "" ? {} : { user }),
+    ...(user === "" ? {} : { user }),
   };
 }

@@ -1,7 +1,7 @@
 import { StacyError } from "@stacyvm/contract";
 import type { Template } from "../store/store.ts";
 import type { Context } from "./context.ts";
-import type { SpawnRequest } from "./spawn.ts";
+import type { SpawnRequest } from "./spawn-record.ts";
 
 /** Throws template_not_found. */
 export async function findTemplate(context: Context, name: string): Promise<Template> {

@@ -1,5 +1,6 @@
+import { StacyError } from "@stacyvm/contract";
 import type { SandboxRecord, SandboxSummary } from "../sandbox/sandbox.ts";
-import type { SandboxFilter, SandboxPosition } from "../store/store.ts";
+import type { SandboxFilter, SandboxPage } from "../store/store.ts";
 import { admit } from "./admit.ts";
 import type { Caller, Context } from "./context.ts";
 import { destroy } from "./destroy.ts";
@@ -9,11 +10,14 @@ import { fileLinkUseCases } from "./file-links.ts";
 import { fileOperations } from "./files.ts";
 import { findSandbox, findServing } from "./find.ts";
 import { folderOperations } from "./folders.ts";
+import { getOrSpawn, type Spawned } from "./named-spawn.ts";
 import { portUseCases } from "./ports.ts";
 import { processUseCases } from "./processes.ts";
 import { prune } from "./prune.ts";
-import { type SpawnRequest, spawn } from "./spawn.ts";
+import { spawn } from "./spawn.ts";
+import { spawnOnce } from "./spawn-once.ts";
 import type { SpawnQueue } from "./spawn-queue.ts";
+import type { SpawnRequest } from "./spawn-record.ts";
 import { applyTemplate, findTemplate } from "./templates.ts";
 import { uploadUseCases } from "./uploads.ts";
 
@@ -24,24 +28,39 @@ export function createUseCases({ context, queue }: { readonly context: Context; 
       ? request
       : applyTemplate(await findTemplate(context, template), request, context.spawnDefaults.image);
 
+  const once = spawnOnce(context);
+
   return {
     admit: async (request: SpawnRequest, template: string | undefined) => {
       const wanted = await withTemplate(request, template);
       const ttlMs = wanted.ttlMs ?? context.limits.defaultTtlMs;
       return await admit(context, { ownerId: wanted.ownerId, ttlMs, provider: wanted.provider ?? "" });
     },
-    spawn: async (request: SpawnRequest, template: string | undefined, caller: Caller, signal: AbortSignal) =>
-      await spawn(context, queue, await withTemplate(request, template), caller, signal),
-    get: (id: string, caller: Caller): Promise<SandboxRecord> => findSandbox(context, id, caller),
-    list: (
-      filter: SandboxFilter,
+    /** Under a key the same request makes one sandbox however often it comes. */
+    spawn: async (
+      request: SpawnRequest,
+      template: string | undefined,
       caller: Caller,
-      page?: { readonly limit: number; readonly after?: SandboxPosition },
-    ): Promise<readonly SandboxSummary[]> =>
-      context.store.sandboxes.listSummaries(
-        caller.tenantId === "" ? filter : { ...filter, tenantId: caller.tenantId },
-        page,
-      ),
+      signal: AbortSignal,
+      key?: string,
+    ): Promise<Spawned & { readonly isReplay: boolean }> => {
+      const work = async (id?: string): Promise<Spawned> => {
+        const wanted = await withTemplate(request, template);
+        const make = () => spawn(context, queue, wanted, caller, signal, id);
+        const { name, ifExists } = wanted;
+        if (ifExists !== "get") return { record: await make(), isNew: true };
+        if (name === undefined) throw new StacyError("invalid_input", "invalid input: if_exists needs a name");
+        return await getOrSpawn(context, { ...wanted, name }, caller, make, signal);
+      };
+      if (key === undefined) return { ...(await work()), isReplay: false };
+      return await once({ key, caller, request: { ...request, template } }, work, signal);
+    },
+    get: (id: string, caller: Caller): Promise<SandboxRecord> => findSandbox(context, id, caller),
+    list: (filter: SandboxFilter, caller: Caller, page: SandboxPage): Promise<readonly SandboxSummary[]> =>
+      context.store.sandboxes.listSummaries(ofTenant(filter, caller), page),
+    /** The same rows with all that is known of them. */
+    listRecords: (filter: SandboxFilter, caller: Caller, page: SandboxPage): Promise<readonly SandboxRecord[]> =>
+      context.store.sandboxes.list(ofTenant(filter, caller), page),
     prune: async (caller: Caller, signal: AbortSignal): Promise<number> => {
       const pruned = await prune(context, caller, signal);
       queue.capacityChanged();
@@ -74,5 +93,8 @@ export function createUseCases({ context, queue }: { readonly context: Context; 
     capacityChanged: () => queue.capacityChanged(),
   };
 }
+
+const ofTenant = (filter: SandboxFilter, { tenantId }: Caller): SandboxFilter =>
+  tenantId === "" ? filter : { ...filter, tenantId };
 
 export type UseCases = ReturnType<typeof createUseCases>;

@@ -34,10 +34,28 @@ export function effectiveLimits(limits: Limits, quota: OwnerLimits | undefined):
   };
 }
 
+/** Which limit refused something, as callers are told in `details`: its value, and what was in use or asked for. */
+export function limitDetails(details: {
+  readonly limit:
+    | "max_sandboxes"
+    | "max_sandboxes_per_owner"
+    | "max_spawn_queue"
+    | "spawn_queue_timeout"
+    | "max_ttl"
+    | "max_exec_timeout";
+  readonly value: number;
+  readonly used: number;
+  readonly unit: "sandboxes" | "spawns" | "ms";
+}): Readonly<Record<string, unknown>> {
+  return details;
+}
+
 /** Throws ttl_above_max. */
 export function checkTtl(ttlMs: number, maxTtlMs: number): void {
   if (maxTtlMs > 0 && ttlMs > maxTtlMs) {
-    throw new StacyError("ttl_above_max", `resource limit exceeded: ttl exceeds max ttl ${formatDuration(maxTtlMs)}`);
+    throw new StacyError("ttl_above_max", `resource limit exceeded: ttl exceeds max ttl ${formatDuration(maxTtlMs)}`, {
+      details: limitDetails({ limit: "max_ttl", value: maxTtlMs, used: ttlMs, unit: "ms" }),
+    });
   }
 }
 
@@ -47,13 +65,17 @@ export function checkTtl(ttlMs: number, maxTtlMs: number): void {
  */
 export function execTimeoutMs(asked: number | undefined, defaultMs: number, maxMs: number): number {
   if (asked !== undefined && asked < 0) {
-    throw new StacyError("timeout_above_max", "resource limit exceeded: exec timeout cannot be negative");
+    throw new StacyError("timeout_above_max", "resource limit exceeded: exec timeout cannot be negative", {
+      details: limitDetails({ limit: "max_exec_timeout", value: maxMs, used: asked, unit: "ms" }),
+    });
   }
   const wanted = asked || defaultMs;
   if (wanted === 0) return maxMs;
   if (maxMs > 0 && wanted > maxMs) {
     const told = `exec timeout ${formatDuration(wanted)} exceeds max exec timeout ${formatDuration(maxMs)}`;
-    throw new StacyError("timeout_above_max", `resource limit exceeded: ${told}`);
+    throw new StacyError("timeout_above_max", `resource limit exceeded: ${told}`, {
+      details: limitDetails({ limit: "max_exec_timeout", value: maxMs, used: wanted, unit: "ms" }),
+    });
   }
   return wanted;
 }

@@ -29,6 +29,16 @@ export interface SandboxRecord {
   readonly updatedAtMs: number;
   /** By when a transitional state must have ended; 0 when the state is not transitional. */
   readonly stateDeadlineMs: number;
+  /** Empty: it has none. Unique among the living ones of its owner. */
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** What its environment names, sorted; the values are the agent's alone. */
+  readonly envNames: readonly string[];
+  /** Where commands start; empty: the workspace. */
+  readonly workdir: string;
+  /** Whom commands run as; empty: the profile's own. */
+  readonly user: string;
+  readonly networkMode: string;
 }
 
 /** What lists show of a sandbox: all that is public, and nothing that only its own server needs. */
@@ -46,4 +56,5 @@ export type SandboxSummary = Pick<
   | "metadata"
   | "createdAtMs"
   | "expiresAtMs"
+  | "name"
 >;

@@ -1,9 +1,10 @@
+import { sql } from "kysely";
 import type { Database } from "./database.ts";
-import { fromSandbox } from "./sandbox-rows.ts";
+import { insertSandbox } from "./sandbox-insert.ts";
 import { living } from "./sandboxes.ts";
 import type { Store } from "./store.ts";
 
-/** Counts and inserts under locks by scope, always taken in the same order: all sandboxes, then the owner's. */
+/** Looks and inserts under locks by scope, always taken in the same order: the name, all sandboxes, the owner's. */
 export const admitAndInsert =
   (database: Database): Store["admitAndInsert"] =>
   async (record, caps) =>
@@ -16,15 +17,31 @@ export const admitAndInsert =
         if (ownerId !== undefined) query = query.where("owner_id", "=", ownerId);
         return (await query.executeTakeFirstOrThrow()).rows;
       };
+      if (record.name !== "") {
+        const { name, ownerId, tenantId } = record;
+        await database.lockInTransaction(transaction, `name ${JSON.stringify([tenantId, ownerId, name])}`);
+        const named = await transaction
+          .selectFrom("sandboxes")
+          .select("id")
+          .where("tenant_id", "=", tenantId)
+          .where("owner_id", "=", ownerId)
+          .where("name", "=", name)
+          .where("name", "<>", sql.lit(""))
+          .where(living)
+          .executeTakeFirst();
+        if (named !== undefined) return { limit: "name", sandboxId: named.id };
+      }
       if (caps.maxSandboxes > 0) {
         await database.lockInTransaction(transaction, "admit");
-        if ((await count()) >= caps.maxSandboxes) return "max_sandboxes";
+        const used = await count();
+        if (used >= caps.maxSandboxes) return { limit: "max_sandboxes", used };
       }
       // Callers without an owner are bound by the first cap only.
       if (caps.maxOwnerSandboxes > 0 && record.ownerId !== "") {
         await database.lockInTransaction(transaction, `admit owner ${record.ownerId}`);
-        if ((await count(record.ownerId)) >= caps.maxOwnerSandboxes) return "max_sandboxes_per_owner";
+        const used = await count(record.ownerId);
+        if (used >= caps.maxOwnerSandboxes) return { limit: "max_sandboxes_per_owner", used };
       }
-      await transaction.insertInto("sandboxes").values(fromSandbox(record)).execute();
+      await insertSandbox(transaction, record);
       return undefined;
     });

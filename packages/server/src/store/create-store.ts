@@ -9,6 +9,7 @@ import { migrations } from "./migrations/all.ts";
 import { type DatabaseLocation, openDatabase } from "./open-database.ts";
 import { quotaStore } from "./quotas.ts";
 import { sandboxStore } from "./sandboxes.ts";
+import { spawnKeyStore } from "./spawn-keys.ts";
 import type { Store } from "./store.ts";
 import { templateStore } from "./templates.ts";
 import { workerStore } from "./workers.ts";
@@ -54,6 +55,7 @@ export const createStore = async (options: {
     templates: guarded(templateStore(database), database, "template"),
     workers: guarded(workerStore(database), database, "worker"),
     fileLinkKeys: guarded(fileLinkKeyStore(database), database, "file link key"),
+    spawnKeys: guarded(spawnKeyStore(database), database, "idempotency key"),
     audit: guarded(auditStore(database), database, "audit record"),
     admitAndInsert: whole.admitAndInsert,
     ping: whole.ping,

@@ -1,9 +1,11 @@
 import type { Insertable, Selectable, Updateable } from "kysely";
 import type { SandboxRecord, SandboxState, SandboxSummary } from "../sandbox/sandbox.ts";
-import { stringMapColumn } from "./json-column.ts";
+import { stringListColumn, stringMapColumn } from "./json-column.ts";
 import type { SandboxesTable } from "./tables.ts";
 
 const metadata = stringMapColumn("sandboxes.metadata");
+const labels = stringMapColumn("sandboxes.labels");
+const envNames = stringListColumn("sandboxes.env_names");
 
 export const toSandbox = (row: Selectable<SandboxesTable>): SandboxRecord => ({
   ...toSandboxSummary(row),
@@ -15,6 +17,11 @@ export const toSandbox = (row: Selectable<SandboxesTable>): SandboxRecord => ({
   generation: row.generation,
   updatedAtMs: row.updated_at,
   stateDeadlineMs: row.state_deadline,
+  labels: labels.read(row.labels),
+  envNames: envNames.read(row.env_names),
+  workdir: row.workdir,
+  user: row.run_as,
+  networkMode: row.network_mode,
 });
 
 export const summaryColumns = [
@@ -30,6 +37,7 @@ export const summaryColumns = [
   "metadata",
   "created_at",
   "expires_at",
+  "name",
 ] as const satisfies readonly (keyof SandboxesTable)[];
 
 export const toSandboxSummary = (
@@ -47,6 +55,7 @@ export const toSandboxSummary = (
   metadata: metadata.read(row.metadata),
   createdAtMs: row.created_at,
   expiresAtMs: row.expires_at,
+  name: row.name,
 });
 
 export const fromSandbox = (record: SandboxRecord): Insertable<SandboxesTable> => ({
@@ -70,9 +79,20 @@ export const fromSandbox = (record: SandboxRecord): Insertable<SandboxesTable> =
   expires_at: record.expiresAtMs,
   updated_at: record.updatedAtMs,
   state_deadline: record.stateDeadlineMs,
+  name: record.name,
+  labels: labels.write(record.labels),
+  env_names: envNames.write(record.envNames),
+  workdir: record.workdir,
+  run_as: record.user,
+  network_mode: record.networkMode,
 });
 
-const columnOf: Readonly<Record<keyof Omit<SandboxRecord, "id" | "createdAtMs" | "metadata">, keyof SandboxesTable>> = {
+/** What a sandbox may change: what it was asked to be stays. */
+export type SandboxChange = Partial<
+  Omit<SandboxRecord, "id" | "createdAtMs" | "name" | "labels" | "envNames" | "workdir" | "user" | "networkMode">
+>;
+
+const columnOf: Readonly<Record<keyof Omit<SandboxChange, "metadata">, keyof SandboxesTable>> = {
   state: "state",
   stateReason: "state_reason",
   provider: "provider",
@@ -93,9 +113,7 @@ const columnOf: Readonly<Record<keyof Omit<SandboxRecord, "id" | "createdAtMs" |
 };
 
 /** Columns of the fields that the change names; fields given as undefined are left alone. */
-export const fromSandboxChange = (
-  change: Partial<Omit<SandboxRecord, "id" | "createdAtMs">>,
-): Updateable<SandboxesTable> => {
+export const fromSandboxChange = (change: SandboxChange): Updateable<SandboxesTable> => {
   const columns: Record<string, unknown> = {};
   for (const [field, column] of Object.entries(columnOf)) {
     const value = change[field as keyof typeof columnOf];

@@ -1,8 +1,10 @@
 import { type Expression, type ExpressionBuilder, type SqlBool, sql } from "kysely";
 import type { SandboxState } from "../sandbox/sandbox.ts";
 import type { Database } from "./database.ts";
-import { fromSandbox, fromSandboxChange, summaryColumns, toSandbox, toSandboxSummary } from "./sandbox-rows.ts";
-import type { SandboxFilter, SandboxStore } from "./store.ts";
+import { insertSandbox } from "./sandbox-insert.ts";
+import { isBehind, newestFirst, orderOf } from "./sandbox-order.ts";
+import { fromSandboxChange, summaryColumns, toSandbox, toSandboxSummary } from "./sandbox-rows.ts";
+import type { SandboxFilter, SandboxPage, SandboxStore } from "./store.ts";
 import type { Tables } from "./tables.ts";
 
 type Build = ExpressionBuilder<Tables, "sandboxes">;
@@ -23,6 +25,14 @@ const matching =
     if (filter.tenantId !== undefined) parts.push(build("tenant_id", "=", filter.tenantId));
     if (filter.workerId !== undefined) parts.push(build("worker_id", "=", filter.workerId));
     if (filter.imageDigest !== undefined) parts.push(build("image_digest", "=", filter.imageDigest));
+    if (filter.name !== undefined) parts.push(build("name", "=", filter.name));
+    if (filter.createdBeforeMs !== undefined) parts.push(build("created_at", "<", filter.createdBeforeMs));
+    if (filter.createdAfterMs !== undefined) parts.push(build("created_at", ">", filter.createdAfterMs));
+    for (const { name, value } of filter.labels ?? []) {
+      let labelled = build.selectFrom("sandbox_labels").select("sandbox_id").where("name", "=", name);
+      if (value !== undefined) labelled = labelled.where("value", "=", value);
+      parts.push(build("id", "in", labelled));
+    }
     return build.and(parts);
   };
 
@@ -40,12 +50,20 @@ export const sandboxStore = ({ queries }: Database): SandboxStore => {
     return Object.fromEntries(rows.map((row) => [row.key, row.rows]));
   };
 
-  const newestFirst = (filter: SandboxFilter) =>
-    queries.selectFrom("sandboxes").where(matching(filter)).orderBy("created_at", "desc").orderBy("id", "desc");
+  const pageOf = (filter: SandboxFilter, { limit, after, sort = newestFirst }: SandboxPage) => {
+    const { column, direction } = orderOf(sort);
+    const rows = queries
+      .selectFrom("sandboxes")
+      .where(matching(filter))
+      .orderBy(column, direction)
+      .orderBy("id", direction);
+    const behind = after === undefined ? rows : rows.where(isBehind(sort, after));
+    return limit === undefined ? behind : behind.limit(limit);
+  };
 
   return {
     insert: async (record) => {
-      await queries.insertInto("sandboxes").values(fromSandbox(record)).execute();
+      await queries.transaction().execute((transaction) => insertSandbox(transaction, record));
     },
 
     get: async (id) => {
@@ -53,22 +71,14 @@ export const sandboxStore = ({ queries }: Database): SandboxStore => {
       return row && toSandbox(row);
     },
 
-    list: async (filter) => {
+    list: async (filter, page = {}) => {
       if (asksNothing(filter)) return [];
-      return (await newestFirst(filter).selectAll().execute()).map(toSandbox);
+      return (await pageOf(filter, page).selectAll().execute()).map(toSandbox);
     },
 
-    listSummaries: async (filter, page) => {
+    listSummaries: async (filter, page = {}) => {
       if (asksNothing(filter)) return [];
-      let query = newestFirst(filter).select(summaryColumns);
-      if (page !== undefined) query = query.limit(page.limit);
-      const after = page?.after;
-      if (after !== undefined) {
-        query = query.where((build) =>
-          build(build.refTuple("created_at", "id"), "<", build.tuple(after.createdAtMs, after.id)),
-        );
-      }
-      return (await query.execute()).map(toSandboxSummary);
+      return (await pageOf(filter, page).select(summaryColumns).execute()).map(toSandboxSummary);
     },
 
     count: async (filter) => {
@@ -167,6 +177,7 @@ export const sandboxStore = ({ queries }: Database): SandboxStore => {
         // Its lease's row would otherwise stay for ever; the id comes never again, so no generation can fall.
         await transaction.deleteFrom("leases").where("resource_id", "in", ids).execute();
         await transaction.deleteFrom("file_link_keys").where("sandbox_id", "in", ids).execute();
+        await transaction.deleteFrom("sandbox_labels").where("sandbox_id", "in", ids).execute();
         await transaction.deleteFrom("sandboxes").where("id", "in", ids).execute();
         return ids.length;
       }),

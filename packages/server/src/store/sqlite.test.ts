@@ -54,12 +54,14 @@ test("every list of the hot path is one search of an index, without sorting", as
     transformResult: async ({ result }) => result,
   });
   const sandboxes = sandboxStore({ ...opened, queries: listening });
-  const page = { limit: 50, after: { createdAtMs: 1, id: "x" } };
+  const page = { limit: 50, after: { value: 1, id: "x" } };
   const cases: Readonly<Record<string, () => Promise<unknown>>> = {
     idx_sandboxes_living_created: () => sandboxes.listSummaries({}, page),
     idx_sandboxes_living_owner: () => sandboxes.listSummaries({ ownerId: "x" }, page),
     idx_sandboxes_living_tenant: () => sandboxes.listSummaries({ tenantId: "x" }, page),
     idx_sandboxes_state_created: () => sandboxes.listSummaries({ states: ["running"] }, page),
+    idx_sandboxes_living_name: () =>
+      sandboxes.listSummaries({}, { ...page, after: { value: "n", id: "x" }, sort: { by: "name", descending: false } }),
     idx_sandboxes_living_expiry: () => sandboxes.listExpired(1, 50),
     idx_sandboxes_deadline: () => sandboxes.listOverdue(1, 50),
     idx_sandboxes_state_updated: () => sandboxes.purgeDestroyed(1, 50),

@@ -5,6 +5,7 @@ import { createStore } from "./create-store.ts";
 import { leasesExcludeEachOther } from "./lease-contract.ts";
 import { migrations } from "./migrations/all.ts";
 import type { DatabaseLocation } from "./open-database.ts";
+import { specsAreKept } from "./spec-contract.ts";
 import type { OperationAudit, Store, Template } from "./store.ts";
 import { inProcess } from "./store-process.testing.ts";
 
@@ -33,6 +34,12 @@ export const sandboxRecord = (change: Partial<SandboxRecord> = {}): SandboxRecor
   expiresAtMs: start + 60_000,
   updatedAtMs: start,
   stateDeadlineMs: 0,
+  name: "",
+  labels: {},
+  envNames: [],
+  workdir: "",
+  user: "",
+  networkMode: "none",
   ...change,
 });
 
@@ -92,6 +99,12 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
           generation: Number.MAX_SAFE_INTEGER,
           expiresAtMs: Number.MAX_SAFE_INTEGER,
           stateDeadlineMs: Number.MAX_SAFE_INTEGER,
+          name: "web-1",
+          labels: { "example.com/app": "web", tier: "" },
+          envNames: ["A", "_B"],
+          workdir: "/srv/ü",
+          user: "1000:50",
+          networkMode: "bridge",
         });
         await store.sandboxes.insert(record);
         const found = await store.sandboxes.get(record.id);
@@ -125,7 +138,7 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
           const last = seen.at(-1);
           const page = await store.sandboxes.listSummaries(
             { ownerId },
-            { limit: 4, ...(last && { after: { createdAtMs: last.createdAtMs, id: last.id } }) },
+            { limit: 4, ...(last && { after: { value: last.createdAtMs, id: last.id } }) },
           );
           if (page.length === 0) break;
           seen.push(...page);
@@ -278,8 +291,8 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
           store.admitAndInsert(sandboxRecord({ ownerId }), { maxSandboxes, maxOwnerSandboxes });
         await store.sandboxes.insert(sandboxRecord({ ownerId, state: "destroyed" }));
         expect(await admit(1)).toBeUndefined();
-        expect(await admit(1)).toBe("max_sandboxes_per_owner");
-        expect(await admit(2, 1)).toBe("max_sandboxes");
+        expect(await admit(1)).toEqual({ limit: "max_sandboxes_per_owner", used: 1 });
+        expect(await admit(2, 1)).toMatchObject({ limit: "max_sandboxes" });
         expect(await admit(0)).toBeUndefined();
         expect(await store.sandboxes.count({ ownerId })).toBe(2);
       });
@@ -322,6 +335,8 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
         }
       });
     });
+
+    specsAreKept(() => store, sandboxRecord, freshDatabase);
 
     test("two processes that start together on an empty database both come up, and each migration ran once", async () => {
       for (let round = 0; round < 3; round++) {

@@ -7,25 +7,42 @@ export interface SandboxFilter {
   readonly tenantId?: string;
   readonly workerId?: string;
   readonly imageDigest?: string;
+  readonly name?: string;
+  /** All of them hold; without a value any will do. */
+  readonly labels?: readonly { readonly name: string; readonly value?: string }[];
+  /** Both without the moment itself. */
+  readonly createdBeforeMs?: number;
+  readonly createdAfterMs?: number;
 }
 
-/** Position after the last row of a page: newest first by (createdAtMs, id). */
+/** By that, then by id the same way. */
+export interface SandboxSort {
+  readonly by: "createdAt" | "expiresAt" | "name";
+  readonly descending: boolean;
+}
+
+/** Position after the last row of a page: what it is sorted by, and the id. */
 export interface SandboxPosition {
-  readonly createdAtMs: number;
+  readonly value: number | string;
   readonly id: string;
+}
+
+export interface SandboxPage {
+  /** All where absent. */
+  readonly limit?: number;
+  readonly after?: SandboxPosition;
+  /** Newest first where absent. */
+  readonly sort?: SandboxSort;
 }
 
 export interface SandboxStore {
   /** Throws already_exists when the id is taken. */
   insert(record: SandboxRecord): Promise<void>;
   get(id: string): Promise<SandboxRecord | undefined>;
-  /** Newest first; without destroyed ones unless `states` names them. */
-  list(filter: SandboxFilter): Promise<readonly SandboxRecord[]>;
+  /** Without destroyed ones unless `states` names them. */
+  list(filter: SandboxFilter, page?: SandboxPage): Promise<readonly SandboxRecord[]>;
   /** The same order and the same rows, for those who look rather than act. */
-  listSummaries(
-    filter: SandboxFilter,
-    page?: { readonly limit: number; readonly after?: SandboxPosition },
-  ): Promise<readonly SandboxSummary[]>;
+  listSummaries(filter: SandboxFilter, page?: SandboxPage): Promise<readonly SandboxSummary[]>;
   /** Rows that are not destroyed. */
   count(filter: SandboxFilter): Promise<number>;
   /**
@@ -35,7 +52,9 @@ export interface SandboxStore {
   transition(
     id: string,
     from: readonly SandboxState[],
-    change: Partial<Omit<SandboxRecord, "id" | "createdAtMs">>,
+    change: Partial<
+      Omit<SandboxRecord, "id" | "createdAtMs" | "name" | "labels" | "envNames" | "workdir" | "user" | "networkMode">
+    >,
     generation?: number,
   ): Promise<SandboxRecord | undefined>;
   /** Compare-and-set of the expiry; undefined when the expiry or the state is no longer the expected one. */
@@ -160,6 +179,37 @@ export interface FileLinkKeyStore {
   delete(sandboxId: string): Promise<boolean>;
 }
 
+/** A spawn that may be sent again. */
+export interface SpawnKey {
+  /** Digest of the caller and the key. */
+  readonly key: string;
+  /** Digest of what was asked for. */
+  readonly fingerprint: string;
+  /** While it goes on, which spawn has the key; then which sandbox came of it. */
+  readonly sandboxId: string;
+  /** The server that spawns. */
+  readonly holderId: string;
+  readonly createdAtMs: number;
+  /** 0 while the spawn goes on. */
+  readonly settledAtMs: number;
+}
+
+export interface SpawnKeyStore {
+  /** Resolves to the row that stands under the key: this one, or the one that was first. */
+  claim(spawn: Omit<SpawnKey, "settledAtMs">): Promise<SpawnKey>;
+  /** Keeps what came of a claim; false when the claim no longer stands. */
+  settle(claim: Pick<SpawnKey, "key" | "sandboxId">, madeId: string, nowMs: number): Promise<boolean>;
+  /** Takes a claim back that has not been settled; false when there is none. */
+  free(claim: Pick<SpawnKey, "key" | "sandboxId">): Promise<boolean>;
+  /** Deletes those made before the time; resolves to how many. */
+  prune(beforeMs: number): Promise<number>;
+}
+
+/** Why a sandbox was not admitted. */
+export type AdmissionRefusal =
+  | { readonly limit: "max_sandboxes" | "max_sandboxes_per_owner"; readonly used: number }
+  | { readonly limit: "name"; readonly sandboxId: string };
+
 /** What a caller did; written after the fact. */
 export interface OperationAudit {
   readonly actor: string;
@@ -190,15 +240,17 @@ export interface Store extends AsyncDisposable {
   readonly templates: TemplateStore;
   readonly workers: WorkerStore;
   readonly fileLinkKeys: FileLinkKeyStore;
+  readonly spawnKeys: SpawnKeyStore;
   readonly audit: AuditStore;
   /**
-   * Inserts the sandbox row in one transaction with the caps checked against living rows (0 = unlimited), so that
-   * concurrent spawns can't pass a cap together. Resolves to which cap refused it, or undefined when inserted.
+   * Inserts the sandbox row in one transaction with its name and the caps checked against living rows (0 = unlimited),
+   * so that concurrent spawns can't pass a cap or take a name together. Resolves to what refused it, or undefined when
+   * inserted.
    */
   admitAndInsert(
     record: SandboxRecord,
     caps: { readonly maxSandboxes: number; readonly maxOwnerSandboxes: number },
-  ): Promise<"max_sandboxes" | "max_sandboxes_per_owner" | undefined>;
+  ): Promise<AdmissionRefusal | undefined>;
   /** Round trip to the database; throws store_unavailable. */
   ping(): Promise<void>;
 }

@@ -23,6 +23,31 @@ export interface SandboxesTable {
   updated_at: number;
   /** 0 where the state is not transitional. */
   state_deadline: number;
+  /** Empty: it has none. */
+  name: string;
+  labels: string;
+  env_names: string;
+  workdir: string;
+  run_as: string;
+  network_mode: string;
+}
+
+/** The labels again, one row each, for lists that filter by them. */
+export interface SandboxLabelsTable {
+  sandbox_id: string;
+  name: string;
+  value: string;
+}
+
+/** A spawn that may be sent again. The key and what was asked for are here as digests only. */
+export interface SpawnKeysTable {
+  key: string;
+  fingerprint: string;
+  sandbox_id: string;
+  holder_id: string;
+  created_at: number;
+  /** 0 while the spawn goes on. */
+  settled_at: number;
 }
 
 /** A released lease keeps its row, with no holder, so that its generation never falls. */
@@ -109,6 +134,8 @@ export interface SchemaMigrationsTable {
 
 export interface Tables {
   sandboxes: SandboxesTable;
+  sandbox_labels: SandboxLabelsTable;
+  spawn_keys: SpawnKeysTable;
   leases: LeasesTable;
   owner_quotas: OwnerQuotasTable;
   templates: TemplatesTable;

@@ -124,7 +124,7 @@ export const connectGuest: ConnectGuest = ({ dial, label }) => {
         diskTotalBytes: safeNumber(usage.diskTotalBytes),
       };
     },
-    configure: ({ env }, signal) => configureAgent(uploads, env, signal),
+    configure: (settings, signal) => configureAgent(uploads, settings, signal),
     ready: async (signal) => {
       await call(signal, (options) => guest.info({}, options));
     },

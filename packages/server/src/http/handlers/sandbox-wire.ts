@@ -1,5 +1,6 @@
 import type { Sandbox } from "@stacyvm/contract";
-import type { SandboxSummary } from "../../sandbox/sandbox.ts";
+import { workspacePath } from "../../sandbox/guest-path.ts";
+import type { SandboxRecord, SandboxSummary } from "../../sandbox/sandbox.ts";
 import { rfc3339 } from "./wire-time.ts";
 
 /** The public object. `preview_domain` is left out where previews are not served. Lists are made of it: keep it plain. */
@@ -20,5 +21,19 @@ export const wireSandbox = (record: SandboxSummary, previewDomain: string): Sand
   if (workerId !== "") wire.worker_id = workerId;
   if (Object.keys(metadata).length > 0) wire.metadata = metadata;
   if (previewDomain !== "") wire.preview_domain = previewDomain;
+  return wire;
+};
+
+/** The public object with what `view=full` adds; of the environment its names alone. */
+export const fullSandbox = (record: SandboxRecord, previewDomain: string): Sandbox => {
+  const wire = wireSandbox(record, previewDomain);
+  if (record.name !== "") wire.name = record.name;
+  if (Object.keys(record.labels).length > 0) wire.labels = record.labels;
+  if (record.envNames.length > 0) wire.env_names = [...record.envNames];
+  if (record.user !== "") wire.user = record.user;
+  wire.workdir = record.workdir || workspacePath;
+  wire.disk_mb = record.diskMb;
+  wire.security = record.security;
+  wire.network_mode = record.networkMode;
   return wire;
 };

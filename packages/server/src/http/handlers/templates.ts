@@ -1,18 +1,9 @@
-import { type Sandbox, type SpawnRequest, StacyError, type templateOperations } from "@stacyvm/contract";
+import { StacyError, type templateOperations } from "@stacyvm/contract";
 import type { Clock } from "../../lib/clock.ts";
 import type { Store, Template } from "../../store/store.ts";
 import type { HandlersOf } from "../handler.ts";
-import type { Identity } from "../identity.ts";
+import type { Spawn } from "./spawn.ts";
 import { templateChange, templateToWire } from "./template-wire.ts";
-
-export interface SpawnContext {
-  readonly identity: Identity;
-  readonly requestId: string;
-  readonly signal: AbortSignal;
-}
-
-/** Spawns as POST /sandboxes does. */
-export type Spawn = (request: SpawnRequest, context: SpawnContext) => Promise<Sandbox>;
 
 export interface TemplateHandlersOptions {
   readonly store: Store;
@@ -77,13 +68,7 @@ export const createTemplateHandlers = (options: TemplateHandlersOptions): Handle
       return { status: 200, body: { status: "deleted" } };
     },
 
-    "templates.spawn": async ({ params: { name }, body, identity, requestId, signal }) => {
-      const own = {
-        ...(body.provider === undefined ? {} : { provider: body.provider }),
-        ...(body.ttl === undefined ? {} : { ttl: body.ttl }),
-      };
-      const sandbox = await options.spawn({ ...own, template: name }, { identity, requestId, signal });
-      return { status: 201, body: sandbox };
-    },
+    "templates.spawn": async ({ params: { name }, body, query, ...context }) =>
+      await options.spawn({ ...body, template: name }, query.view, context),
   };
 };

@@ -1,0 +1,105 @@
+import { z } from "zod";
+import { count, metadata, oneOf, text, textMap } from "../wire.ts";
+
+/** Bytes of all names and values of one environment together. */
+const envBytesMax = 128 * 1024;
+const label = "[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?";
+const labelKeyPattern = new RegExp(
+  `^(?:(?=[^/]{1,253}/)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*/)?${label}$`,
+);
+const labelValuePattern = new RegExp(`^(?:${label})?$`);
+const envNamePattern = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const encoder = new TextEncoder();
+
+const env = textMap({ entries: 256, key: 256, value: 32_768 })
+  .refine((map) => Object.keys(map).every((name) => envNamePattern.test(name)), {
+    message: "names must be letters, digits and _, and not begin with a digit",
+  })
+  .refine(
+    (map) =>
+      Object.entries(map).reduce((bytes, pair) => bytes + encoder.encode(pair.join("=")).length + 1, 0) <= envBytesMax,
+    { message: `must be ${envBytesMax} bytes or fewer together` },
+  )
+  .meta({ description: "Environment of everything that is started in the sandbox. Values are never shown again." });
+
+/** Keys as those of Kubernetes' labels: a name of at most 63 characters, before it a domain and a slash or nothing. */
+export const labelKey = text(317).regex(
+  labelKeyPattern,
+  "must be 1 to 63 letters, digits, -, _ or ., beginning and ending with a letter or digit, after a domain and / or nothing",
+);
+export const labelValue = text(63).regex(
+  labelValuePattern,
+  "must be empty or letters, digits, -, _ or ., beginning and ending with a letter or digit",
+);
+const labels = z
+  .record(labelKey, labelValue)
+  .refine((map) => Object.keys(map).length <= 64, "must have 64 entries or fewer")
+  .meta({ description: "Names and values that lists can filter by, with the rules of Kubernetes' labels." });
+
+/** A DNS label; never one that could be taken for an id. */
+export const sandboxName = text(63)
+  .regex(
+    /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/,
+    "must be lower-case letters, digits and -, beginning and ending with a letter or digit",
+  )
+  .refine((name) => !name.startsWith("sb-"), "must not begin with sb-, as ids do")
+  .meta({ description: "DNS label; unique among the living sandboxes of one owner." });
+
+/** What a spawn may say about the sandbox, also a template's. */
+export const sandboxSpec = {
+  metadata: metadata.optional(),
+  env: env.optional(),
+  workdir: text(4095)
+    .regex(/^\//, "must be absolute")
+    .meta({ description: "Where commands start; made where it is missing. Default /workspace." })
+    .optional(),
+  user: text(128)
+    .regex(/^[A-Za-z0-9_][\w.-]*(?::[\w.-]+)?$/, "must be a name, a uid, or either with :gid")
+    .meta({ description: "Whom commands run as: a name, uid or uid:gid of the sandbox." })
+    .optional(),
+  disk_mb: count(1_048_576)
+    .refine((size) => size === 0 || size >= 16, "must be 16 or more")
+    .meta({ description: "Mebibytes; the server's default where absent or 0." })
+    .optional(),
+  security: oneOf(["default", "restricted"]).optional(),
+  network_mode: text(32).meta({ description: "`none`, or another that the provider offers." }).optional(),
+  labels: labels.optional(),
+  name: sandboxName.optional(),
+  if_exists: oneOf(["fail", "get"])
+    .meta({ description: "What a taken name means: 409, or the sandbox that has it." })
+    .optional(),
+};
+
+/** Classes of those for the audit. */
+export const sandboxSpecAudit = {
+  metadata: "sensitive",
+  env: "secret",
+  workdir: "public",
+  user: "public",
+  disk_mb: "public",
+  security: "public",
+  network_mode: "public",
+  labels: "sensitive",
+  name: "public",
+  if_exists: "public",
+} as const;
+
+/** What `view=full` adds to a sandbox; old clients read the plain one as a closed set of keys. */
+export const sandboxDetail = {
+  name: z.string().optional(),
+  labels: z.record(z.string(), z.string()).optional(),
+  env_names: z.array(z.string()).optional(),
+  workdir: z.string().optional(),
+  user: z.string().optional(),
+  disk_mb: z.int().optional(),
+  security: z.string().optional(),
+  network_mode: z.string().optional(),
+};
+
+export const view = oneOf(["basic", "full"]).meta({
+  description: "`full` adds name, labels, env_names, workdir, user, disk_mb, security and network_mode.",
+});
+export const viewQuery = z.object({ view: view.optional() });
+
+/** Names a spawn for as long as a day: sent again it makes no second sandbox. */
+export const idempotencyKeyHeader = "Idempotency-Key";

@@ -1,0 +1,111 @@
+import { StacyError } from "@stacyvm/contract";
+import type { NetworkMode, Provider, SecurityProfile } from "../providers/provider.ts";
+import { guestPath } from "../sandbox/guest-path.ts";
+import type { SandboxRecord } from "../sandbox/sandbox.ts";
+import { stateTimeoutMs } from "../sandbox/states.ts";
+import { checkUser } from "../sandbox/user.ts";
+import type { Caller, Context } from "./context.ts";
+
+/** Absent values stand for the defaults. */
+export interface SpawnRequest {
+  readonly image?: string;
+  readonly provider?: string;
+  readonly memoryMb?: number;
+  readonly vcpus?: number;
+  readonly diskMb?: number;
+  readonly ttlMs?: number;
+  readonly ownerId: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Absolute. */
+  readonly workdir?: string;
+  /** Name, uid or uid:gid inside the sandbox. */
+  readonly user?: string;
+  readonly security?: SecurityProfile;
+  readonly networkMode?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly name?: string;
+  /** What a name that is taken means: a conflict, or the sandbox that has it. */
+  readonly ifExists?: "fail" | "get";
+}
+
+/** The row of a sandbox to be. Throws not_supported and invalid_input for what the provider or the profile can't do. */
+export function newRecord(
+  context: Context,
+  provider: Provider,
+  request: SpawnRequest,
+  caller: Caller,
+  id: string,
+): SandboxRecord {
+  const { spawnDefaults: defaults, clock } = context;
+  const nowMs = clock.now();
+  const security = securityProfile(provider, request.security, defaults.security);
+  checkUser(security, request.user ?? "");
+  checkDisk(provider, request.diskMb);
+  return {
+    id,
+    state: "creating",
+    stateReason: "",
+    provider: provider.name,
+    image: request.image || defaults.image,
+    imageDigest: "",
+    memoryMb: request.memoryMb || defaults.memoryMb,
+    vcpus: request.vcpus || defaults.vcpus,
+    diskMb: request.diskMb || defaults.diskMb,
+    security,
+    ownerId: request.ownerId,
+    tenantId: caller.tenantId,
+    workerId: context.workerId,
+    metadata: request.metadata ?? {},
+    runtimeRef: "",
+    generation: 0,
+    createdAtMs: nowMs,
+    expiresAtMs: nowMs + (request.ttlMs ?? context.limits.defaultTtlMs),
+    updatedAtMs: nowMs,
+    stateDeadlineMs: nowMs + stateTimeoutMs.creating,
+    name: request.name ?? "",
+    labels: request.labels ?? {},
+    envNames: Object.keys(request.env ?? {}).toSorted(),
+    workdir: request.workdir === undefined ? "" : guestPath(request.workdir),
+    user: request.user ?? "",
+    networkMode: networkMode(provider, request.networkMode),
+  };
+}
+
+/** What was asked for, or else the server's default where the provider offers it, or else the provider's own. */
+function securityProfile(
+  { name, capabilities }: Provider,
+  asked: SecurityProfile | undefined,
+  usual: SecurityProfile,
+): SecurityProfile {
+  const { securityProfiles: offered, profileRemedies } = capabilities;
+  const wanted = asked ?? (offered.includes(usual) ? usual : (offered[0] ?? usual));
+  if (offered.includes(wanted)) return wanted;
+  const remediation = profileRemedies?.[wanted];
+  throw new StacyError(
+    "not_supported",
+    `provider ${name} does not offer security profile ${wanted} here, but ${offered.join(", ")}`,
+    remediation === undefined ? {} : { remediation },
+  );
+}
+
+function networkMode({ name, capabilities }: Provider, asked: string = "none"): NetworkMode {
+  const found = capabilities.networks.find((offered) => offered === asked);
+  if (found !== undefined) return found;
+  const offered = capabilities.networks.join(", ");
+  throw new StacyError(
+    "not_supported",
+    asked === "host"
+      ? "network_mode host is never offered: on the host's network a sandbox reaches what listens on its loopback, this server too"
+      : `provider ${name} does not offer network_mode ${JSON.stringify(asked)} here, but ${offered}`,
+    { remediation: `Ask for one of: ${offered}.` },
+  );
+}
+
+/** A size that nothing would hold a sandbox to is refused, not forgotten. */
+function checkDisk({ name, capabilities }: Provider, asked: number | undefined): void {
+  if (!asked || capabilities.limits.disk) return;
+  throw new StacyError("not_supported", `provider ${name} does not bound a sandbox's disk here`, {
+    remediation: "Leave disk_mb out, or use a provider that bounds disks.",
+  });
+}
