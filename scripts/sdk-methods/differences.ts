@@ -59,6 +59,12 @@ export const parameterDifferences: readonly ParameterDifference[] = [
     python: ["timeout"],
     why: "it bounds the wait, which is many requests",
   },
+  {
+    member: "TemplateManager.spawn",
+    typescript: [],
+    python: ["sandbox_name"],
+    why: "TypeScript has the sandbox's name among the overrides; in Python `name` is the template's",
+  },
 ];
 
 /** Exported by one client alone. */
