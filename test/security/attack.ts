@@ -81,7 +81,7 @@ export const judged = (through: boolean, said: string): Evidence => ({ through, 
 
 /** Answers that say no before anything was done. Others say that the kernel took the request up. */
 const refusals = new Set(
-  "EPERM EACCES ENOENT ENODATA ENOSPC EROFS ENOSYS ENXIO ENODEV ECONNREFUSED ENETUNREACH EHOSTUNREACH EADDRNOTAVAIL".split(
+  "EPERM EACCES EAFNOSUPPORT EPROTONOSUPPORT ENOTSUP EOPNOTSUPP ENOTTY ENOENT ENODATA ENOSPC EROFS ENOSYS ENXIO ENODEV ECONNREFUSED ENETUNREACH EHOSTUNREACH EADDRNOTAVAIL".split(
     " ",
   ),
 );

@@ -44,8 +44,10 @@ export const placeCanary = async (parent: string): Promise<Canary> => {
   const deep = join(path, "inner/deep");
   let changes: () => Promise<readonly string[]> = async () => [];
   const restore = async (): Promise<void> => {
-    await rm(path, { recursive: true, force: true });
-    await mkdir(join(path, "inner"), { recursive: true });
+    await mkdir(path, { recursive: true });
+    // The directory itself stays: where it was mounted it must be met again.
+    for (const name of await readdir(path)) await rm(join(path, name), { recursive: true });
+    await mkdir(join(path, "inner"));
     for (const each of [file, deep]) await writeFile(each, secret);
     for (const each of [path, join(path, "inner")]) await chmod(each, 0o777);
     for (const each of [file, deep]) await chmod(each, 0o666);

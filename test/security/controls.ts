@@ -20,7 +20,7 @@ export interface BrokenControl {
 const everyCapability = `CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE
   NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE
   SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL
-  SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ`
+  SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF`
   .trim()
   .split(/\s+/)
   .map((name) => `CAP_${name}`);
@@ -148,6 +148,17 @@ export const controls: Readonly<Record<string, BrokenControl>> = {
         file: "internal/path/walk.go",
         from: "return unix.Fstat(dir, &st) != nil || st.Ino != procRootInode",
         to: "_ = dir\n\treturn unix.Fstat(dir, &st) != nil",
+      },
+    ],
+  },
+  "image-directories": {
+    title: "an image's symlinks stand where the runtime mounts",
+    target: "oci-runc",
+    host: [
+      {
+        file: "internal/host/rootfs.go",
+        from: 'var mountedOn = []string{"dev", "proc", "sys"}',
+        to: "var mountedOn = []string{}",
       },
     ],
   },

@@ -1,15 +1,15 @@
 /**
  * Attacks each wall from inside and says what came of it.
- * Usage: npm run security -- [--target ID]… [--only ID]… [--break CONTROL] [--quick] [--patience N] [--json] [--write] — as root.
+ * Usage: npm run security -- [--target ID]… [--only ID]… [--class A|B|C|D]… [--break CONTROL] [--quick] [--patience N] [--json] [--write] — as root.
  */
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { controls } from "./controls.ts";
 import { furnishNetwork, isIsolated, runIsolated } from "./isolate.ts";
 import { lineOf, markdownOf } from "./report.ts";
 import { type Result, runAttacks } from "./run.ts";
-import { attacks } from "./table.ts";
+import { attacks, classTitles } from "./table.ts";
 import { targets } from "./targets.ts";
 
 const document = join(resolve(import.meta.dirname, "../.."), "docs/security/attacks.md");
@@ -23,6 +23,7 @@ const flags = () => {
   const { values } = parseArgs({
     options: {
       target: { type: "string", multiple: true, default: [] },
+      class: { type: "string", multiple: true, default: [] },
       only: { type: "string", multiple: true, default: [] },
       break: { type: "string" },
       quick: { type: "boolean", default: false },
@@ -41,11 +42,11 @@ const flags = () => {
     attacks.map(({ id }) => id),
     values.only,
   );
+  oneOf("class", Object.keys(classTitles), values.class);
   if (values.break !== undefined) oneOf("control", Object.keys(controls), [values.break]);
   const patience = Number(values.patience);
   if (!(patience >= 1)) throw new Error("--patience is a number from 1 on");
-  const whole = values.target.length === 0 && values.only.length === 0 && values.break === undefined && !values.quick;
-  if (values.write && !whole) throw new Error("--write takes a whole run: no --target, --only, --break or --quick");
+  if (values.write && values.break !== undefined) throw new Error("--write takes no --break");
   return { ...values, patience };
 };
 
@@ -55,8 +56,11 @@ const main = async (): Promise<number> => {
   if (!isIsolated()) return await runIsolated();
   furnishNetwork();
   const broken = wanted.break === undefined ? undefined : controls[wanted.break];
-  const chosen = attacks.filter(({ id, long }) =>
-    wanted.only.length > 0 ? wanted.only.includes(id) : !(wanted.quick && long),
+  const chosen = attacks.filter(
+    ({ id, kind, long }) =>
+      (wanted.only.length === 0 || wanted.only.includes(id)) &&
+      (wanted.class.length === 0 || wanted.class.includes(kind)) &&
+      !(wanted.quick && long),
   );
   const names =
     wanted.target.length > 0 ? wanted.target : broken === undefined ? targets.map(({ id }) => id) : [broken.target];
@@ -70,7 +74,7 @@ const main = async (): Promise<number> => {
   if (wanted.json) console.log(JSON.stringify(results));
   const red = results.filter(({ expected }) => !expected);
   if (wanted.break !== undefined) return judgeBreak(wanted.break, results, red, wanted.json);
-  if (wanted.write) await writeFile(document, markdownOf(results));
+  if (wanted.write) await writeFile(document, markdownOf(results, await readFile(document, "utf8").catch(() => "")));
   if (!wanted.json) {
     console.log(
       `\n${results.length} attacks, ${results.filter(({ verdict }) => verdict === "stopped").length} stopped, ${red.length} not as promised`,

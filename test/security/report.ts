@@ -4,29 +4,30 @@ import type { Result } from "./run.ts";
 import { attacks, classTitles, scenarios } from "./table.ts";
 import { type Target, targets } from "./targets.ts";
 
-const find = (results: readonly Result[], id: string, target: string): Result | undefined =>
-  results.find((one) => one.id === id && one.target === target);
-
-const word = ({ verdict, expected }: Result): string =>
-  verdict === "through" && expected ? "not promised" : verdict === "through" ? "THROUGH" : verdict;
+/** A result in a word: one of `stopped`, `not promised`, `not tried`, and of two that no table may have. */
+export const verdictWord = ({ verdict, expected }: Result): string => {
+  if (verdict !== "through") return verdict;
+  return expected ? "not promised" : "THROUGH";
+};
 
 /** For a terminal: a line for each result as it comes. */
 export const lineOf = (result: Result): string => {
   const mark = result.expected ? "ok  " : "RED ";
   const took = result.tookMs >= 1000 ? `  ${(result.tookMs / 1000).toFixed(1)} s` : "";
-  return `  ${mark} ${word(result).padEnd(12)} ${result.id.padEnd(34)} ${result.said}${took}`;
+  return `  ${mark} ${verdictWord(result).padEnd(12)} ${result.id.padEnd(34)} ${result.said}${took}`;
 };
 
-const marks: Readonly<Record<string, string>> = { "not promised": "*not promised*", "not tried": "—" };
-const cellOf = (attack: Attack, target: Target, results: readonly Result[]): string => {
-  const result = find(results, attack.id, target.id);
-  const plain = result === undefined ? "?" : word(result);
-  const reason = result?.reason;
-  const numbers = reason === undefined ? "" : ` [${reasonsOf().indexOf(reason) + 1}]`;
-  return `${marks[plain] ?? plain}${numbers}`;
+/** What this run saw, or what stood there where it didn't look. */
+const cellOf = (attack: Attack, target: Target, seen: ReadonlyMap<string, string>): string => {
+  const verdict = seen.get(`${target.id} ${attack.id}`) ?? "?";
+  const reason =
+    verdict === "not tried"
+      ? omission(target.id, attack.id)
+      : verdict === "not promised"
+        ? excuse(target.id, attack.id)
+        : undefined;
+  return reason === undefined ? verdict : `${verdict} (${reasonsOf().indexOf(reason) + 1})`;
 };
-
-const escapeCell = (text: string): string => text.replaceAll("|", "\\|");
 
 /** Every reason of the expectations, in the order of the table. */
 const reasonsOf = (): readonly string[] => [
@@ -35,14 +36,17 @@ const reasonsOf = (): readonly string[] => [
   ),
 ];
 
-const classTable = (kind: AttackClass, results: readonly Result[]): string => {
+const columns = ["id", "attack", "how it is tried", "what stops it"];
+
+const classTable = (kind: AttackClass, seen: ReadonlyMap<string, string>): string => {
   const rows = attacks
     .filter((attack) => attack.kind === kind)
     .map((attack) => {
-      const cells = targets.map((target) => cellOf(attack, target, results));
-      return `| ${[`\`${attack.id}\``, attack.title, escapeCell(attack.tried), attack.control, ...cells].map(escapeCellOnce).join(" | ")} |`;
+      const cells = targets.map((target) => cellOf(attack, target, seen));
+      const all = [`\`${attack.id}\``, attack.title, attack.tried, attack.control, ...cells];
+      return `| ${all.map((text) => text.replaceAll("|", "\\|")).join(" | ")} |`;
     });
-  const head = ["id", "attack", "how it is tried", "what stops it", ...targets.map(({ id }) => id)];
+  const head = [...columns, ...targets.map(({ id }) => id)];
   return [
     `## ${kind}. ${classTitles[kind]}`,
     "",
@@ -51,10 +55,26 @@ const classTable = (kind: AttackClass, results: readonly Result[]): string => {
     ...rows,
   ].join("\n");
 };
-const escapeCellOnce = (text: string): string => text;
 
-/** docs/security/attacks.md of a whole run. */
-export const markdownOf = (results: readonly Result[]): string => {
+/** The cells of a written table: `TARGET ID` to a word, the number of its reason left out. */
+export const verdictsIn = (markdown: string): ReadonlyMap<string, string> => {
+  const found = new Map<string, string>();
+  let head: readonly string[] = [];
+  for (const line of markdown.split("\n")) {
+    const cells = line.split(/(?<!\\)\|/).map((cell) => cell.trim());
+    if (cells[1] === "id") head = cells;
+    const id = /^`([a-z0-9-]+)`$/.exec(cells[1] ?? "")?.[1];
+    if (id === undefined) continue;
+    for (let at = columns.length + 1; at < head.length - 1; at++)
+      found.set(`${head[at]} ${id}`, (cells[at] ?? "").replace(/ \(\d+\)$/, ""));
+  }
+  return found;
+};
+
+/** docs/security/attacks.md with what a run saw; cells of which it saw nothing stay as they were written. */
+export const markdownOf = (results: readonly Result[], written: string): string => {
+  const seen = new Map(verdictsIn(written));
+  for (const result of results) seen.set(`${result.target} ${result.id}`, verdictWord(result));
   const reasons = reasonsOf().map((reason, at) => `${at + 1}. ${reason}`);
   const escapes = Object.entries(scenarios).map(([number, what]) => {
     const rows = attacks.filter((attack) => attack.scenarios?.includes(Number(number))).map(({ id }) => `\`${id}\``);
@@ -69,7 +89,7 @@ secrets of the host and of the neighbour, nor the state of the host says that it
 
 Columns: ${targets.map(({ id, title }) => `\`${id}\` is ${title}`).join("; ")}.
 
-${(Object.keys(classTitles) as AttackClass[]).map((kind) => classTable(kind, results)).join("\n\n")}
+${(Object.keys(classTitles) as AttackClass[]).map((kind) => classTable(kind, seen)).join("\n\n")}
 
 ## Why a cell is not promised, or not tried
 

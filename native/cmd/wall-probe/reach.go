@@ -135,7 +135,7 @@ func overwriteByRace(name string) error {
 	}()
 	for time.Now().Before(end) {
 		if _, err := unix.Pwrite(own, []byte("overwritten"), int64(uintptr(unsafe.Pointer(&memory[0])))); err != nil {
-			return err
+			break // a kernel that lets nobody write there has no race
 		}
 	}
 	_ = unix.Munmap(memory)

@@ -133,9 +133,10 @@ export const archiveAttacks: readonly Attack[] = [
     kind: "A",
     title: "leads the runtime out by an image whose directories are symlinks",
     tried: "images whose /proc, /dev, /sys, /tmp, /workspace or /etc is a symlink to a canary of the host",
-    control: "own root by descriptors; the writable layer's directories are made by the host program",
+    control: "the host program hides such names by directories of the writable layer",
+    redWithout: ["host-mounts", "image-directories"],
     async attempt(it) {
-      if (it.makeImage === undefined) return judged(false, "has no image");
+      if (it.makeImage === undefined) throw new Error("has no image");
       const said: string[] = [];
       for (const name of ["proc", "dev", "sys", "tmp", "workspace", "etc"]) {
         const image = await it.makeImage(async (rootfs) => {

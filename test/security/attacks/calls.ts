@@ -37,7 +37,7 @@ const groups: readonly Group[] = [
     calls: {
       "clone3 user namespace": "makes a user namespace with clone3, to be root in it",
       "clone user namespace": "makes a user namespace with clone",
-      "unshare user": "makes a user namespace with unshare",
+      "unshare user alone": "makes a user namespace with unshare",
       "clone3 pid namespace": "makes a pid namespace",
       "clone mount namespace": "makes a mount namespace with clone",
       "unshare mount": "makes a mount namespace with unshare",
@@ -65,7 +65,7 @@ const groups: readonly Group[] = [
       keyctl: "names the session keyring",
       add_key: "puts a key into a keyring",
       request_key: "asks the host for a key",
-      bpf: ["loads a program into the kernel", 15],
+      "load bpf program": ["loads a program into the kernel", 15],
       perf_event_open: "watches the kernel by perf",
       io_uring_setup: "makes an io_uring",
       userfaultfd: "stops the kernel at a page fault",
@@ -152,10 +152,6 @@ const groups: readonly Group[] = [
     },
   },
   {
-    control: "legacy_tiocsti off in the kernel; seccomp",
-    calls: { "push into a terminal": "pushes input into a terminal (TIOCSTI)" },
-  },
-  {
     control: "read-only and masked paths; not root on the host",
     calls: {
       "write core_pattern": ["sets the program for core dumps", 3],
@@ -186,15 +182,36 @@ const groups: readonly Group[] = [
   },
 ];
 
+/** Calls that one control alone holds; the others are held twice. */
+const heldBy: Readonly<Record<string, readonly string[]>> = {
+  seccomp: ["keyctl", "add_key", "io_uring_setup", "userfaultfd", "vsock"],
+  capabilities: [
+    "clone3 pid namespace",
+    "ptrace pid 1",
+    "read memory of pid 1",
+    "write memory of pid 1",
+    "read environ of pid 1",
+    "read maps of pid 1",
+    "raw socket",
+    "raw IPv6 socket",
+    "change interface",
+    "set file caps",
+  ],
+  devices: ["open autofs"],
+  "masked-paths": ["read keys", "read interrupts", "list sys kernel", "list sys firmware"],
+};
+
 export const callAttacks: readonly Attack[] = groups.flatMap(({ control, calls }) =>
   Object.entries(calls).map(([name, told]): Attack => {
     const [title, ...scenarios] = typeof told === "string" ? [told] : told;
+    const redWithout = Object.keys(heldBy).filter((held) => heldBy[held]?.includes(name));
     return {
       id: `call-${name.replace(/[^a-zA-Z0-9]+/g, "-").toLowerCase()}`,
       kind: "B",
       title,
       tried: `wall-probe call "${name}"`,
       control,
+      ...(redWithout.length > 0 ? { redWithout } : {}),
       ...(scenarios.length > 0 ? { scenarios } : {}),
       async attempt({ probe }) {
         const said = await probe(["call", name]);

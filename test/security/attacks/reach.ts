@@ -39,6 +39,7 @@ export const reachAttacks: readonly Attack[] = [
     title: "reaches the control plane by the host's own addresses",
     tried: "each address of the host, on a port where it listens",
     control: "network `none`",
+    redWithout: ["network"],
     attempt: dialAll((port, addresses) =>
       addresses.map((name) => (name.includes(":") ? `[${name}]:${port}` : `${name}:${port}`)),
     ),
@@ -83,6 +84,7 @@ export const reachAttacks: readonly Attack[] = [
     title: "sends anything to private, link-local or public addresses",
     tried: "TCP and UDP to one address of each range",
     control: "network `none`",
+    redWithout: ["network"],
     async attempt({ probe, sh }) {
       const addresses = [
         "10.0.0.1",
@@ -90,7 +92,8 @@ export const reachAttacks: readonly Attack[] = [
         "192.168.0.1",
         "100.64.0.1",
         "192.0.2.1",
-        "[fe80::1%lo]",
+        "169.254.1.1",
+        "[fd00::1]",
         "[2001:db8::1]",
       ];
       const answers: string[] = [];

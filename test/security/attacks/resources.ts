@@ -6,10 +6,29 @@ import { type Attack, type Evidence, type Field, judged, probePath } from "../at
 const destroyMaxMs = 1000;
 const neighbourFactor = 3;
 const serverGrowthMaxMb = 64;
+const loadTimeoutMs = 20_000;
 const mebibyte = 2 ** 20;
 
 /** How much a load got: the last number that it printed, also when it was killed. */
 const madeOf = (out: string): number => Number([...out.matchAll(/^made (\d+)/gm)].at(-1)?.[1] ?? 0);
+
+/**
+ * Starts a command and returns what it printed once that matches, or once it has ended. It stays at it until its sandbox
+ * is destroyed, so that there is something to end.
+ */
+const atIt = async (guest: Guest, argv: readonly string[], until: RegExp): Promise<string> => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let out = "";
+  const running = async (): Promise<void> => {
+    for await (const event of guest.exec({ argv }, AbortSignal.timeout(loadTimeoutMs))) {
+      if (event.type === "output") out += Buffer.from(event.data).toString();
+      if (until.test(out)) resolve();
+    }
+  };
+  running().then(resolve, resolve);
+  await promise;
+  return out;
+};
 
 /** Takes as much of something as `wanted` in a sandbox of its own; through where it gets more than `most`. */
 const load = (
@@ -21,20 +40,10 @@ const load = (
   const all = { memoryMb: 256, pidsMax: 128, diskMb: 64, vcpus: 1, ...limits } as SandboxSpec;
   return async (it) => {
     const [said, destroyMs] = await it.withSandbox(limits, async ({ guest }) => {
-      // It stays, so that the end has something to end; the exec's own end is not waited for.
-      const away = new AbortController();
-      let out = "";
-      const running = (async () => {
-        const argv = [probePath, "load", kind, `${wanted(all)}`, "keep"];
-        for await (const event of guest.exec({ argv, timeoutMs: 20_000 }, away.signal)) {
-          if (event.type === "output") out += Buffer.from(event.data).toString();
-          if (/^made \d+ [^s]/m.test(out) || /failed to create new OS thread/.test(out)) return;
-        }
-      })();
-      await running.catch(() => {});
+      const argv = [probePath, "load", kind, `${wanted(all)}`, "keep"];
+      const out = await atIt(guest, argv, /^made \d+ [^s]|failed to create new OS thread/m);
       const answers = await aliveWithin(it, guest);
-      away.abort();
-      return { made: madeOf(out), last: out.trim().split("\n").at(-1) ?? "", answers };
+      return { made: madeOf(out), answers };
     });
     const slow = destroyMs > destroyMaxMs * it.patience;
     return judged(
@@ -81,13 +90,12 @@ const disturbed = async (it: Field, script: string): Promise<Evidence> => {
   const [busy, destroyMs] = await it.withSandbox(
     { vcpus: 0.5, pidsMax: 64, memoryMb: 128 },
     async (offender: Runtime) => {
-      const away = new AbortController();
       const offending = (async () => {
-        for await (const _ of offender.guest.exec({ argv: ["/bin/sh", "-c", script] }, away.signal));
-      })().catch(() => {});
+        for await (const _ of offender.guest.exec({ argv: ["/bin/sh", "-c", script] }, AbortSignal.timeout(600_000)));
+      })();
+      offending.catch(() => {}); // ends with its sandbox
       const measured = p99(await latencies(it.neighbour.guest, count));
-      // The offender is ended while it is at it.
-      void offending.finally(() => away.abort());
+
       return measured;
     },
   );
@@ -158,7 +166,10 @@ export const resourceAttacks: readonly Attack[] = [
         await it
           .sh("dd if=/dev/zero of=/dev/shm/f bs=1M count=512; dd if=/dev/zero of=/dev/f bs=1M count=512", {}, guest)
           .catch(() => {});
-        return (await it.sh("du -cm /dev/shm/f /dev/f 2>/dev/null | tail -n 1 | cut -f 1", {}, guest)).out.trim();
+        return await it.sh("du -cm /dev/shm/f /dev/f 2>/dev/null | tail -n 1 | cut -f 1", {}, guest).then(
+          ({ out }) => out.trim(),
+          () => "0 and ended with its sandbox: no",
+        );
       });
       return judged(Number(said) > 128, `${said || 0} MB`);
     },
@@ -206,7 +217,7 @@ export const resourceAttacks: readonly Attack[] = [
     async attempt(it) {
       const [said] = await it.withSandbox({ diskMb: 64 }, async ({ guest }) => {
         const printed = await it.probe(["load", "inodes", "60000"], {}, guest);
-        const neighbour = await it.sh("touch /workspace/one && rm /workspace/one", {}, it.neighbour.guest);
+        const neighbour = await it.sh("touch /tmp/one && rm /tmp/one", {}, it.neighbour.guest);
         return { made: madeOf(printed), neighbour: neighbour.exitCode };
       });
       return judged(
@@ -266,18 +277,13 @@ export const resourceAttacks: readonly Attack[] = [
     control: "cgroup kill; the sandbox's end is a kill",
     async attempt(it) {
       const [said, destroyMs] = await it.withSandbox({}, async (one) => {
-        const settled = await it.processesOf(one);
         const stopped = await one.guest.run(
           { argv: [probePath, "deaf", "20"], maxOutputBytes: 4096, timeoutMs: 1000 },
           AbortSignal.timeout(30_000),
         );
-        const left = (await it.processesOf(one)).length - settled.length;
-        const away = new AbortController();
-        const again = (async () => {
-          for await (const event of one.guest.exec({ argv: [probePath, "deaf", "20"] }, away.signal))
-            if (event.type === "output") return;
-        })();
-        await again.catch(() => {});
+        const { out } = await it.sh("grep -l 'dea[f]' /proc/[0-9]*/cmdline 2>/dev/null | wc -l", {}, one.guest);
+        await atIt(one.guest, [probePath, "deaf", "20"], /^made 20/m);
+        const left = Number(out);
         return { left, timedOut: stopped.timedOut, members: await it.processesOf(one) };
       });
       const alive = (
