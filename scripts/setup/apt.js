@@ -26,6 +26,7 @@ export const packages = {
     curl: "takes README's tour",
     "python3-venv": "runs the published Python client",
     zstd: "makes archives for the image tests",
+    "btrfs-progs": "formats the disk of an engine that bounds its containers' disks",
     tmux: "terminal in which shells are tested",
     vim: "editor whose screen is compared after coming back to it",
     procps: "top, whose screen is compared too",

@@ -81,6 +81,7 @@ export const docker =
 
     const burst = await timed(() => Promise.allSettled(Array.from({ length: atOnce }, () => createAndRun(api))));
     const good = burst.value.filter((each) => each.status === "fulfilled").map(({ value }) => value);
+    const failures = burst.value.filter((each) => each.status === "rejected").map(({ reason }) => String(reason));
     await Promise.all(good.map((each) => api.destroySandbox(each)));
     made.length = 0;
     const burstByHand = await timed(() => Promise.all(Array.from({ length: atOnce }, runOnce)));
@@ -103,6 +104,7 @@ export const docker =
         burst: {
           n: atOnce,
           success: good.length,
+          failures: failures.slice(0, 5),
           wall_ms: rounded(burst.ms, 0),
           docker_run_wall_ms: rounded(burstByHand.ms, 0),
         },

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, openSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
@@ -24,6 +24,8 @@ export interface TestEngine {
 export interface TestEngineOptions {
   /** Maps the users of containers. */
   readonly remap?: boolean;
+  /** Keeps its data on a disk of its own whose file system bounds containers. */
+  readonly boundsDisk?: boolean;
 }
 
 /** Where a remapped engine's root is on the host; the suite knows it from the other providers. */
@@ -42,7 +44,10 @@ const startWithinMs = 30_000;
  * A Docker engine of the test's own in namespaces of its own, which go with it: with its last process every mount and
  * container is gone, whether it is closed or the test dies. It touches no network and no file of /etc.
  */
-export const startEngine = async ({ remap = false }: TestEngineOptions = {}): Promise<TestEngine> => {
+export const startEngine = async ({
+  remap = false,
+  boundsDisk = false,
+}: TestEngineOptions = {}): Promise<TestEngine> => {
   const directory = await mkdtemp(join(tmpdir(), "stacyvm-engine-"));
   await chmod(directory, 0o711); // A remapped root passes through it.
   const cgroup = `stacyvm-engine-${randomBytes(4).toString("hex")}`;
@@ -57,10 +62,13 @@ export const startEngine = async ({ remap = false }: TestEngineOptions = {}): Pr
     ...["--data-root", join(directory, "data"), "--exec-root", join(directory, "exec")],
     ...["--pidfile", join(directory, "pid"), "--host", `unix://${socket}`, "--cgroup-parent", `/${cgroup}`],
     ...["--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"],
+    ...(boundsDisk ? ["--storage-driver", "btrfs"] : []),
     ...["--log-level", "warn", ...(maps ? ["--userns-remap", "nobody:nogroup"] : [])],
   ];
   // The users file is shown only to this engine, and the shims' sockets, which lie in /run, only in its namespace.
-  const script = `mount --bind "$0" /etc/subuid && mount --bind "$0" /etc/subgid && mount -t tmpfs tmpfs /run && exec docker-init -s -- dockerd "$@"`;
+  const disk = join(directory, "disk");
+  const data = boundsDisk ? `mount -o loop ${disk} ${join(directory, "data")} && ` : "";
+  const script = `${data}mount --bind "$0" /etc/subuid && mount --bind "$0" /etc/subgid && mount -t tmpfs tmpfs /run && exec docker-init -s -- dockerd "$@"`;
   const namespaces = ["--mount", "--pid", "--ipc", "--fork", "--kill-child", "--mount-proc"];
   let running: ChildProcess | undefined;
 
@@ -111,6 +119,10 @@ export const startEngine = async ({ remap = false }: TestEngineOptions = {}): Pr
   };
 
   await mkdir(join(directory, "data"), { mode: 0o711 });
+  if (boundsDisk) {
+    execFileSync("truncate", ["--size", "1G", disk]);
+    execFileSync("mkfs.btrfs", ["--quiet", disk]);
+  }
   await start(remap).catch(async (error: unknown) => {
     await close();
     throw error;

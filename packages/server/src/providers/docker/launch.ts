@@ -62,9 +62,14 @@ export const launcher = (options: LauncherOptions) => {
   ): Promise<Runtime> => {
     const made = options.runtimeOf(spec.id, container.id, kept);
     const refused = new AbortController();
-    const within = AbortSignal.any([signal, kept.ended, refused.signal, AbortSignal.timeout(options.readyTimeoutMs)]);
+    const within = AbortSignal.any([signal, kept.ended, refused.signal]);
+    let silence: NodeJS.Timeout | undefined;
     const starting = container.start().then(
-      () => undefined,
+      () => {
+        // An engine with much to do takes its time; from here on it's the agent that does.
+        silence = setTimeout(() => refused.abort(), options.readyTimeoutMs);
+        return undefined;
+      },
       (error: unknown) => {
         refused.abort();
         return { error };
@@ -87,8 +92,11 @@ export const launcher = (options: LauncherOptions) => {
       signal.throwIfAborted();
       if (refusal !== undefined) throw refusal.error;
       if (error instanceof StacyError && error.reason !== "guest_unreachable") throw error;
-      const words = [engineWords(error), ...kept.lines(lastWords)].join("; ");
+      const why = kept.ended.aborted ? "it has ended" : engineWords(error);
+      const words = [why, ...kept.lines(lastWords)].join("; ");
       throw new StacyError("spawn_failed", `the agent of ${spec.id} does not answer: ${words}`, { cause: error });
+    } finally {
+      clearTimeout(silence);
     }
   };
 
