@@ -3,6 +3,7 @@ package ports
 import (
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -33,5 +34,30 @@ func TestOnePortTooManyIsNotTold(t *testing.T) {
 	}
 	if got := len(Listening()); got != maxPorts {
 		t.Errorf("%d ports", got)
+	}
+}
+
+func TestOneDescriptorTooManyIsNotLookedAt(t *testing.T) {
+	proc := t.TempDir()
+	dir := proc + "/7/fd/"
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var sockets []socket
+	const budget = 9 // as maxDescriptors of /proc, which has fewer
+	for n := range budget + 1 {
+		inode := strconv.Itoa(n)
+		sockets = append(sockets, socket{inode: inode})
+		if err := os.Symlink("socket:["+inode+"]", dir+inode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, looked := range []int{budget, budget + 1} {
+		if got := len(owners(proc, sockets, looked)); got != looked {
+			t.Errorf("%d owners by %d descriptors", got, looked)
+		}
+	}
+	if maxDescriptors != 100_000 {
+		t.Errorf("%d descriptors", maxDescriptors)
 	}
 }

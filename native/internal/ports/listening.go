@@ -36,7 +36,7 @@ func Listening() []Port {
 	if len(sockets) == 0 {
 		return nil
 	}
-	found := owners(sockets)
+	found := owners("/proc", sockets, maxDescriptors)
 	out := make([]Port, 0, len(sockets))
 	for _, s := range sockets {
 		p := Port{Port: s.port, Address: s.address.String(), PID: found[s.inode]}
@@ -52,19 +52,18 @@ func Listening() []Port {
 	return out
 }
 
-func owners(sockets []socket) map[string]int {
+func owners(proc string, sockets []socket, budget int) map[string]int {
 	wanted := map[string]string{}
 	for _, s := range sockets {
 		wanted["socket:["+s.inode+"]"] = s.inode
 	}
 	found := map[string]int{}
-	budget := maxDescriptors
-	for _, name := range list("/proc") {
+	for _, name := range list(proc) {
 		pid, err := strconv.Atoi(name)
 		if err != nil {
 			continue
 		}
-		dir := "/proc/" + name + "/fd/"
+		dir := proc + "/" + name + "/fd/"
 		for _, fd := range list(dir) {
 			if budget--; budget < 0 || len(found) == len(wanted) {
 				return found

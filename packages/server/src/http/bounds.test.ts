@@ -109,3 +109,20 @@ test("a WebSocket message of 1 MiB is taken, and one byte more closes the connec
   socket.send(Buffer.alloc(1024 ** 2 + 1));
   expect(await closed).toBe(1009);
 });
+
+test("8192 connections may be open, and one above the number is closed on arrival", async () => {
+  const port = await serve();
+  const server = open.at(-1)?.server;
+  expect(server?.maxConnections).toBe(8192);
+  // So many can't be made here before the first of them has been idle for too long.
+  if (server !== undefined) server.maxConnections = 3;
+  const kept = Array.from({ length: 3 }, () => connect(port, "127.0.0.1"));
+  sockets.push(...kept);
+  await Promise.all(kept.map((socket) => new Promise((resolve) => socket.once("connect", resolve))));
+  const further = connect(port, "127.0.0.1");
+  sockets.push(further);
+  expect(await text(further)).toBe("");
+  const [first] = kept;
+  first?.write(get("/api/v1/things/a"));
+  expect(first && (await text(first))).toMatch(/^HTTP\/1\.1 200 /);
+});

@@ -75,3 +75,10 @@ test("output that was read at once is cut into lines of at most 64 KiB, and none
   expect(lines.map(({ data }) => data).join("")).toBe(text);
   expect(lines.every(({ data }) => Buffer.byteLength(data) <= 64 * 1024 + 2)).toBe(true);
 });
+
+test("a line holds 65536 bytes of output, and what is more stands in the next", async () => {
+  const lengths = async (bytes: number) =>
+    (await read(eventsOf([Buffer.alloc(bytes, "x")]))).slice(0, -1).map(({ data }) => data.length);
+  expect(await lengths(65_536)).toEqual([65_536]);
+  expect(await lengths(65_537)).toEqual([65_536, 1]);
+});
