@@ -171,7 +171,7 @@ export const describeKills = (target: FaultTarget, rounds: number): void => {
           throw new Error(`round ${round}, ${kill}, STACYVM_TEST_SEED=${seed}: ${error}`, { cause: error });
         }
       }
-    }, 1_100_000);
+    }, 3_600_000);
 
     it("hit every step", () => {
       const missed = failpointSteps.filter((step) => !histogram.has(`server at ${step}`));
