@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -74,6 +74,7 @@ export const makeFaultHost = async (
     markerPath: join(dataDir, "steps-hit"),
     ...options,
   };
+  await writeFile(task.markerPath, "");
   const children = new Set<ChildProcess>();
   stack.defer(async () => {
     for (const child of children) {
@@ -114,7 +115,7 @@ export const makeFaultHost = async (
       };
     },
     async stepsHit() {
-      const text = await readFile(task.markerPath, "utf8").catch(() => "");
+      const text = await readFile(task.markerPath, "utf8");
       return text.split("\n").filter((step) => step !== "");
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),

@@ -15,7 +15,8 @@ const settleTimeoutMs = 15_000;
 
 /** Takes up what the last process left: each of this server's records is attached to, mended, or ended. */
 export async function settleAll(context: Context, signal: AbortSignal): Promise<void> {
-  const records = [...(await context.store.sandboxes.list({ workerId: context.workerId }))];
+  const records = await context.store.sandboxes.list({ workerId: context.workerId });
+  const rest = [...records];
   const inventories = new Map(
     await Promise.all(
       context.providers
@@ -24,7 +25,7 @@ export async function settleAll(context: Context, signal: AbortSignal): Promise<
     ),
   );
   const lane = async () => {
-    for (let record = records.shift(); record !== undefined; record = records.shift()) {
+    for (let record = rest.shift(); record !== undefined; record = rest.shift()) {
       using deadline = withDeadline(signal, settleTimeoutMs);
       try {
         await settle(context, record, inventories.get(record.provider), deadline.signal);
@@ -34,7 +35,18 @@ export async function settleAll(context: Context, signal: AbortSignal): Promise<
       }
     }
   };
+  const known = new Set(records.map((record) => record.id));
   await Promise.all(Array.from({ length: concurrency }, lane));
+  await releaseForgotten(context, known);
+}
+
+/** A process that ended between the last word on a sandbox and the release of its lease would hold it for ever. */
+async function releaseForgotten(context: Context, known: ReadonlySet<string>): Promise<void> {
+  for (const lease of await context.store.leases.list()) {
+    if (lease.holderId !== context.holderId || lease.resourceType !== "sandbox" || known.has(lease.resourceId))
+      continue;
+    await context.store.leases.release(lease);
+  }
 }
 
 async function settle(
