@@ -29,6 +29,8 @@ export interface Attack {
   readonly redWithout?: readonly string[];
   /** Numbers of the published escape scenarios whose precondition this is. */
   readonly scenarios?: readonly number[];
+  /** The one call that it makes, by wall-probe's name of it. */
+  readonly call?: string;
   /** Takes minutes, or measures time: left out of quick runs. */
   readonly long?: true;
   attempt(field: Field): Promise<Evidence>;

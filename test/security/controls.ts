@@ -113,11 +113,6 @@ export const controls: Readonly<Record<string, BrokenControl>> = {
     target: "oci-runc",
     config: () => ({ linux: { resources: { cpu: null } } }),
   },
-  "open-files": {
-    title: "more open files than promised",
-    target: "oci-runc",
-    config: () => ({ process: { rlimits: [{ type: "RLIMIT_NOFILE", soft: 1 << 20, hard: 1 << 20 }] } }),
-  },
   disk: {
     title: "a disk larger than promised",
     target: "oci-runc",
@@ -137,7 +132,7 @@ export const controls: Readonly<Record<string, BrokenControl>> = {
   },
   dumpable: {
     title: "the agent may be looked into",
-    target: "oci-runc",
+    target: "oci-restricted",
     agent: [{ file: "cmd/stacyvm-agent/serve.go", from: "_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)", to: "" }],
   },
   "kernel-links": {

@@ -82,10 +82,10 @@ export const markdownOf = (results: readonly Result[], written: string): string 
   });
   return `# Attacks
 
-What a hostile sandbox tries against the host, its neighbours and the control plane, and what came of it. Written by \`npm run security -- --write\` from what
-that run saw; nobody edits it. \`npm run security\` tries everything again, \`-- --only ID\` one row, \`-- --target ID\` one column, \`-- --break CONTROL\`
-takes one control away and must find exactly its rows red. A row is *stopped* where neither the attack's own answer, nor the canary files and
-secrets of the host and of the neighbour, nor the state of the host says that it got anything.
+What a hostile sandbox tries against the host, its neighbours and the control plane, and what came of it. Nobody edits the verdicts:
+\`npm run security -- --write\` puts what its run saw into these cells. \`npm run security\` tries everything again, \`-- --only ID\` one row,
+\`-- --target ID\` one column, and \`-- --break CONTROL\` takes one control away and must find exactly its rows red. A row is *stopped* where neither the
+attack's own answer, nor the canary files and secrets of the host and of the neighbour, nor the state of the host says that it got anything.
 
 Columns: ${targets.map(({ id, title }) => `\`${id}\` is ${title}`).join("; ")}.
 

@@ -198,6 +198,14 @@ const heldBy: Readonly<Record<string, readonly string[]>> = {
     "set file caps",
   ],
   devices: ["open autofs"],
+  dumpable: [
+    "ptrace pid 1",
+    "read memory of pid 1",
+    "write memory of pid 1",
+    "read environ of pid 1",
+    "read maps of pid 1",
+  ],
+  "namespace-limit": ["clone3 user namespace"],
   "masked-paths": ["read keys", "read interrupts", "list sys kernel", "list sys firmware"],
 };
 
@@ -211,6 +219,7 @@ export const callAttacks: readonly Attack[] = groups.flatMap(({ control, calls }
       title,
       tried: `wall-probe call "${name}"`,
       control,
+      call: name,
       ...(redWithout.length > 0 ? { redWithout } : {}),
       ...(scenarios.length > 0 ? { scenarios } : {}),
       async attempt({ probe }) {
