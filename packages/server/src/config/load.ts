@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { isAbsolute, join, resolve } from "node:path";
 import { nearest } from "../lib/edit-distance.ts";
 import { crossCheck, hasCredential } from "./cross-checks.ts";
 import { parseFile } from "./files.ts";
@@ -140,7 +140,7 @@ export const loadConfig = (options: LoadOptions = {}): LoadedConfig => {
   const config = tree as unknown as RawConfig;
   problems.push(...crossCheck(config));
   if (problems.length > 0) throw new ConfigError(problems);
-  return { config: complete(config, { home, uid }), sources };
+  return { config: complete(config, { shareHome: dataHome(env, home), uid }), sources };
 };
 
 const plant = (tree: Record<string, unknown>, [name = "", ...rest]: readonly string[], value: unknown): void => {
@@ -167,17 +167,24 @@ const normalised = (path: string, raw: unknown): unknown => {
   return driver;
 };
 
+/** Where a user's programs keep their data; a relative path there counts as none. */
+const dataHome = ({ XDG_DATA_HOME: set = "" }: Readonly<Record<string, string | undefined>>, home: string): string =>
+  isAbsolute(set) ? set : join(home, ".local", "share");
+
 /** Fills in what follows from other keys. */
-const complete = (raw: RawConfig, { home, uid }: { readonly home: string; readonly uid: number }): Config => {
-  const dataDir =
-    raw.dataDir !== "" ? raw.dataDir : uid === 0 ? "/var/lib/stacyvm" : join(home, ".local", "share", "stacyvm");
+const complete = (raw: RawConfig, { shareHome, uid }: { readonly shareHome: string; readonly uid: number }): Config => {
+  const dataDir = raw.dataDir !== "" ? raw.dataDir : uid === 0 ? "/var/lib/stacyvm" : join(shareHome, "stacyvm");
   const { database, defaults, images, providers } = raw;
   return {
     ...raw,
     dataDir,
     database: { ...database, path: database.path || join(dataDir, "stacyvm.db") },
     images: { ...images, storeDir: images.storeDir || join(dataDir, "images") },
-    providers: { ...providers, oci: { ...providers.oci, stateDir: providers.oci.stateDir || join(dataDir, "oci") } },
+    providers: {
+      ...providers,
+      oci: { ...providers.oci, stateDir: providers.oci.stateDir || join(dataDir, "oci") },
+      proot: { ...providers.proot, enabled: providers.proot.enabled ?? uid !== 0 },
+    },
     defaults: {
       ...defaults,
       spawnQueueTimeoutMs: defaults.spawnQueueTimeoutMs || settings.defaults.spawnQueueTimeoutMs.fallback,
