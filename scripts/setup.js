@@ -1,7 +1,7 @@
 // Plain JavaScript that Node 20 can start: `node scripts/setup.js [run|test|long]` brings the machine what the product
 // (run), its tests or those that take longer need. Nothing is done twice.
 import { ensureBrowser, ensureDocker, ensureGVisor, ensurePackages, packages } from "./setup/apt.js";
-import { ensureGo } from "./setup/go.js";
+import { ensureGo, findGo, goPackage } from "./setup/go.js";
 import { ensureClientRuntimes, ensureNodeModules } from "./setup/node-modules.js";
 import { orStop, SetupStop } from "./setup/say.js";
 
@@ -13,11 +13,18 @@ await orStop(() => {
     throw new SetupStop([`found: ${process.platform}`, "would help: Linux; sandboxes are made by its kernel"]);
   }
   ensureNodeModules();
-  ensurePackages({
-    ...packages.run,
-    ...(purpose === "run" ? {} : packages.test),
-    ...(purpose === "long" ? packages.long : {}),
-  });
+  const isRoot = process.getuid?.() === 0;
+  // What only root can bring is asked for at once.
+  const go = isRoot || findGo() !== undefined ? {} : goPackage;
+  ensurePackages(
+    {
+      ...(isRoot ? packages.run : packages.withoutRoot),
+      ...(purpose === "run" ? {} : packages.test),
+      ...(purpose === "long" ? packages.long : {}),
+      ...go,
+    },
+    { essential: isRoot ? undefined : ["proot", ...Object.keys(go)] },
+  );
   ensureGo();
   if (purpose === "run") return;
   ensureClientRuntimes();

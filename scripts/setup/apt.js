@@ -14,7 +14,21 @@ export const packages = {
     e2fsprogs: "formats the sandboxes' disks",
     "ca-certificates": "verifies registries",
   },
+  /** Instead of those, where sandboxes are made by a user without privileges. */
+  withoutRoot: {
+    proot: "makes sandboxes without root",
+    skopeo: "pulls images",
+    umoci: "unpacks images",
+    mmdebstrap: "makes a base image where no registry answers",
+    fakechroot: "lets mmdebstrap do so without root",
+    fakeroot: "lets mmdebstrap do so without root",
+    "xz-utils": "reads images compressed with xz",
+    "ca-certificates": "verifies registries",
+  },
   test: {
+    proot: "sandboxes without root",
+    fakechroot: "a base image without root",
+    fakeroot: "a base image without root",
     crun: "second OCI runtime",
     "docker-registry": "registry that pulls are tested against",
     "busybox-static": "smallest root file system of the tests",
@@ -61,10 +75,12 @@ export const ensureDocker = () => {
 };
 
 /**
- * Installs what is missing, and says why each is wanted. Stops where it may not or can't.
+ * Installs what is missing, and says why each is wanted. Stops where it may not or can't; where that needs root, only for
+ * want of one that nothing works without.
  * @param {Readonly<Record<string, string>>} wanted
+ * @param {{ essential?: readonly string[] }} [options] all of them, unless it is said
  */
-export const ensurePackages = (wanted) => {
+export const ensurePackages = (wanted, { essential = Object.keys(wanted) } = {}) => {
   const isDebian = existsSync("/usr/bin/apt-get") && existsSync("/usr/bin/dpkg-query");
   const missing = isDebian ? Object.keys(wanted).filter((name) => !isInstalled(name)) : Object.keys(wanted);
   if (missing.length === 0) return;
@@ -77,11 +93,14 @@ export const ensurePackages = (wanted) => {
     ]);
   }
   if (process.getuid?.() !== 0) {
-    throw new SetupStop([
+    const lines = [
       "found: packages are missing, and this is not root:",
       ...reasons,
       `would help: sudo apt-get install --no-install-recommends ${missing.join(" ")}`,
-    ]);
+    ];
+    if (missing.some((name) => essential.includes(name))) throw new SetupStop(lines);
+    for (const line of lines) say(line);
+    return;
   }
   say("installing packages of the distribution (a minute or two):");
   for (const reason of reasons) say(reason);

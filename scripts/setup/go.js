@@ -12,6 +12,12 @@ const toolchainSums = {
   arm64: "h1:sYL/O6MqS68ML0kjsQ36WoYIpJqkw60TxizWUYUKQMc=",
 };
 
+/** What brings a Go that fetches the pinned one. */
+export const goPackage = { "golang-go": `fetches Go ${goToolchain}, which builds the agent` };
+
+/** One that is there, or undefined. */
+export const findGo = () => goPath() ?? goPath({ mayFetch: true });
+
 /**
  * A Go that builds the native programs. Where there is none, the distribution's fetches the pinned toolchain: by itself from
  * Go 1.21 on, which then checks it against the checksum database; an older one as a module, whose hash is compared with the
@@ -19,12 +25,11 @@ const toolchainSums = {
  * @returns {string} the program
  */
 export const ensureGo = () => {
-  const present = () => goPath() ?? goPath({ mayFetch: true });
-  const found = present();
+  const found = findGo();
   if (found !== undefined) return found;
   if (goVersion("go") === undefined) {
-    ensurePackages({ "golang-go": `fetches Go ${goToolchain}, which builds the agent` });
-    const installed = present();
+    ensurePackages(goPackage);
+    const installed = findGo();
     if (installed !== undefined) return installed;
   }
   say(`fetching Go ${goToolchain}, which builds the agent, as a module into .cache/go`);

@@ -22,14 +22,16 @@ const isWritable = (path) => {
 };
 
 /**
- * What this machine lacks for a sandbox of namespaces: found, and what would help. Empty when nothing is missing.
+ * What this machine lacks for a sandbox of namespaces, which root makes: found, and what would help. Empty when nothing is
+ * missing, or nothing of it is needed.
  * @returns {readonly { found: string, help: string }[]}
  */
 export const missingForSandboxes = () => {
+  // PRoot needs none of the rest; where it lacks something, the server says so.
+  if (process.platform === "linux" && process.getuid?.() !== 0) return [];
   const cgroups = readText("/proc/self/mounts");
   const checks = [
     [process.platform === "linux", `${process.platform}`, "Linux: sandboxes are made by its kernel"],
-    [process.getuid?.() === 0, "this is not root", "start it as root (sudo npm run up)"],
     [
       readText("/proc/sys/user/max_user_namespaces").trim() !== "0" && existsSync("/proc/self/ns/user"),
       "no user namespaces",
@@ -46,7 +48,7 @@ export const missingForSandboxes = () => {
       "mount them: systemd does, or mount -t cgroup2 none /sys/fs/cgroup",
     ],
     [
-      process.getuid?.() !== 0 || !/ cgroup2? /.test(cgroups) || isWritable("/sys/fs/cgroup"),
+      !/ cgroup2? /.test(cgroups) || isWritable("/sys/fs/cgroup"),
       "control groups are read-only",
       "a machine or container where root may write /sys/fs/cgroup",
     ],

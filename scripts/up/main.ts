@@ -10,7 +10,7 @@ import { serve } from "../../packages/server/src/main.ts";
 import { baseReference, firstImage } from "./image.ts";
 import { parseUpOptions, usage } from "./options.ts";
 import { bold, dim, printable } from "./terminal.ts";
-import { destroySandbox, takeTour } from "./tour.ts";
+import { destroySandbox, takeTour, unusableProviders } from "./tour.ts";
 
 /** A failure that needs no stack: what was found and what would help. */
 class Explained extends Error {}
@@ -57,6 +57,8 @@ async function up(argv: readonly string[]): Promise<number> {
     },
   });
   async function show(url: string): Promise<void> {
+    for (const { name, why } of await unusableProviders({ url, ...tour }))
+      console.log(dim(`  ${name} can't be used here: ${printable(why)}\n`));
     const id = await takeTour({ url, ...tour });
     if (options !== "help" && options.once) await destroySandbox({ url, ...tour }, id);
     else console.log(nextThings(url, id));

@@ -13,6 +13,12 @@ interface Answer {
   readonly remediation?: string;
 }
 
+interface Provider {
+  readonly name: string;
+  readonly healthy: boolean;
+  readonly error?: string;
+}
+
 export interface TourOptions {
   /** For example http://127.0.0.1:7423. */
   readonly url: string;
@@ -39,6 +45,15 @@ export async function takeTour({ url, apiKey, image }: TourOptions): Promise<str
   if (read.value !== first.value.stdout) throw new Error("the file read back is not what the command wrote");
   step("read a file back", read.elapsedMs, "greeting.txt");
   return id;
+}
+
+/** Providers that are switched on and not healthy here, each with what is missing. */
+export async function unusableProviders({
+  url,
+  apiKey,
+}: TourOptions): Promise<readonly { readonly name: string; readonly why: string }[]> {
+  const all = JSON.parse(await fetchText(url, apiKey, "/providers")) as readonly Provider[];
+  return all.flatMap(({ name, healthy, error }) => (healthy ? [] : [{ name, why: error ?? "" }]));
 }
 
 export async function destroySandbox({ url, apiKey }: TourOptions, id: string): Promise<void> {

@@ -52,7 +52,11 @@ test("with nothing set, everything has its default and listens to this machine o
     auth: { enabled: false, apiKey: undefined },
     database: { driver: "sqlite", path: "/home/me/.local/share/stacyvm/stacyvm.db" },
   });
-  expect(load({}, {}, { uid: 0 }).config.dataDir).toBe("/var/lib/stacyvm");
+  expect(config.providers.proot.enabled).toBe(true);
+  expect(load({}, { XDG_DATA_HOME: "/data" }).config.dataDir).toBe("/data/stacyvm");
+  expect(load({}, { XDG_DATA_HOME: "data" }).config.dataDir).toBe("/home/me/.local/share/stacyvm");
+  const asRoot = load({}, { XDG_DATA_HOME: "/data" }, { uid: 0 }).config;
+  expect([asRoot.dataDir, asRoot.providers.proot.enabled]).toEqual(["/var/lib/stacyvm", false]);
   expect(new Set(Object.values(sources))).toEqual(new Set(["default"]));
 });
 

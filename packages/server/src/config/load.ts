@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { isAbsolute, join, resolve } from "node:path";
 import { nearest } from "../lib/edit-distance.ts";
 import { crossCheck, hasCredential } from "./cross-checks.ts";
 import { parseFile } from "./files.ts";
@@ -140,7 +140,7 @@ export const loadConfig = (options: LoadOptions = {}): LoadedConfig => {
   const config = tree as unknown as RawConfig;
   problems.push(...crossCheck(config));
   if (problems.length > 0) throw new ConfigError(problems);
-  return { config: complete(config, { home, uid, env }), sources };
+  return { config: complete(config, { shareHome: dataHome(env, home), uid, env }), sources };
 };
 
 const plant = (tree: Record<string, unknown>, [name = "", ...rest]: readonly string[], value: unknown): void => {
@@ -178,13 +178,16 @@ const engineAddress = ({ socket, tlsDir }: RawConfig["providers"]["docker"], env
         tlsDir: tlsDir || (env.DOCKER_CERT_PATH ?? ""),
       };
 
+/** Where a user's programs keep their data; a relative path there counts as none. */
+const dataHome = ({ XDG_DATA_HOME: set = "" }: Environment, home: string): string =>
+  isAbsolute(set) ? set : join(home, ".local", "share");
+
 /** Fills in what follows from other keys. */
 const complete = (
   raw: RawConfig,
-  { home, uid, env }: { readonly home: string; readonly uid: number; readonly env: Environment },
+  { shareHome, uid, env }: { readonly shareHome: string; readonly uid: number; readonly env: Environment },
 ): Config => {
-  const dataDir =
-    raw.dataDir !== "" ? raw.dataDir : uid === 0 ? "/var/lib/stacyvm" : join(home, ".local", "share", "stacyvm");
+  const dataDir = raw.dataDir !== "" ? raw.dataDir : uid === 0 ? "/var/lib/stacyvm" : join(shareHome, "stacyvm");
   const { database, defaults, images, providers } = raw;
   return {
     ...raw,
@@ -195,6 +198,7 @@ const complete = (
       ...providers,
       oci: { ...providers.oci, stateDir: providers.oci.stateDir || join(dataDir, "oci") },
       docker: { ...providers.docker, ...engineAddress(providers.docker, env) },
+      proot: { ...providers.proot, enabled: providers.proot.enabled ?? uid !== 0 },
     },
     defaults: {
       ...defaults,

@@ -1,4 +1,17 @@
-import { choice, decimal, duration, flag, integer, list, map, path, secret, size, text } from "./kinds.ts";
+import {
+  choice,
+  decimal,
+  duration,
+  flag,
+  integer,
+  list,
+  map,
+  optionalFlag,
+  path,
+  secret,
+  size,
+  text,
+} from "./kinds.ts";
 
 const mib = 1024 * 1024;
 
@@ -50,7 +63,7 @@ export const providers = {
     dataDir: path("/var/lib/stacyvm", "Directory of images, snapshots and machines."),
   },
   proot: {
-    enabled: flag(false, "Sandboxes by PRoot, for hosts without privileges."),
+    enabled: optionalFlag("true where the server isn't root", "Sandboxes by PRoot, for hosts without privileges."),
     prootBinary: text("proot", "The program: a name in the PATH or an absolute path."),
     networkMode: choice(
       "none",

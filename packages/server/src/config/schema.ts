@@ -31,8 +31,11 @@ type ValuesOf<S> = {
 export type RawConfig = ValuesOf<typeof settings>;
 
 /** After the checks across keys: nothing is left to decide. */
-export type Config = Omit<RawConfig, "auth"> & {
+export type Config = Omit<RawConfig, "auth" | "providers"> & {
   readonly auth: Omit<RawConfig["auth"], "enabled"> & { readonly enabled: boolean };
+  readonly providers: Omit<RawConfig["providers"], "proot"> & {
+    readonly proot: Omit<RawConfig["providers"]["proot"], "enabled"> & { readonly enabled: boolean };
+  };
 };
 
 /** One key as people write it. */

@@ -38,7 +38,7 @@ export const limits = {
 export const dataDir = path(
   "",
   "Directory of everything kept on this host.",
-  "/var/lib/stacyvm as root, ~/.local/share/stacyvm otherwise",
+  "/var/lib/stacyvm as root, else stacyvm in $XDG_DATA_HOME or ~/.local/share",
 );
 
 export const disk = {

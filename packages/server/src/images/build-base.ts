@@ -37,7 +37,8 @@ export async function buildBase(options: BuildBaseOptions): Promise<LayeredImage
     await runTool({
       argv: [
         "mmdebstrap",
-        "--mode=root",
+        // Without root it takes a user namespace, and where none can be had, fakechroot.
+        `--mode=${process.getuid?.() === 0 ? "root" : "auto"}`,
         "--variant=minbase",
         "--format=tar",
         `--include=${packages.join(",")}`,

@@ -23,6 +23,8 @@ export interface UnpackOptions {
   readonly exists: (hex: string) => Promise<boolean>;
 }
 
+const isRoot = process.getuid?.() === 0;
+
 /** What umoci needs to give files their owners and modes; without CAP_MKNOD no device can come about. */
 const capabilities = "-all,+chown,+dac_override,+fowner,+fsetid,+sys_chroot";
 
@@ -49,11 +51,10 @@ export async function unpackImage(options: UnpackOptions): Promise<UnpackedImage
   const hex = await writeOciLayout(join(jail, "oci"), blobs, layers);
 
   if (!(await options.exists(hex))) {
-    await placeProgram("umoci", jail, signal);
-    await runInJail(jail, ["/umoci", "--log=error", "raw", "unpack", "--image", "/oci:image", "/rootfs"], options);
+    await unpackInJail(jail, options);
     const rootfs = join(workDir, "rootfs");
     await rename(join(jail, "rootfs"), rootfs);
-    await chown(rootfs, 0, 0);
+    if (isRoot) await chown(rootfs, 0, 0);
     await chmod(rootfs, 0o755);
   }
   await rm(jail, { recursive: true, force: true });
@@ -94,24 +95,43 @@ async function writeOciLayout(oci: string, blobs: string, layers: readonly Descr
   return config.digest.slice("sha256:".length);
 }
 
-async function runInJail(jail: string, argv: readonly string[], options: UnpackOptions): Promise<void> {
-  await runTool({
-    argv: [
-      "setpriv",
-      `--bounding-set=${capabilities}`,
-      "--inh-caps=-all",
-      "--no-new-privs",
-      "--pdeathsig=KILL",
-      "--",
-      "chroot",
-      jail,
-      ...argv,
-    ],
-    signal: options.signal,
-    timeoutMs: options.timeoutMs,
-    env: { HOME: "/", TMPDIR: "/" },
-  });
+/**
+ * Without root everything falls to this user, and the chroot is one of a user namespace. Where none can be had there is no
+ * chroot: what the layers hold has been made harmless before.
+ */
+async function unpackInJail(jail: string, { signal, timeoutMs }: UnpackOptions): Promise<void> {
+  const unprivileged = ["--no-new-privs", "--pdeathsig=KILL", "--"];
+  const unpack = (program: string, root: string, ...more: string[]) =>
+    [
+      program,
+      "--log=error",
+      "raw",
+      "unpack",
+      ...more,
+      "--image",
+      join(root, "oci:image"),
+      join(root, "rootfs"),
+    ] as const;
+  const run = (argv: readonly string[], home: string) =>
+    runTool({ argv: ["setpriv", ...argv], signal, timeoutMs, env: { HOME: home, TMPDIR: home } });
+  if (!isRoot && !(await canMapUsers(signal))) {
+    return await run([...unprivileged, ...unpack(findProgram("umoci"), jail, "--rootless")], jail);
+  }
+  await placeProgram("umoci", jail, signal);
+  const bounded = [`--bounding-set=${capabilities}`, "--inh-caps=-all", ...unprivileged, "chroot", jail];
+  const mapped = [...unprivileged, "unshare", "--user", "--map-root-user", "--", "chroot", jail];
+  await run(isRoot ? [...bounded, ...unpack("/umoci", "/")] : [...mapped, ...unpack("/umoci", "/", "--rootless")], "/");
 }
+
+/** Whether this user may be root of a user namespace. */
+const canMapUsers = (signal: AbortSignal): Promise<boolean> =>
+  runTool({ argv: ["unshare", "--user", "--map-root-user", "--", "true"], signal, timeoutMs: 10_000 }).then(
+    () => true,
+    (error: unknown) => {
+      if (!(error instanceof ToolError)) throw error;
+      return false;
+    },
+  );
 
 /** Copies a host program and the libraries it is linked with into a directory that will be a root. */
 async function placeProgram(name: string, root: string, signal: AbortSignal): Promise<void> {

@@ -146,6 +146,8 @@ export const describeProvider = (options: ProviderContractOptions): void => {
         await runtime.destroy(signal());
       }
       runtimes.clear();
+      // Where it has namespaces of its own, what earlier tests started anew would look like something left.
+      await under.crash();
       const left = await until(
         async () => leftBehind(before, await hostSnapshot({ dataRoot: under.dataRoot })),
         (names) => names.length === 0,

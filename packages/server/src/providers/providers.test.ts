@@ -144,6 +144,9 @@ const prootDiffers = {
   "shows no device, engine or setting of the host that could be used": "PRoot pretends that mknod and chroot succeed",
   "tells nothing of where things lie on the host": "mountinfo and maps name the sandbox's directory on the host",
   "tells memory, processor, processes and disk in use": "there is no disk of its own, so the host's is told",
+  "leads to a program's port on either loopback: every byte, and each end's end alone":
+    "the listening program starts others as Go does, without a copy of its memory, and PRoot mixes up their heaps",
+  "frees a connection that its caller leaves, though the program holds its end": "as above",
   "input for a process that doesn't read is refused in time, and nothing of it was taken":
     "PRoot lets a process go on that was told to stop",
   "ends a watch that isn't read by saying that changes were lost":
