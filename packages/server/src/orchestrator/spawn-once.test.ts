@@ -76,6 +76,8 @@ test("a key whose sandbox was half made is waited for, and free once that has be
   const left = here.server("a")(asked, here.make, leave.signal);
   leave.abort(new Error("left"));
   await expect(left).rejects.toThrow();
+  const other = here.server("a")({ ...asked, request: {} }, here.make, never);
+  await expect(other).rejects.toMatchObject({ reason: "idempotency_key_reused" });
   const next = here.server("a")(asked, here.make, never);
   await here.store.sandboxes.transition(half, ["creating"], { state: "destroyed" });
   expect(await next).toMatchObject({ isReplay: false });
@@ -90,6 +92,8 @@ test("another server's key without a sandbox is waited for, and given up only af
   const waits = here.server("b")(asked, here.make, leave.signal);
   leave.abort(new Error("left"));
   await expect(waits).rejects.toThrow();
+  const other = here.server("b")({ ...asked, request: {} }, here.make, never);
+  await expect(other).rejects.toMatchObject({ reason: "idempotency_key_reused" });
   here.time.nowMs += 60 * 60_000 + 1;
   expect(await here.server("b")(asked, here.make, never)).toMatchObject({ isReplay: false });
 });
