@@ -71,14 +71,18 @@ describe.each([...pythons])("the Python client under Python %s", (version, inter
     const { code, output } = await runPython(python, ["-m", "pytest", "--quiet", packageFolder]);
     expect(output).toMatch(/\n\d{3,} passed in /);
     expect([code, /skipped|xfailed|deselected/.exec(output)?.[0]], output).toEqual([0, undefined]);
-  });
+  }, 300_000);
 
   test("mypy finds nothing in the package, in its tests, and in a program that uses it", async () => {
     const cache = join(folder, `mypy-${version}`);
     const mypy = (...what: readonly string[]) =>
       runPython(python, ["-m", "mypy", "--strict", "--cache-dir", cache, ...what]);
     expect(await mypy("-p", "stacyvm")).toMatchObject({ code: 0 });
-    const tests = await runPython(python, ["-m", "mypy", "--strict", "--cache-dir", cache, "tests"], packageFolder);
+    const tests = await runPython(
+      python,
+      ["-m", "mypy", "--strict", "--cache-dir", cache, "tests", "examples"],
+      packageFolder,
+    );
     expect(tests).toMatchObject({ code: 0 });
     const program = join(folder, `program_${version.replace(".", "_")}.py`);
     writeFileSync(
@@ -100,6 +104,16 @@ describe.each([...pythons])("the Python client under Python %s", (version, inter
     expect([ran.code, own.length > 5], ran.output).toEqual([0, true]);
     expect(ran.output).toMatch(/^hello\n\n0 Linux /);
     expect(ran.output).toContain("file_not_found");
+  });
+
+  test.each([
+    ["basic.py", /^server: ok\n[\s\S]*stdout: Hello from StacyVM!\n[\s\S]*'Hello, world!\\n'\n[\s\S]*destroyed\n$/],
+    ["streaming.py", /^1\n2\n3\n\[stdout\] out\n\[stderr\] err\nExecExit\(exit_code=4, /],
+    ["parallel.py", /^\['0', '1', '4', '9'\]\n$/],
+  ])("the example %s does what it says", async (name, expected) => {
+    const ran = await runPython(python, [join(packageFolder, "examples", name)]);
+    expect(ran.output).toMatch(expected);
+    expect(ran.code).toBe(0);
   });
 });
 
