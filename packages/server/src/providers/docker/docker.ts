@@ -3,9 +3,12 @@ import { StacyError } from "@stacyvm/contract";
 import type Docker from "dockerode";
 import type { ConnectGuest } from "../../guest/guest.ts";
 import type { EngineImages } from "../../images/image-store.ts";
+import { nonce } from "../../lib/id.ts";
 import { agentUid } from "../hardening.ts";
 import type { OwnedRuntime, Provider, Runtime, SandboxSpec } from "../provider.ts";
 import { seccompProfile } from "../seccomp.ts";
+import { type AgentTransport, agentStreams, transportOf, transportProblems } from "./agent-door.ts";
+import { agentVolumes } from "./agent-volume.ts";
 import { attachConsole, type Console } from "./console.ts";
 import { type ContainerSettings, containerConfig, workspaceArchive } from "./container-config.ts";
 import { doors } from "./door.ts";
@@ -33,6 +36,7 @@ export interface DockerProviderOptions {
 export interface DockerSettings {
   readonly socket: string;
   readonly tlsDir: string;
+  readonly agentTransport: "auto" | AgentTransport;
   readonly runtime: string;
   readonly networkMode: string;
   /** `default`, or the path of a file. */
@@ -47,11 +51,16 @@ const fingerprintTimeoutMs = 2_000;
 /** Lines of the console in the error of a sandbox that didn't start. */
 const lastWords = 20;
 
-/** Sandboxes as containers of a Docker engine on this host. `docker exec` is never used: the agent does everything. */
+/** Sandboxes as containers of a Docker engine. `docker exec` is never used: the agent does everything. */
 export const dockerProvider = (options: DockerProviderOptions): Provider => {
   const { settings, serverId } = options;
   const engine = connectEngine({ address: settings.socket, tlsDir: settings.tlsDir });
   const door = doors(options.doorsDirectory);
+  const volumes = agentVolumes({ serverId, agentPath: options.agentPath });
+  const streams = agentStreams({
+    connectGuest: options.connectGuest,
+    container: async (containerId) => (await engine.patient()).getContainer(containerId),
+  });
   const images = engineImages({ images: options.images, onNote: options.onNote ?? (() => {}) });
   let facts: EngineFacts | undefined;
   let seccomp: string | undefined;
@@ -68,7 +77,8 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
   };
 
   const ask = async (signal: AbortSignal): Promise<EngineFacts> => {
-    facts = await askFacts(await engine.anyVersion(), settings.runtime, signal);
+    const asked = await askFacts(await engine.anyVersion(), settings.runtime, signal);
+    facts = { ...asked, missing: [...asked.missing, ...transportProblems(settings, asked)] };
     engine.agree(facts.api);
     return facts;
   };
@@ -91,11 +101,14 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
     await door.remove(sandboxId);
   };
 
-  const runtimeOf = (sandboxId: string, containerId: string, kept: Console | undefined): Runtime =>
+  const runtimeOf = (sandboxId: string, containerId: string, streamKey: string | undefined, kept?: Console): Runtime =>
     dockerRuntime({
       sandboxId,
       containerId,
-      guest: options.connectGuest({ dial: door.dial(sandboxId), label: sandboxId }),
+      guest:
+        streamKey === undefined
+          ? options.connectGuest({ dial: door.dial(sandboxId), label: sandboxId })
+          : streams.connect(sandboxId, containerId, streamKey),
       console: kept,
       container: async () => (await engine.client()).getContainer(containerId),
       remove: () => remove(sandboxId),
@@ -103,7 +116,8 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
 
   const create = async (client: Docker, spec: SandboxSpec, known: EngineFacts, signal: AbortSignal) => {
     const image = await images.resolve(await engine.patient(), spec.imageReference, signal);
-    await door.make(spec.id);
+    const streamKey = transportOf(settings, known.isDesktop) === "stream" ? nonce().toString("hex") : undefined;
+    if (streamKey === undefined) await door.make(spec.id);
     seccomp ??= seccompContent(settings.seccompProfile);
     const containerSettings: ContainerSettings = {
       ...settings,
@@ -114,10 +128,12 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
     const config = containerConfig({
       spec,
       settings: containerSettings,
-      labels: containerLabels(serverId, spec, image.digest),
+      labels: containerLabels(serverId, spec, image.digest, streamKey),
       image,
-      agentFile: options.agentPath,
-      doorDirectory: door.path(spec.id),
+      door:
+        streamKey === undefined
+          ? { transport: "socket", agentFile: options.agentPath, directory: door.path(spec.id) }
+          : { transport: "stream", volume: await volumes.ensure(client, image.id) },
     });
     // Not withdrawn with the spawn: what an engine makes after its caller has left, nobody would remove.
     const container = await client.createContainer({ name: containerName(serverId, spec.id), ...config });
@@ -125,20 +141,25 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
     const uid = agentUid(spec.security);
     // Root makes its working directory by itself, and a root that can't be written has one in memory.
     if (uid !== 0 && !settings.readOnlyRootfs) await container.putArchive(workspaceArchive(uid), { path: "/" });
-    return { container, image };
+    return { container, image, streamKey };
   };
 
   /** Resolves when the agent has answered, nothing else has run, and the wall is what it should be. */
-  const begin = async (container: Docker.Container, spec: SandboxSpec, signal: AbortSignal): Promise<Runtime> => {
-    const kept = await attachConsole((await engine.patient()).getContainer(container.id));
-    const made = runtimeOf(spec.id, container.id, kept);
+  const begin = async (
+    { container, streamKey }: Pick<Awaited<ReturnType<typeof create>>, "container" | "streamKey">,
+    spec: SandboxSpec,
+    signal: AbortSignal,
+  ): Promise<Runtime> => {
+    const hasSocket = streamKey === undefined;
+    const kept = await attachConsole((await engine.patient()).getContainer(container.id), { stdout: hasSocket });
+    const made = runtimeOf(spec.id, container.id, streamKey, kept);
     const timeoutMs = options.readyTimeoutMs ?? defaultReadyTimeoutMs;
     try {
       await container.start();
       const within = AbortSignal.any([signal, kept.ended, AbortSignal.timeout(timeoutMs)]);
-      await door.opened(spec.id, within);
+      if (hasSocket) await door.opened(spec.id, within);
       await made.guest.ready(within);
-      await door.seal(spec.id);
+      if (hasSocket) await door.seal(spec.id);
       if (spec.security === "default") await requireMappedRoot(made, within);
       return made;
     } catch (error) {
@@ -206,8 +227,9 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
         const known = facts ?? (await ask(signal));
         refuseUnoffered(spec, known);
         try {
-          const { container, image } = await create(await engine.client(), spec, known, signal);
-          const runtime = await begin(container, spec, signal);
+          const created = await create(await engine.client(), spec, known, signal);
+          const runtime = await begin(created, spec, signal);
+          const { image } = created;
           return { ...runtime, image: { digest: image.digest, env: image.env } };
         } catch (error) {
           await remove(spec.id).catch(() => {}); // Shown by list() then; what went wrong first is told.
@@ -228,7 +250,9 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
         const owner = readLabels(found?.Config.Labels);
         if (!found?.State.Running || owner?.serverId !== serverId || owner.sandboxId !== sandboxId) return undefined;
         const listening = (await engine.patient()).getContainer(containerId);
-        return runtimeOf(sandboxId, found.Id, await attachConsole(listening).catch(() => undefined));
+        const { streamKey } = owner;
+        const kept = await attachConsole(listening, { stdout: streamKey === undefined }).catch(() => undefined);
+        return runtimeOf(sandboxId, found.Id, streamKey, kept);
       });
     },
 
@@ -259,6 +283,7 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
 
     reap: (sandboxId) => remove(sandboxId),
     async [Symbol.asyncDispose]() {
+      streams.leave();
       engine[Symbol.dispose]();
     },
   };
@@ -282,9 +307,6 @@ const ignoreMissing = (error: unknown): undefined => {
 /** What of this host, and not of the engine, stands in the way. */
 function* localProblems({ agentPath, settings }: DockerProviderOptions): Generator<string> {
   if (!existsSync(agentPath)) yield `the agent's program is missing at ${agentPath}: npm run build`;
-  if (process.geteuid?.() !== 0) {
-    yield "the server is not root, and only root reaches the sockets that sandboxes' users make: run it as root";
-  }
   try {
     seccompContent(settings.seccompProfile);
   } catch (error) {
