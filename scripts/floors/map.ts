@@ -91,7 +91,8 @@ export const roomOf = (path: string): Room | undefined => {
 };
 
 /** `oci` of `providers/oci/spawn.ts`; undefined for a file that all providers share. */
-export const providerOf = (path: string): string | undefined => /^providers\/([^/]+)\//.exec(path)?.[1];
+export const providerOf = (path: string): string | undefined =>
+  /^providers\/(?!attached-stream\/)([^/]+)\//.exec(path)?.[1];
 
 /** Tests, and what only tests load, may build anything. */
 export const isTest = (path: string): boolean =>

@@ -28,13 +28,18 @@ export const providers = {
     enabled: flag(false, "Sandboxes as host processes, for tests. No isolation is promised."),
   },
   docker: {
-    enabled: flag(false, "Sandboxes by a Docker engine on this host."),
+    enabled: flag(false, "Sandboxes by a Docker engine."),
     socket: text(
       "",
       "The engine's address: `unix:///path`, or `tcp://host:2376`.",
       "DOCKER_HOST, or unix:///var/run/docker.sock",
     ),
     tlsDir: path("", "Directory of ca.pem, cert.pem and key.pem for an engine over TCP.", "DOCKER_CERT_PATH"),
+    agentTransport: choice(
+      "auto",
+      ["auto", "socket", "stream"],
+      "How agents are reached: `socket` on this host, `stream` wherever the engine is; `auto` looks at the engine.",
+    ),
     runtime: text("runc", "Runtime that the engine is asked for, by its name there; `runsc` is gVisor."),
     defaultImage: text("alpine:latest", "Reserved: `defaults.image` counts."),
     networkMode: text("none", "The engine's network for sandboxes that ask for one; `none` offers none."),

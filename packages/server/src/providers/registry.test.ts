@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
 import { loadConfig } from "../config/load.ts";
+import { systemClock } from "../lib/clock.ts";
+import { createProviderDirectory } from "./directory.ts";
 import type { HostHelper, HostProbe } from "./host-helper.ts";
-import { createProviders, strongestHealthy } from "./registry.ts";
+import { createProviders } from "./registry.ts";
 
 const { config } = loadConfig({ env: {}, cwd: "/nowhere", home: "/nowhere", uid: 1000, readFile: () => "" });
 
@@ -19,21 +21,29 @@ const machine = (missing: Readonly<Record<string, readonly string[]>>, noNamespa
   return { call: async () => probe as never, [Symbol.asyncDispose]: async () => {} };
 };
 
-const chosen = async (helper: HostHelper): Promise<string | undefined> => {
+const chosen = async (helper: HostHelper): Promise<string> => {
   const providers = createProviders({
     config: { ...config.providers, mock: { enabled: true } },
     serverId: "test",
     helper,
+    images: {
+      name: (reference) => ({ reference, isLocal: false }),
+      useStored: async () => undefined,
+      login: async () => undefined,
+    },
+    agentPath: "/nowhere/stacyvm-agent",
+    dataDir: "/nowhere",
+    onImageNote: () => {},
     connectGuest: () => {
       throw new Error("no sandbox is made");
     },
   });
-  return (await strongestHealthy(providers, AbortSignal.timeout(5_000)))?.name;
+  return (await createProviderDirectory({ providers, wanted: "auto", clock: systemClock })).defaultName;
 };
 
 test("auto takes PRoot only where no stronger wall is healthy", async () => {
   expect(await chosen(machine({}))).toBe("oci");
   expect(await chosen(machine({ oci: ["not root"] }))).toBe("proot");
-  expect(await chosen(machine({ oci: ["not root"] }, "no user namespaces"))).toBeUndefined();
-  expect(await chosen(machine({ oci: ["not root"], proot: ["no program"] }))).toBeUndefined();
+  expect(await chosen(machine({ oci: ["not root"] }, "no user namespaces"))).toBe("");
+  expect(await chosen(machine({ oci: ["not root"], proot: ["no program"] }))).toBe("");
 });

@@ -25,6 +25,8 @@ interface Attachment {
 
 export interface AttachedDial {
   readonly dial: Dial;
+  /** Ends every connection, and leaves the agent to the next host, which the next dial makes this one. */
+  leave(): void;
   /** Ends every connection; those dialled later fail. */
   close(): void;
 }
@@ -63,11 +65,13 @@ export const attachedDial = ({ attach, key, timeoutMs = attachTimeoutMs }: Attac
     return mine.session;
   };
 
+  const leave = (): void => current?.begun?.fail(lostStream("it was closed"));
   return {
     dial: (onread) => new StreamSocket(session(), onread),
+    leave,
     close: () => {
       closing.abort();
-      current?.begun?.fail(lostStream("it was closed"));
+      leave();
     },
   };
 };

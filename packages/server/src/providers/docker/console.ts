@@ -14,10 +14,13 @@ export interface Console extends Disposable {
 
 /**
  * What a container prints from now on. No log is kept by the engine, where it would grow without bound; only the agent
- * can write there, so it is next to nothing.
+ * can write there, so it is next to nothing. Where stdout carries its connections that is left out.
  */
-export const attachConsole = async (container: Docker.Container): Promise<Console> => {
-  const stream = (await container.attach({ stream: true, stdout: true, stderr: true })) as unknown as Readable;
+export const attachConsole = async (
+  container: Docker.Container,
+  { stdout }: { readonly stdout: boolean },
+): Promise<Console> => {
+  const stream = (await container.attach({ stream: true, stdout, stderr: true })) as unknown as Readable;
   const over = new AbortController();
   let pending = Buffer.alloc(0);
   let kept = Buffer.alloc(0);

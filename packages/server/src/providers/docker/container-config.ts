@@ -3,6 +3,7 @@ import {
   agentPath,
   agentUid,
   defaultCapabilities,
+  doorPath,
   gvisorPids,
   maskedPaths,
   readonlyPaths,
@@ -10,7 +11,6 @@ import {
 } from "../hardening.ts";
 import type { SandboxSpec } from "../provider.ts";
 import type { EngineRuntimeKind } from "./engine-facts.ts";
-import type { AgentTransport } from "./transport.ts";
 
 export interface ContainerSettings {
   /** Name of the engine's runtime. */
@@ -34,10 +34,21 @@ export interface ContainerParts {
   readonly settings: ContainerSettings;
   readonly labels: Record<string, string>;
   readonly image: { readonly id: string; readonly env: Readonly<Record<string, string>> };
-  /** The agent's program, on the host. */
-  readonly agentFile: string;
-  readonly transport: AgentTransport;
+  readonly door: AgentDoor;
 }
+
+/** Where the agent's program comes from, and how it is reached. */
+export type AgentDoor =
+  /** Of the engine's host: the program, and the directory for its socket. */
+  | { readonly transport: "socket"; readonly agentFile: string; readonly directory: string }
+  /** A volume that holds the program under its name. */
+  | { readonly transport: "stream"; readonly volume: string };
+
+/** Of the agent's program in a volume. */
+export const agentProgramName = "stacyvm-agent";
+/** Where a volume with the program is shown, and the program then. */
+export const agentVolumePath = agentPath;
+export const programInVolume = `${agentVolumePath}/${agentProgramName}`;
 
 const workspace = "/workspace";
 const mib = 1024 * 1024;
@@ -74,16 +85,7 @@ export const containerConfig = (parts: ContainerParts): Docker.ContainerCreateOp
     ReadonlyRootfs: settings.readOnlyRootfs,
     Tmpfs: { ...(settings.readOnlyRootfs ? writable(spec, uid) : {}), ...settings.tmpfs },
     Ulimits: [{ Name: "core", Soft: 0, Hard: 0 }],
-    Mounts: [
-      {
-        Type: "bind",
-        Source: parts.agentFile,
-        Target: agentPath,
-        ReadOnly: true,
-        BindOptions: { Propagation: "private" },
-      },
-      ...parts.transport.mounts(spec.id),
-    ],
+    Mounts: mounts(parts.door),
     LogConfig: { Type: "none", Config: {} },
     RestartPolicy: { Name: "no" },
     AutoRemove: false,
@@ -95,17 +97,40 @@ export const containerConfig = (parts: ContainerParts): Docker.ContainerCreateOp
     Hostname: spec.id,
     User: `${uid}:${uid}`,
     WorkingDir: "/",
-    Entrypoint: [agentPath, "serve", ...parts.transport.flags, "--workdir", workspace],
+    Entrypoint: [
+      ...(parts.door.transport === "socket"
+        ? [agentPath, "serve", "--listen-unix", `${doorPath}/agent.sock`]
+        : [programInVolume, "serve", "--stdio"]),
+      ...["--workdir", workspace],
+    ],
     Cmd: [],
     // A name without a value takes the image's away: nothing of an image configures the agent.
     Env: Object.keys(image.env).filter((name) => name !== "PATH"),
     Healthcheck: { Test: ["NONE"] },
     Tty: false,
-    OpenStdin: false,
+    // Stays open whoever leaves.
+    OpenStdin: parts.door.transport === "stream",
+    StdinOnce: false,
     AttachStdin: false,
     Labels: parts.labels,
     HostConfig: host,
   };
+};
+
+const mounts = (door: AgentDoor): Docker.MountConfig => {
+  if (door.transport === "stream") {
+    const volume = { Type: "volume", Source: door.volume, Target: agentVolumePath, ReadOnly: true } as const;
+    return [{ ...volume, VolumeOptions: { NoCopy: true } as Docker.MountSettings["VolumeOptions"] & object }];
+  }
+  const bind = (source: string, target: string, readOnly: boolean) =>
+    ({
+      Type: "bind",
+      Source: source,
+      Target: target,
+      ReadOnly: readOnly,
+      BindOptions: { Propagation: "private" },
+    }) as const;
+  return [bind(door.agentFile, agentPath, true), bind(door.directory, doorPath, false)];
 };
 
 /** What has to be writable where the image's files aren't. */
@@ -116,18 +141,32 @@ const writable = (spec: SandboxSpec, uid: number): Record<string, string> => ({
 
 /** A tar archive with nothing but the working directory, owned by the user that will work there. */
 export const workspaceArchive = (uid: number): Buffer => {
+  const header = tarHeader({ name: `${workspace.slice(1)}/`, mode: 0o755, uid, sizeBytes: 0, type: "directory" });
+  return Buffer.concat([header, Buffer.alloc(1024)]);
+};
+
+export interface TarEntry {
+  readonly name: string;
+  readonly mode: number;
+  /** Its group has the same number. */
+  readonly uid: number;
+  readonly sizeBytes: number;
+  readonly type: "file" | "directory";
+}
+
+export const tarHeader = ({ name, mode, uid, sizeBytes, type }: TarEntry): Buffer => {
   const header = Buffer.alloc(512);
   const octal = (value: number, length: number): string => `${value.toString(8).padStart(length - 1, "0")}\0`;
-  header.write(`${workspace.slice(1)}/`, 0);
-  header.write(octal(0o755, 8), 100);
+  header.write(name, 0);
+  header.write(octal(mode, 8), 100);
   header.write(octal(uid, 8), 108);
   header.write(octal(uid, 8), 116);
-  header.write(octal(0, 12), 124);
+  header.write(octal(sizeBytes, 12), 124);
   header.write(octal(0, 12), 136);
   header.write(" ".repeat(8), 148);
-  header.write("5", 156);
+  header.write(type === "file" ? "0" : "5", 156);
   header.write("ustar\x0000", 257);
   const sum = header.reduce((total, byte) => total + byte, 0);
   header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
-  return Buffer.concat([header, Buffer.alloc(1024)]);
+  return header;
 };

@@ -2,6 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, openSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Docker from "dockerode";
@@ -11,6 +12,9 @@ import { until } from "../contract/suite.testing.ts";
 export interface TestEngine {
   /** As `providers.docker.socket`. */
   readonly socket: string;
+  /** The same over TLS, and the directory with the certificate that it asks for. */
+  readonly tcp: string;
+  readonly tlsDir: string;
   readonly client: Docker;
   /** The root of its own data, and all that it writes. */
   readonly directory: string;
@@ -34,8 +38,10 @@ export const remappedRoot = 0x70000000;
 /** What this machine lacks for an engine of the tests' own; undefined for nothing. */
 export const engineLacks = (): string | undefined => {
   if (process.getuid?.() !== 0) return "an engine is started by root";
-  const missing = ["dockerd", "containerd", "docker-init", "setpriv"].filter((name) => !existsSync(findProgram(name)));
-  return missing.length > 0 ? `no ${missing.join(", ")} in the PATH: apt-get install docker.io` : undefined;
+  const missing = ["dockerd", "containerd", "docker-init", "setpriv", "openssl"].filter(
+    (name) => !existsSync(findProgram(name)),
+  );
+  return missing.length > 0 ? `no ${missing.join(", ")} in the PATH: apt-get install docker.io openssl` : undefined;
 };
 
 const startWithinMs = 30_000;
@@ -57,12 +63,26 @@ export const startEngine = async ({
   const runsc = { path: "/usr/bin/runsc", runtimeArgs: ["--network=none", "--platform=ptrace", "--host-uds=create"] };
   await writeFile(join(directory, "daemon.json"), JSON.stringify({ runtimes: { runsc } }));
   const client = new Docker({ socketPath: socket });
+  const tlsDir = join(directory, "tls");
+  makeCertificates(tlsDir);
+  const tcp = `tcp://127.0.0.1:${await freePort()}`;
   const argv = (maps: boolean): string[] => [
     ...["--config-file", join(directory, "daemon.json")],
     ...["--data-root", join(directory, "data"), "--exec-root", join(directory, "exec")],
-    ...["--pidfile", join(directory, "pid"), "--host", `unix://${socket}`, "--cgroup-parent", `/${cgroup}`],
+    ...[
+      "--pidfile",
+      join(directory, "pid"),
+      "--host",
+      `unix://${socket}`,
+      "--host",
+      tcp,
+      "--cgroup-parent",
+      `/${cgroup}`,
+    ],
     ...["--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"],
     ...(boundsDisk ? ["--storage-driver", "btrfs"] : []),
+    ...["--tlsverify", "--tlscacert", join(tlsDir, "ca.pem")],
+    ...["--tlscert", join(tlsDir, "server.pem"), "--tlskey", join(tlsDir, "server-key.pem")],
     ...["--log-level", "warn", ...(maps ? ["--userns-remap", "nobody:nogroup"] : [])],
   ];
   // The users file is shown only to this engine, and the shims' sockets, which lie in /run, only in its namespace.
@@ -129,6 +149,8 @@ export const startEngine = async ({
   });
   return {
     socket: `unix://${socket}`,
+    tcp,
+    tlsDir,
     client,
     directory,
     async importTree(tree, name, changes = []) {
@@ -145,6 +167,31 @@ export const startEngine = async ({
     },
     close,
   };
+};
+
+/** An authority of this engine's own, and what it has signed: the engine's certificate and that of who may use it. */
+const makeCertificates = (directory: string): void => {
+  const script = `
+    set -e; mkdir -m 0700 "$0"; cd "$0"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=authority -days 2 -keyout ca-key.pem -out ca.pem
+    sign() {
+      openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" -keyout "$2-key.pem" -out "$2.csr"
+      printf '%s' "$3" > "$2.ext"
+      openssl x509 -req -in "$2.csr" -CA ca.pem -CAkey ca-key.pem -CAcreateserial -days 2 -extfile "$2.ext" -out "$2.pem"
+    }
+    sign engine server 'subjectAltName=IP:127.0.0.1
+    extendedKeyUsage=serverAuth'
+    sign client client 'extendedKeyUsage=clientAuth'
+    mv client.pem cert.pem; mv client-key.pem key.pem`;
+  execFileSync("sh", ["-c", script, directory], { stdio: "ignore" });
+};
+
+const freePort = async (): Promise<number> => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 };
 
 /** Every hierarchy has a directory of that name; those in it are empty once nothing runs. */

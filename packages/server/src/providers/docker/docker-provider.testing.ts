@@ -4,6 +4,7 @@ import { connectGuest } from "../../guest/agent/connect-guest.ts";
 import type { EngineImages } from "../../images/image-store.ts";
 import type { ProviderUnderTest } from "../contract/suite.testing.ts";
 import { buildNative, busyboxImage, makeTestHost } from "../host.testing.ts";
+import type { AgentTransport } from "./agent-door.ts";
 import { type DockerProviderOptions, dockerProvider } from "./docker.ts";
 import { startEngine, type TestEngine, type TestEngineOptions } from "./docker-engine.testing.ts";
 
@@ -17,6 +18,7 @@ export const noImages: EngineImages = {
 export const dockerSettings = (socket: string, runtime = "runc"): DockerProviderOptions["settings"] => ({
   socket,
   tlsDir: "",
+  agentTransport: "auto",
   runtime,
   networkMode: "none",
   seccompProfile: "default",
@@ -33,7 +35,12 @@ export interface DockerUnderTest extends ProviderUnderTest {
 
 /** An engine with the image `busybox`, and providers over it. */
 export const dockerUnderTest = async (
-  options: TestEngineOptions & { readonly runtime?: string } = {},
+  options: TestEngineOptions & {
+    readonly runtime?: string;
+    /** Over TLS, as an engine on another machine is. */
+    readonly tcp?: boolean;
+    readonly agentTransport?: AgentTransport;
+  } = {},
 ): Promise<DockerUnderTest> => {
   const { dataRoot, agentPath } = await makeTestHost();
   const tree = join(dataRoot, "images/busybox");
@@ -65,7 +72,11 @@ export const dockerUnderTest = async (
         images: noImages,
         agentPath,
         doorsDirectory: join(dataRoot, "doors"),
-        settings: dockerSettings(engine.socket, options.runtime),
+        settings: {
+          ...dockerSettings(engine.socket, options.runtime),
+          ...(options.tcp === true ? { socket: engine.tcp, tlsDir: engine.tlsDir } : {}),
+          ...(options.agentTransport === undefined ? {} : { agentTransport: options.agentTransport }),
+        },
         ...more,
       });
       opened.push(made);

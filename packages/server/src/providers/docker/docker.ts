@@ -3,6 +3,8 @@ import type Docker from "dockerode";
 import type { ConnectGuest } from "../../guest/guest.ts";
 import type { EngineImages } from "../../images/image-store.ts";
 import type { OwnedRuntime, Provider, Runtime, SandboxSpec } from "../provider.ts";
+import { agentStreams, transportProblems } from "./agent-door.ts";
+import { agentVolumes } from "./agent-volume.ts";
 import { attachConsole, type Console } from "./console.ts";
 import { doors } from "./door.ts";
 import { connectEngine, engineWords, statusOf, unreachable } from "./engine.ts";
@@ -30,11 +32,16 @@ export interface DockerProviderOptions {
 const defaultReadyTimeoutMs = 10_000;
 const fingerprintTimeoutMs = 2_000;
 
-/** Sandboxes as containers of a Docker engine on this host. `docker exec` is never used: the agent does everything. */
+/** Sandboxes as containers of a Docker engine. `docker exec` is never used: the agent does everything. */
 export const dockerProvider = (options: DockerProviderOptions): Provider => {
   const { settings, serverId } = options;
   const engine = connectEngine({ address: settings.socket, tlsDir: settings.tlsDir });
-  const transport = doors(options.doorsDirectory);
+  const door = doors(options.doorsDirectory);
+  const volumes = agentVolumes({ serverId, agentPath: options.agentPath });
+  const streams = agentStreams({
+    connectGuest: options.connectGuest,
+    container: async (containerId) => (await engine.patient()).getContainer(containerId),
+  });
   const images = engineImages({ images: options.images, onNote: options.onNote ?? (() => {}) });
   let facts: EngineFacts | undefined;
 
@@ -50,7 +57,8 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
   };
 
   const ask = async (signal: AbortSignal): Promise<EngineFacts> => {
-    facts = await askFacts(await engine.anyVersion(), settings.runtime, signal);
+    const asked = await askFacts(await engine.anyVersion(), settings.runtime, signal);
+    facts = { ...asked, missing: [...asked.missing, ...transportProblems(settings, asked)] };
     engine.agree(facts.api);
     return facts;
   };
@@ -70,14 +78,17 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
         else ignoreMissing(error);
       }
     });
-    await transport.remove(sandboxId);
+    await door.remove(sandboxId);
   };
 
-  const runtimeOf = (sandboxId: string, containerId: string, kept: Console | undefined): Runtime =>
+  const runtimeOf = (sandboxId: string, containerId: string, streamKey: string | undefined, kept?: Console): Runtime =>
     dockerRuntime({
       sandboxId,
       containerId,
-      guest: options.connectGuest({ dial: transport.dial(sandboxId), label: sandboxId }),
+      guest:
+        streamKey === undefined
+          ? options.connectGuest({ dial: door.dial(sandboxId), label: sandboxId })
+          : streams.connect(sandboxId, containerId, streamKey),
       console: kept,
       container: async () => (await engine.client()).getContainer(containerId),
       remove: () => remove(sandboxId),
@@ -88,7 +99,8 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
     readyTimeoutMs: options.readyTimeoutMs ?? defaultReadyTimeoutMs,
     engine,
     images,
-    transport,
+    doors: door,
+    volumes,
     runtimeOf,
   });
 
@@ -167,14 +179,16 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
         const owner = readLabels(found?.Config.Labels);
         if (!found?.State.Running || owner?.serverId !== serverId || owner.sandboxId !== sandboxId) return undefined;
         const listening = (await engine.patient()).getContainer(containerId);
-        return runtimeOf(sandboxId, found.Id, await attachConsole(listening).catch(() => undefined));
+        const { streamKey } = owner;
+        const kept = await attachConsole(listening, { stdout: streamKey === undefined }).catch(() => undefined);
+        return runtimeOf(sandboxId, found.Id, streamKey, kept);
       });
     },
 
     async list() {
       return await asking(async (client) => {
         // Looked at first: a sandbox that is made meanwhile must not count as a directory without a container.
-        const directories = await transport.list();
+        const directories = await door.list();
         const containers = await client.listContainers({ all: true, filters: ownedBy(serverId) });
         const owned = containers.flatMap((one): OwnedRuntime[] => {
           const owner = readLabels(one.Labels);
@@ -198,6 +212,7 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
 
     reap: (sandboxId) => remove(sandboxId),
     async [Symbol.asyncDispose]() {
+      streams.leave();
       engine[Symbol.dispose]();
     },
   };

@@ -4,8 +4,6 @@ import { setTimeout as delay } from "node:timers/promises";
 import { StacyError } from "@stacyvm/contract";
 import type { Dial } from "../../guest/guest.ts";
 import { agentDial } from "../agent-dial.ts";
-import { doorPath } from "../hardening.ts";
-import type { AgentTransport } from "./transport.ts";
 
 /** Milliseconds between two looks for a new agent's socket. */
 const lookMs = 3;
@@ -17,31 +15,24 @@ const socketName = "agent.sock";
  * then on nobody but the server: nothing of the sandbox's can be put there, the socket can't be replaced, and the host's
  * disk can't be filled that way.
  */
-export const doors = (directory: string): AgentTransport => {
+export const doors = (directory: string) => {
   const at = (sandboxId: string): string => join(directory, sandboxId);
   const dial = (sandboxId: string): Dial =>
     agentDial({ socket_path: join(at(sandboxId), socketName), guest_made: true });
 
   return {
-    flags: ["--listen-unix", `${doorPath}/${socketName}`],
-    mounts: (sandboxId) => [
-      {
-        Type: "bind",
-        Source: at(sandboxId),
-        Target: doorPath,
-        ReadOnly: false,
-        BindOptions: { Propagation: "private" },
-      },
-    ],
+    path: at,
     dial,
-    async prepare(sandboxId) {
+    /** Before the container is made; clears what one of the same id left. */
+    async prepare(sandboxId: string): Promise<void> {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       await chmod(directory, 0o700);
       await rm(at(sandboxId), { recursive: true, force: true });
       await mkdir(at(sandboxId));
       await chmod(at(sandboxId), 0o777);
     },
-    async opened(sandboxId, signal) {
+    /** Resolves when the agent listens. */
+    async opened(sandboxId: string, signal: AbortSignal): Promise<void> {
       const socket = join(at(sandboxId), socketName);
       for (;;) {
         signal.throwIfAborted();
@@ -50,20 +41,25 @@ export const doors = (directory: string): AgentTransport => {
         await delay(lookMs, undefined, { signal });
       }
     },
-    async seal(sandboxId) {
+    /** Once the agent has answered, before the first program of the sandbox's runs. Throws what must not be. */
+    async seal(sandboxId: string): Promise<void> {
       await chmod(at(sandboxId), 0o755);
       const names = await readdir(at(sandboxId));
       if (names.length === 1 && names[0] === socketName) return;
       throw new StacyError("spawn_failed", `the agent of ${sandboxId} left more than its socket in its directory`);
     },
-    async list() {
+    /** Ids of the sandboxes that have one. */
+    async list(): Promise<readonly string[]> {
       return await readdir(directory).catch(() => []);
     },
-    async remove(sandboxId) {
+    /** Idempotent. */
+    async remove(sandboxId: string): Promise<void> {
       await rm(at(sandboxId), { recursive: true, force: true });
     },
   };
 };
+
+export type Doors = ReturnType<typeof doors>;
 
 const answers = (dial: Dial): Promise<boolean> =>
   new Promise((resolve) => {

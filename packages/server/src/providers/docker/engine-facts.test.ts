@@ -54,7 +54,6 @@ it.each([
   ["Kata, which no socket reaches", version, info, "kata", "virtual machine"],
   ["an engine without seccomp", version, { ...info, SecurityOptions: null }, "runc", "no seccomp"],
   ["Windows containers", version, { ...info, OSType: "windows" }, "runc", "windows"],
-  ["Docker Desktop", version, { ...info, OperatingSystem: "Docker Desktop" }, "runc", "virtual machine"],
 ])("%s is missing, with what would help", (_, its, has, runtime, words) => {
   expect(readFacts(its, has, runtime).missing).toEqual([expect.stringContaining(words)]);
 });

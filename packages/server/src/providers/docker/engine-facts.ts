@@ -12,6 +12,10 @@ export interface EngineFacts {
   /** Can bound a container's writable layer, as far as is known without trying. */
   readonly boundsDisk: boolean;
   readonly limits: { readonly memory: boolean; readonly cpu: boolean; readonly pids: boolean };
+  /** No file or socket of this host's is seen by the engine's containers. */
+  readonly isDesktop: boolean;
+  /** As `uname -m` has it; empty where it isn't told. */
+  readonly machine: string;
   /** Of the API, for every call. */
   readonly api: string;
   readonly storageDriver: string;
@@ -70,9 +74,6 @@ export const readFacts = (version: Version, info: Info, runtime: string): Engine
   }
   if (info.OSType !== undefined && info.OSType !== "linux")
     missing.push(`the engine runs ${info.OSType} containers, not Linux ones`);
-  if (info.OperatingSystem?.includes("Docker Desktop")) {
-    missing.push("Docker Desktop's containers are in a virtual machine, out of reach of a socket on this host");
-  }
   if (runtimes[runtime] === undefined) {
     missing.push(
       `the engine has no runtime ${runtime} but ${Object.keys(runtimes).join(", ")}: add it to "runtimes" in the engine's daemon.json, or set providers.docker.runtime`,
@@ -85,6 +86,8 @@ export const readFacts = (version: Version, info: Info, runtime: string): Engine
     remapsUsers: has("userns"),
     boundsDisk: boundingDrivers.includes(info.Driver ?? ""),
     limits: { memory: info.MemoryLimit ?? false, cpu: info.CpuCfsQuota ?? false, pids: info.PidsLimit ?? false },
+    isDesktop: info.OperatingSystem?.includes("Docker Desktop") ?? false,
+    machine: info.Architecture ?? "",
     api: api ?? oldestApi,
     storageDriver: info.Driver ?? "",
     versions: {

@@ -7,12 +7,19 @@ export interface OwnerLabels {
   readonly serverId: string;
   readonly sandboxId: string;
   readonly generation: number;
+  /** Of the stream to its agent, 32 hex digits; undefined where that has a socket. */
+  readonly streamKey: string | undefined;
 }
 
 /** A name that no other server on the same engine gives. */
 export const containerName = (serverId: string, sandboxId: string): string => `stacyvm-${serverId}-${sandboxId}`;
 
-export const containerLabels = (serverId: string, spec: SandboxSpec, imageDigest: string): Record<string, string> => ({
+export const containerLabels = (
+  serverId: string,
+  spec: SandboxSpec,
+  imageDigest: string,
+  streamKey: string | undefined,
+): Record<string, string> => ({
   [`${prefix}server`]: serverId,
   [`${prefix}provider`]: "docker",
   [`${prefix}sandbox`]: spec.id,
@@ -23,6 +30,7 @@ export const containerLabels = (serverId: string, spec: SandboxSpec, imageDigest
   [`${prefix}image`]: spec.imageReference,
   [`${prefix}digest`]: imageDigest,
   [`${prefix}security`]: spec.security,
+  ...(streamKey === undefined ? {} : { [`${prefix}stream`]: streamKey }),
 });
 
 /** Filter of the engine's lists for what is this server's. */
@@ -34,5 +42,6 @@ export const readLabels = (labels: Readonly<Record<string, string>> = {}): Owner
   const sandboxId = labels[`${prefix}sandbox`];
   const serverId = labels[`${prefix}server`];
   if (sandboxId === undefined || serverId === undefined || labels[`${prefix}provider`] !== "docker") return undefined;
-  return { serverId, sandboxId, generation: Number(labels[`${prefix}generation`]) || 0 };
+  const generation = Number(labels[`${prefix}generation`]) || 0;
+  return { serverId, sandboxId, generation, streamKey: labels[`${prefix}stream`] };
 };

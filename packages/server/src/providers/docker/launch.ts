@@ -1,15 +1,18 @@
 import { StacyError } from "@stacyvm/contract";
 import type Docker from "dockerode";
+import { nonce } from "../../lib/id.ts";
 import { agentUid } from "../hardening.ts";
 import type { Runtime, SandboxSpec } from "../provider.ts";
+import { transportOf } from "./agent-door.ts";
+import type { agentVolumes } from "./agent-volume.ts";
 import { attachConsole, type Console } from "./console.ts";
 import { containerConfig, workspaceArchive } from "./container-config.ts";
+import type { Doors } from "./door.ts";
 import { type Engine, engineWords } from "./engine.ts";
 import type { EngineFacts } from "./engine-facts.ts";
 import type { engineImages } from "./images.ts";
 import { containerLabels, containerName } from "./labels.ts";
 import { type DockerSettings, seccompContent } from "./settings.ts";
-import type { AgentTransport } from "./transport.ts";
 
 export interface LauncherOptions {
   readonly serverId: string;
@@ -17,9 +20,11 @@ export interface LauncherOptions {
   readonly settings: DockerSettings;
   readonly engine: Engine;
   readonly images: ReturnType<typeof engineImages>;
-  readonly transport: AgentTransport;
+  readonly doors: Doors;
+  readonly volumes: ReturnType<typeof agentVolumes>;
   readonly readyTimeoutMs: number;
-  readonly runtimeOf: (sandboxId: string, containerId: string, console: Console) => Runtime;
+  /** With a key where the agent is reached by its container's stdin and stdout. */
+  readonly runtimeOf: (sandboxId: string, containerId: string, streamKey: string | undefined, kept: Console) => Runtime;
 }
 
 /** Lines of the console in the error of a sandbox that didn't start. */
@@ -27,20 +32,23 @@ const lastWords = 20;
 
 /** From a specification to a container whose agent has answered. What a throw leaves, the caller removes. */
 export const launcher = (options: LauncherOptions) => {
-  const { settings, serverId, engine, images, transport } = options;
+  const { settings, serverId, engine, images, doors, volumes } = options;
   let seccomp: string | undefined;
 
   const create = async (spec: SandboxSpec, known: EngineFacts, signal: AbortSignal) => {
     const image = await images.resolve(await engine.patient(), spec.imageReference, signal);
-    await transport.prepare(spec.id);
+    const streamKey = transportOf(settings, known.isDesktop) === "stream" ? nonce().toString("hex") : undefined;
+    if (streamKey === undefined) await doors.prepare(spec.id);
     seccomp ??= seccompContent(settings.seccompProfile);
     const config = containerConfig({
       spec,
       settings: { ...settings, kind: known.kind, seccomp, boundsDisk: known.boundsDisk },
-      labels: containerLabels(serverId, spec, image.digest),
+      labels: containerLabels(serverId, spec, image.digest, streamKey),
       image,
-      agentFile: options.agentPath,
-      transport,
+      door:
+        streamKey === undefined
+          ? { transport: "socket", agentFile: options.agentPath, directory: doors.path(spec.id) }
+          : { transport: "stream", volume: await volumes.ensure(await engine.client(), image.id) },
     });
     // Not withdrawn with the spawn: what an engine makes after its caller has left, nobody would remove.
     const container = await (await engine.client()).createContainer({
@@ -49,18 +57,18 @@ export const launcher = (options: LauncherOptions) => {
     });
     signal.throwIfAborted();
     const listening = (await engine.patient()).getContainer(container.id);
-    const [kept] = await Promise.all([attachConsole(listening), giveWorkspace(container, spec)]);
-    return { container, image, kept };
+    const stdout = streamKey === undefined; // Elsewhere it carries the agent's connections.
+    const [kept] = await Promise.all([attachConsole(listening, { stdout }), giveWorkspace(container, spec)]);
+    return { container, image, streamKey, kept };
   };
 
   /** Resolves when the agent has answered, nothing else has run, and the wall is what it should be. */
   const begin = async (
-    container: Docker.Container,
-    kept: Console,
+    { container, streamKey, kept }: Awaited<ReturnType<typeof create>>,
     spec: SandboxSpec,
     signal: AbortSignal,
   ): Promise<Runtime> => {
-    const made = options.runtimeOf(spec.id, container.id, kept);
+    const made = options.runtimeOf(spec.id, container.id, streamKey, kept);
     const refused = new AbortController();
     const within = AbortSignal.any([signal, kept.ended, refused.signal]);
     let silence: NodeJS.Timeout | undefined;
@@ -77,9 +85,9 @@ export const launcher = (options: LauncherOptions) => {
     );
     try {
       // The agent answers a good while before the engine does.
-      await transport.opened(spec.id, within);
+      if (streamKey === undefined) await doors.opened(spec.id, within);
       await made.guest.ready(within);
-      await transport.seal(spec.id);
+      if (streamKey === undefined) await doors.seal(spec.id);
       if (spec.security === "default") await requireMappedRoot(made, within);
       const refusal = await starting;
       if (refusal !== undefined) throw refusal.error;
@@ -107,9 +115,10 @@ export const launcher = (options: LauncherOptions) => {
   };
 
   return async (spec: SandboxSpec, known: EngineFacts, signal: AbortSignal): Promise<Runtime> => {
-    const { container, image, kept } = await create(spec, known, signal);
-    const runtime = await begin(container, kept, spec, signal);
-    return { ...runtime, image: { digest: image.digest, env: image.env } };
+    const created = await create(spec, known, signal);
+    const runtime = await begin(created, spec, signal);
+    const { digest, env } = created.image;
+    return { ...runtime, image: { digest, env } };
   };
 };
 

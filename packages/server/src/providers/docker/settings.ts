@@ -1,11 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { StacyError } from "@stacyvm/contract";
 import { seccompProfile } from "../seccomp.ts";
+import type { AgentTransport } from "./agent-door.ts";
 
 /** As `providers.docker` of the configuration. */
 export interface DockerSettings {
   readonly socket: string;
   readonly tlsDir: string;
+  readonly agentTransport: "auto" | AgentTransport;
   readonly runtime: string;
   readonly networkMode: string;
   /** `default`, or the path of a file. */
@@ -18,9 +20,6 @@ export interface DockerSettings {
 /** What of this host, and not of the engine, stands in the way. */
 export function* localProblems(agentPath: string, settings: DockerSettings): Generator<string> {
   if (!existsSync(agentPath)) yield `the agent's program is missing at ${agentPath}: npm run build`;
-  if (process.geteuid?.() !== 0) {
-    yield "the server is not root, and only root reaches the sockets that sandboxes' users make: run it as root";
-  }
   try {
     seccompContent(settings.seccompProfile);
   } catch (error) {

@@ -15,6 +15,13 @@ describeProvider({
 });
 
 describeProvider({
+  name: "docker over TLS, its agents by the attached stream",
+  mustNotSkip,
+  lacks,
+  make: () => dockerUnderTest({ tcp: true }),
+});
+
+describeProvider({
   name: "docker with gVisor",
   mustNotSkip,
   lacks,
