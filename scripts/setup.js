@@ -1,6 +1,6 @@
 // Plain JavaScript that Node 20 can start: `node scripts/setup.js [run|test|long]` brings the machine what the product
 // (run), its tests or those that take longer need. Nothing is done twice.
-import { ensureBrowser, ensureGVisor, ensurePackages, packages } from "./setup/apt.js";
+import { ensureBrowser, ensureDocker, ensureGVisor, ensurePackages, packages } from "./setup/apt.js";
 import { ensureGo } from "./setup/go.js";
 import { ensureClientRuntimes, ensureNodeModules } from "./setup/node-modules.js";
 import { orStop, SetupStop } from "./setup/say.js";
@@ -23,4 +23,5 @@ await orStop(() => {
   ensureClientRuntimes();
   ensureBrowser();
   ensureGVisor();
+  ensureDocker();
 });

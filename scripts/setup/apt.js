@@ -26,6 +26,7 @@ export const packages = {
     curl: "takes README's tour",
     "python3-venv": "runs the published Python client",
     zstd: "makes archives for the image tests",
+    "btrfs-progs": "formats the disk of an engine that bounds its containers' disks",
     tmux: "terminal in which shells are tested",
     vim: "editor whose screen is compared after coming back to it",
     procps: "top, whose screen is compared too",
@@ -51,6 +52,12 @@ export const ensureBrowser = () => {
 /** Where the distribution has it as a package, for this architecture. */
 export const ensureGVisor = () => {
   if (isOffered("runsc")) orSkip("no test runs gVisor", () => ensurePackages({ runsc: "third OCI runtime" }));
+};
+
+/** Only where no engine is installed: the distribution's would take another vendor's place. */
+export const ensureDocker = () => {
+  if (["/usr/bin/dockerd", "/usr/sbin/dockerd"].some((path) => existsSync(path)) || !isOffered("docker.io")) return;
+  orSkip("no test runs a Docker engine", () => ensurePackages({ "docker.io": "engines of the tests' own" }));
 };
 
 /**

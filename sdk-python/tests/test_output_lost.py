@@ -1,4 +1,4 @@
-"""A process's output over connections that are lost."""
+"""What goes on over connections that are lost."""
 
 from __future__ import annotations
 
@@ -120,3 +120,20 @@ async def test_a_server_that_only_ever_says_again_what_is_known_is_given_up(kind
         with pytest.raises(ConnectionError):
             await follow(kind, server, reconnect=0.3)
     assert len(offsets(server)) > 1
+
+
+async def test_an_upload_that_goes_on_waits_for_the_request_that_an_earlier_attempt_lost(kind: str) -> None:
+    refusals = [{"reason": "upload_conflict", "code": "CONFLICT", "message": "at work"}] * 2
+
+    def answer(request: Received, reply: Reply) -> None:
+        if request.method == "PATCH" and refusals:
+            reply.json(refusals.pop(), 409)
+        else:
+            reply.json({"id": "sb-1", "upload_id": "up-1", "offset": 3 if request.method == "PATCH" else 0})
+
+    with serve(answer) as server:
+        async with client(kind, server.url) as made:
+            sandbox = await made.get("sb-1")
+            await sandbox.files.upload("f", b"abc", upload_id="up-1")
+    assert [request.method for request in server.received] == "GET GET PATCH GET PATCH GET PATCH POST".split()
+    assert server.urls[-1].endswith("/uploads/up-1/commit")

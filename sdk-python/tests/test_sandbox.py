@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from typing import Any
 
@@ -78,6 +79,46 @@ async def test_what_a_sandbox_says_of_itself(live: Any, sandbox: Any) -> None:
     )
 
 
+async def test_a_sandbox_is_what_the_spawn_said(live: Any, kind: str) -> None:
+    spec = {
+        "env": {"GREETING": "it's me"},
+        "workdir": "/workspace/app",
+        "user": "1000",
+        "security": "restricted",
+        "network_mode": "none",
+        "labels": {"app": kind, "tier": "web"},
+        "name": f"named-{kind}",
+        "disk_mb": 64,
+    }
+    assert (await live.admission(**spec)).allowed is True
+    async with await live.spawn(**spec, ttl="10m") as made:
+        assert (await made.exec("echo $GREETING; pwd; id -u")).stdout == "it's me\n/workspace/app\n1000\n"
+        info = made.info
+        assert (made.name, made.labels, made.security) == (spec["name"], spec["labels"], "restricted")
+        assert (info.env_names, info.workdir, info.user) == (["GREETING"], "/workspace/app", "1000")
+        assert (info.disk_mb, info.network_mode) == (64, "none")
+        await made.refresh()
+        assert made.info == info
+        assert (await live.get(made.id)).info == info
+        found = await live.list(labels={"app": kind, "tier": True}, created_after=datetime(2020, 1, 1), sort="name")
+        assert [one.name for one in found] == [spec["name"]]
+        assert await live.list(name="other", labels={"app": kind}) == []
+        with pytest.raises(StacyVMError) as raised:
+            await live.spawn(name=spec["name"])
+        assert (raised.value.code, raised.value.details["sandbox_id"]) == ("CONFLICT", made.id)
+        assert (await live.spawn(name=spec["name"], if_exists="get")).id == made.id
+
+
+async def test_one_key_makes_one_sandbox(live: Any, kind: str) -> None:
+    key = f"key-{kind}-{os.urandom(8).hex()}"
+    first = await live.spawn(ttl="10m", idempotency_key=key)
+    assert (await live.spawn(ttl="10m", idempotency_key=key)).id == first.id
+    with pytest.raises(StacyVMError) as raised:
+        await live.spawn(ttl="11m", idempotency_key=key)
+    assert raised.value.reason == "idempotency_key_reused"
+    await first.destroy()
+
+
 async def test_lists_go_page_by_page_and_the_filter_holds(live: Any, sandbox: Any) -> None:
     more = await live.spawn(ttl="10m")
     ids = [info.id async for info in live.list_all(limit=1, state="running", owner="tester@example.com")]
@@ -124,8 +165,8 @@ async def test_quotas_and_templates_are_kept_changed_and_deleted(live: Any, kind
     assert (changed.memory_mb, changed.ttl, changed.description) == (256, "5m0s", "small")
     assert (await live.templates.get(name)).memory_mb == 256
     assert name in [one.name for one in await live.templates.list()]
-    async with await live.templates.spawn(name, ttl="6m") as spawned:
-        assert spawned.memory_mb == 256
+    async with await live.templates.spawn(name, ttl="6m", labels={"a": "b"}, sandbox_name=f"of-{name}") as spawned:
+        assert (spawned.memory_mb, spawned.labels, spawned.name) == (256, {"a": "b"}, f"of-{name}")
     async with await live.spawn_template(name) as spawned:
         assert spawned.memory_mb == 256
     await live.templates.delete(name)
@@ -161,3 +202,4 @@ async def test_what_is_missing_has_the_servers_reason(live: Any, sandbox: Any) -
     with pytest.raises(SandboxNotFound) as raised:
         await sandbox.read_file("/workspace/missing")
     assert (raised.value.reason, raised.value.sandbox_id) == ("file_not_found", sandbox.id)
+    assert str(raised.value) == "no such file or directory: /workspace/missing"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime, timezone
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -27,9 +30,9 @@ async def test_credentials_travel_as_headers_and_an_id_cant_leave_its_place_in_t
             await made.templates.delete("a/b")
             await sandbox.files.remove("per%20cent&x=1#y?z", recursive=True)
     assert server.urls == [
-        "/api/v1/sandboxes/..%2Fquotas%3Fx%23y",
+        "/api/v1/sandboxes/..%2Fquotas%3Fx%23y?view=full",
         "/api/v1/sandboxes/..%2Fquotas%3Fx%23y/stats",
-        "/api/v1/sandboxes/%2E%2E",
+        "/api/v1/sandboxes/%2E%2E?view=full",
         "/api/v1/templates/a%2Fb",
         "/api/v1/sandboxes/..%2Fquotas%3Fx%23y/files?path=per%2520cent%26x%3D1%23y%3Fz&recursive=true",
     ]
@@ -78,6 +81,42 @@ async def test_reads_and_deletes_are_repeated_and_a_change_is_sent_once(kind: st
             with pytest.raises(ProviderError):
                 await made.health()
             assert len(server.received) - before == 1
+
+
+async def test_a_spawn_under_a_key_is_sent_again_with_the_same_key_and_the_same_body(kind: str) -> None:
+    def answer(_request: Received, reply: Reply) -> None:
+        if len(server.received) % 3:
+            reply.cut()
+        else:
+            reply.json({"id": "sb-1"}, 201)
+
+    with serve(answer) as server:
+        async with client(kind, server.url, retry=SOON) as made:
+            await made.spawn(name="web", env={"A": "1"}, idempotency_key="once")
+            await made.templates.spawn("t", sandbox_name="web", labels={"a": "b"}, idempotency_key="once")
+    sent = [(request.headers["idempotency-key"], json.loads(request.body)) for request in server.received]
+    first = ("once", {"image": "alpine:latest", "name": "web", "env": {"A": "1"}})
+    second = ("once", {"name": "web", "labels": {"a": "b"}})
+    assert sent == [first] * 3 + [second] * 3
+
+
+async def test_a_list_asks_for_what_was_given(kind: str) -> None:
+    moment = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=timezone.utc)
+    with serve(lambda _request, reply: reply.json([])) as server:
+        async with client(kind, server.url) as made:
+            how: dict[str, Any] = {"labels": {"a": "b", "c": True}, "name": "n", "sort": "-name"}
+            await made.list(**how, created_after=moment, created_before="2027-01-01T00:00:00Z")
+            assert [info async for info in made.list_all(**how, created_after=moment)] == []
+    assert parse_qsl(urlsplit(server.urls[0]).query) == [
+        ("name", "n"),
+        ("label", "a=b"),
+        ("label", "c"),
+        ("created_before", "2027-01-01T00:00:00Z"),
+        ("created_after", "1767323045678"),
+        ("sort", "-name"),
+        ("view", "full"),
+    ]
+    assert ("created_after", "1767323045678") in parse_qsl(urlsplit(server.urls[1]).query)
 
 
 async def test_a_lost_connection_is_made_again_and_its_delete_counts(kind: str) -> None:

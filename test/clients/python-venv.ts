@@ -7,10 +7,11 @@ const installTimeoutMs = 300_000;
 
 /**
  * The Python of a virtual environment that holds exactly what a requirements file says, hashes checked. Kept under
- * .cache/ and made anew when the file changes.
+ * .cache/ and made anew when the file or the interpreter changes.
  */
-export const pythonWith = (requirements: string): string => {
-  const digest = createHash("sha256").update(readFileSync(requirements)).digest("hex").slice(0, 16);
+export const pythonWith = (requirements: string, interpreter = "python3"): string => {
+  const version = execFileSync(interpreter, ["-c", "import sys; print(sys.version, sys.base_prefix)"]);
+  const digest = createHash("sha256").update(readFileSync(requirements)).update(version).digest("hex").slice(0, 16);
   const folder = resolve(import.meta.dirname, `../../.cache/python-${digest}`);
   const python = join(folder, "bin", "python");
   const finished = join(folder, "finished");
@@ -18,7 +19,7 @@ export const pythonWith = (requirements: string): string => {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(dirname(folder), { recursive: true });
   const options = { stdio: "pipe", timeout: installTimeoutMs } as const;
-  execFileSync("python3", ["-m", "venv", folder], options);
+  execFileSync(interpreter, ["-m", "venv", folder], options);
   const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"];
   execFileSync(python, [...pip, "--only-binary", ":all:", "--requirement", requirements], options);
   writeFileSync(finished, "");

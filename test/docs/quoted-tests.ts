@@ -14,7 +14,10 @@ export function quotedRows(markdown: string, statuses: readonly string[]): reado
     const cells = text.split("|").map((cell) => cell.trim());
     const status = cells.find((cell) => statuses.includes(cell));
     if (!text.startsWith("|") || status === undefined) return [];
-    const tests = [...text.matchAll(/`([^`]+)` "([^"]+)"/g)].map(([, file = "", name = ""]) => ({ file, name }));
+    // One file, and after it the names of several of its tests.
+    const tests = [...text.matchAll(/`([^`]+)`((?:,? "[^"]+")+)/g)].flatMap(([, file = "", names = ""]) =>
+      [...names.matchAll(/"([^"]+)"/g)].map(([, name = ""]) => ({ file, name })),
+    );
     return [{ text, status, tests }];
   });
 }

@@ -18,5 +18,5 @@ test("every verb of the host program has its row", () => {
   const verbs = [...source.matchAll(/^\t"([a-z-]+)": +typed\(/gm)].map(([, verb = ""]) => verb);
   expect(verbs).toContain("spawn");
   const named = [...markdown.matchAll(/^\| T-([a-z-]+) /gm)].map(([, verb = ""]) => verb);
-  expect(named.toSorted()).toEqual([...verbs, "serve", "mock-init"].toSorted());
+  expect(named.toSorted()).toEqual([...verbs, "serve", "mock-init", "proot-init"].toSorted());
 });

@@ -19,7 +19,10 @@ test.each<readonly [readonly string[], readonly string[]]>([
     ["pull", "import", "list", "rm", "gc", "build-base", ...everywhere],
   ],
   [["stacyvm", "--server", "list", "image", "bu"], ["build-base"]],
-  [["stacyvm", "ls", ""], everywhere],
+  [
+    ["stacyvm", "ls", ""],
+    ["--label", "--name", "--state", "--sort", ...everywhere],
+  ],
   [["stacyvm", "kill", "--j"], ["--json"]],
   [["stacyvm", "image", "ls", "--co"], ["--config"]],
   [["stacyvm", "image", "ls", "--config", "/etc/pass"], expect.arrayContaining(["/etc/passwd"])],

@@ -51,6 +51,36 @@ test("sandboxes are made, listed, used and destroyed in the words on record", as
   await expect(text()).toMatchFileSnapshot(golden("sandboxes"));
 });
 
+test("what a sandbox is asked to be, and which are listed, in the words on record", async () => {
+  const { run, text } = start();
+  const file = join(server.dataDir, "env");
+  writeFileSync(file, "# comment\n\nA=from file\nB=a=b # no comment\n");
+  const flags = ["--env-from", file, "--env", "A=own", "--workdir", "/srv", "--user", "user", "--disk", "64"];
+  const { stdout } = await run("spawn", "--name", "web", ...flags, "--label", "app=web", "--security", "default");
+  const id = /sb-\w+/.exec(stdout)?.[0] ?? "";
+  await run("exec", id, "--", "sh", "-c", 'echo "$A|$B"; pwd; id -un');
+  await run("spawn", "--name", "web");
+  await run("spawn", "--name", "web", "--get-or-create");
+  await run("spawn", "--name", "web", "--get-or-create", "--json");
+  const other = await run("spawn", "--idempotency-key", "once", "--label", "app=api", "--network", "none");
+  await run("spawn", "--idempotency-key", "once", "--label", "app=api", "--network", "none");
+  await run("spawn", "--idempotency-key", "once");
+  await run("list");
+  await run("list", "--label", "app", "--sort", "name");
+  await run("list", "--label", "app=web", "--state", "running");
+  await run("list", "--name", "nobody");
+  await run("list", "--sort", "colour");
+  await run("spawn", "--get-or-create");
+  await run("spawn", "--env", "=x");
+  await run("spawn", "--env-from", "/no/such/file");
+  await run("spawn", "--security", "lax");
+  await run("spawn", "--network", "host");
+  await run("spawn", "--label", "app=no spaces");
+  await run("kill", id);
+  await run("kill", /sb-\w+/.exec(other.stdout)?.[0] ?? "");
+  await expect(text()).toMatchFileSnapshot(golden("spawn"));
+});
+
 test("images come in, are listed, used and removed in the words on record", async () => {
   const { run, text } = start();
   await run("image", "list");

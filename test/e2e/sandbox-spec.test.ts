@@ -98,7 +98,7 @@ test.each([
   [{ disk_mb: 8 }, "invalid_input", /disk_mb must be 16 or more/],
   [{ disk_mb: 64, provider: "mock" }, "not_supported", /mock does not bound a sandbox's disk/],
   [{ security: "relaxed" }, "invalid_input", /security must be one of default, restricted/],
-  [{ network_mode: "host" }, "not_supported", /host is never offered: on the host's network/],
+  [{ network_mode: "host" }, "not_supported", /host is not offered: on the host's network/],
   [{ network_mode: "bridge" }, "not_supported", /does not offer network_mode "bridge" here, but none/],
   [{ labels: { "-a": "x" } }, "invalid_input", /labels/],
   [{ labels: { a: "no spaces" } }, "invalid_input", /labels\.a must be empty or letters/],

@@ -84,6 +84,45 @@ test("lists go page by page, and the filter holds", async () => {
   await more.destroy();
 });
 
+test("a spawn says what its sandbox is, is got by its name, and is made once under a key", async () => {
+  const spec = {
+    name: "web",
+    if_exists: "get" as const,
+    env: { GREETING: "hi" },
+    workdir: "/srv",
+    user: "1000",
+    disk_mb: 64,
+    security: "default" as const,
+    network_mode: "none",
+    labels: { app: "web" },
+  };
+  const web = await client.spawn(spec, { idempotencyKey: "sdk" });
+  expect([web.name, web.labels, web.security]).toEqual(["web", { app: "web" }, "default"]);
+  expect(web.info).toMatchObject({ env_names: ["GREETING"], workdir: "/srv", user: "1000", disk_mb: 64 });
+  expect((await web.exec("echo $GREETING; pwd; id -u")).stdout).toBe("hi\n/srv\n1000\n");
+  expect((await client.spawn(spec, { idempotencyKey: "sdk" })).id).toBe(web.id);
+  expect((await client.spawn({ name: "web", if_exists: "get" })).id).toBe(web.id);
+  await expect(client.spawn({ name: "web" })).rejects.toMatchObject({
+    code: "CONFLICT",
+    reason: "already_exists",
+    details: { name: "web", sandbox_id: web.id },
+  });
+  await expect(client.spawn({}, { idempotencyKey: "sdk" })).rejects.toMatchObject({
+    code: "CONFLICT",
+    reason: "idempotency_key_reused",
+  });
+  expect((await client.get(web.id)).name).toBe("web");
+  await web.extendTtl("5m");
+  expect((await web.refresh()).labels).toEqual({ app: "web" });
+  const ids = async (options: Parameters<Client["list"]>[0]) => (await client.list(options)).map(({ id }) => id);
+  expect(await ids({ labels: { app: "web" } })).toEqual([web.id]);
+  expect(await ids({ labels: { app: true }, name: "web" })).toEqual([web.id]);
+  expect(await ids({ sort: "created_at" })).toEqual([sandbox.id, web.id]);
+  expect(await ids({ createdAfter: new Date(web.info.created_at) })).toEqual([]);
+  expect(await ids({ createdBefore: web.info.created_at })).toEqual([sandbox.id]);
+  await web.destroy();
+});
+
 test("events tell of a spawn while it happens", async () => {
   const stop = new AbortController();
   const types: string[] = [];

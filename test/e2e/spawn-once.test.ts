@@ -108,19 +108,6 @@ describe.each(databases)("on %s", (driver) => {
     await destroy(made.body.id);
   });
 
-  test("a client that leaves frees its key, and who waits under it takes over", async () => {
-    const headers = { "Idempotency-Key": "leaves" };
-    const leave = new AbortController();
-    const first = fetch(sandboxes, { method: "POST", body: "{}", headers, signal: leave.signal }).catch(() => "left");
-    const second = spawn({}, headers);
-    leave.abort();
-    await first;
-    const { status, body } = await second;
-    expect({ status, state: body.state }).toEqual({ status: 201, state: "running" });
-    expect(await all()).toHaveLength(1);
-    await destroy(body.id);
-  });
-
   test.each(["", "x".repeat(256), "tab\there"])("the key %j is refused", async (key) => {
     const { status, body } = await spawn({}, { "Idempotency-Key": key });
     expect({ status, reason: body.reason }).toEqual({ status: 400, reason: "invalid_input" });

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -29,7 +29,8 @@ export interface ServerProcess {
 /** One data directory, with busybox as alpine:latest, on which servers start one after the other. */
 export interface FaultHost extends AsyncDisposable {
   readonly dataDir: string;
-  readonly start: () => Promise<ServerProcess>;
+  /** With keys of the configuration beyond the host's own. */
+  readonly start: (config?: Readonly<Record<string, string>>) => Promise<ServerProcess>;
   /** Steps that ended a process so far, oldest first. */
   readonly stepsHit: () => Promise<readonly string[]>;
 }
@@ -50,7 +51,10 @@ const message = async (child: ChildProcess, wanted: string): Promise<string> => 
   }
 };
 
-export const makeFaultHost = async (config: Readonly<Record<string, string>> = {}): Promise<FaultHost> => {
+export const makeFaultHost = async (
+  config: Readonly<Record<string, string>> = {},
+  options: { readonly nativeDir?: string } = {},
+): Promise<FaultHost> => {
   await using stack = new AsyncDisposableStack();
   const dataDir = await mkdtemp(join(tmpdir(), "stacyvm-faults-"));
   stack.defer(() => rm(dataDir, { recursive: true, force: true }));
@@ -68,7 +72,9 @@ export const makeFaultHost = async (config: Readonly<Record<string, string>> = {
       ...config,
     },
     markerPath: join(dataDir, "steps-hit"),
+    ...options,
   };
+  await writeFile(task.markerPath, "");
   const children = new Set<ChildProcess>();
   stack.defer(async () => {
     for (const child of children) {
@@ -79,8 +85,12 @@ export const makeFaultHost = async (config: Readonly<Record<string, string>> = {
   const running = stack.move();
   return {
     dataDir,
-    async start() {
-      const child = fork(program, [JSON.stringify(task)], { execArgv: [], stdio: ["ignore", "ignore", "pipe", "ipc"] });
+    async start(more = {}) {
+      const whole: ServerTask = { ...task, config: { ...task.config, ...more } };
+      const child = fork(program, [JSON.stringify(whole)], {
+        execArgv: [],
+        stdio: ["ignore", "ignore", "pipe", "ipc"],
+      });
       children.add(child);
       let log = "";
       child.stderr?.on("data", (chunk: Buffer) => {
@@ -105,7 +115,7 @@ export const makeFaultHost = async (config: Readonly<Record<string, string>> = {
       };
     },
     async stepsHit() {
-      const text = await readFile(task.markerPath, "utf8").catch(() => "");
+      const text = await readFile(task.markerPath, "utf8");
       return text.split("\n").filter((step) => step !== "");
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),

@@ -10,6 +10,8 @@ export interface ServerTask {
   readonly config: Readonly<Record<string, string>>;
   /** Gets the name of the step that ends the process, before it does. */
   readonly markerPath: string;
+  /** Where the native programs are; the built ones where absent. */
+  readonly nativeDir?: string;
 }
 
 const task = JSON.parse(process.argv[2] ?? "") as ServerTask;
@@ -29,6 +31,7 @@ process.on("message", (step) => {
     config,
     log: pino({ level: "warn" }, pino.destination({ fd: 2, sync: true })),
     version: "v0.0.0-test",
+    ...(task.nativeDir === undefined ? {} : { nativeDir: task.nativeDir }),
     failpoint: (step) => {
       if (step !== wanted) return;
       appendFileSync(task.markerPath, `${step}\n`);

@@ -16,6 +16,8 @@ interface Process {
   readonly name: string;
   readonly startTicks: string;
   readonly namespaces: readonly string[];
+  /** It has ended, and its parent has not asked yet. */
+  readonly isZombie: boolean;
   readonly isOurs: boolean;
 }
 
@@ -45,6 +47,7 @@ const allProcesses = async (dataDir: string, ids: ReadonlySet<string>): Promise<
       parent: Number(parent),
       name: stat.slice(stat.indexOf("(") + 1, end),
       startTicks: rest[17] ?? "",
+      isZombie: state === "Z",
       namespaces: (await Promise.all(links)).filter((name) => name !== ""),
       isOurs: await belongs(pid, dataDir, ids),
     });
@@ -82,14 +85,15 @@ export const ownProcesses = async (options: {
   const isServing = ({ pid, parent, name }: Process) =>
     servers.has(pid) || (servers.has(parent) && name === "stacyvm-host");
   const foreign = (one: Process) => one.namespaces.filter((name) => !near.has(name));
-  const first = all.filter((one) => one.isOurs && !asking.has(one.pid));
+  const serving = new Set(all.filter(isServing).map(({ pid }) => pid));
+  // A zombie is its parent's to reap: a leak only where the parent is a server or its program.
+  const counts = (one: Process) => !asking.has(one.pid) && (!one.isZombie || serving.has(one.parent));
+  const first = all.filter((one) => one.isOurs && counts(one));
   // Whoever shares a sandbox's namespace belongs to it, wherever it has moved to.
   const theirs = new Set(first.filter((one) => !isServing(one)).flatMap(foreign));
-  const ours = all.filter(
-    (one) => !asking.has(one.pid) && (one.isOurs || one.namespaces.some((name) => theirs.has(name))),
-  );
+  const ours = all.filter((one) => counts(one) && (one.isOurs || one.namespaces.some((name) => theirs.has(name))));
   const namespaces = new Set(ours.flatMap(foreign));
-  for (const one of all.filter((each) => each.isOurs || isServing(each))) {
+  for (const one of ours.concat(all.filter(isServing))) {
     for (const name of await heldNamespaces(one.pid)) if (!near.has(name)) namespaces.add(name);
   }
   const processes = ours.filter((one) => !isServing(one)).map((one) => `${one.pid}@${one.startTicks} ${one.name}`);

@@ -1,6 +1,6 @@
 /**
  * Measures a real server from outside and holds it against its lines.
- * Usage: npm run bench -- [--only first-result,exec,streams,archive,terminal,followers,large-file,ports,api,idle] [--n N] [--profile] — as root, after npm run build.
+ * Usage: npm run bench -- [--only first-result,exec,streams,archive,terminal,followers,large-file,ports,api,idle,docker,docker-remapped] [--n N] [--profile] — as root, after npm run build.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { apiClient } from "./api-client.ts";
 import { apiLoad } from "./api-load.ts";
 import { archive } from "./archive.ts";
+import { docker } from "./docker.ts";
 import { execRoundTrip } from "./exec-round-trip.ts";
 import { followers } from "./followers.ts";
 import { idleMemory } from "./idle-memory.ts";
@@ -31,6 +32,8 @@ const items: Readonly<Record<string, Item>> = {
   ports,
   api: apiLoad,
   idle: idleMemory,
+  docker: docker(false),
+  "docker-remapped": docker(true),
 };
 /** What an item's server is configured with beyond the others'. */
 const keysOf: Readonly<Record<string, Readonly<Record<string, string>>>> = { "large-file": largeFileKeys };

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -17,6 +18,7 @@ import (
 	"stacyvm/native/internal/account"
 	"stacyvm/native/internal/attached"
 	"stacyvm/native/internal/bound"
+	"stacyvm/native/internal/confine"
 	"stacyvm/native/internal/idle"
 	"stacyvm/native/internal/process"
 	door "stacyvm/native/internal/serve"
@@ -39,6 +41,8 @@ type options struct {
 	cgroupFD   int
 	workdir    string
 	user       string
+	traced     bool
+	apart      bool
 	limits     bound.Limits
 }
 
@@ -51,6 +55,8 @@ func parse(args []string) (options, error) {
 	set.IntVar(&o.cgroupFD, "cgroup-fd", -1, "inherited directory descriptor of the sandbox's own cgroup")
 	set.StringVar(&o.workdir, "workdir", "/workspace", "default working directory")
 	set.StringVar(&o.user, "user", "", "default user; root, or the agent's own where that is not root")
+	set.BoolVar(&o.traced, "traced", false, "a program that translates paths traces the sandbox: let it read this one's memory")
+	set.BoolVar(&o.apart, "apart", false, "set by the agent itself, once --traced has taken effect")
 	o.limits.Flags(set)
 	if err := set.Parse(args); err != nil {
 		return o, err
@@ -68,11 +74,14 @@ func parse(args []string) (options, error) {
 }
 
 func serve(args []string) error {
-	ownScore, memory := harden()
 	o, err := parse(args)
 	if err != nil {
 		return err
 	}
+	if o.traced && !o.apart {
+		return setApart()
+	}
+	ownScore, memory := harden(o.traced)
 	listener, err := listen(o)
 	if err != nil {
 		return err
@@ -86,7 +95,12 @@ func serve(args []string) error {
 	}
 	prepare(o, accounts)
 	memory.Start()
+	var unshareFlags uintptr
+	if o.traced {
+		unshareFlags = confine.CopyMemory
+	}
 	table := process.NewTable(process.Options{
+		UnshareFlags: unshareFlags,
 		Limits: o.limits, Forest: forest(o.cgroupFD, ownScore), Accounts: accounts, DefaultUser: o.user, DefaultCwd: o.workdir,
 		Used: memory.Used,
 	})
@@ -105,12 +119,24 @@ func serve(args []string) error {
 	return server.Serve(listener)
 }
 
+// setApart keeps the sandbox from tracing and starts the agent anew: what it takes away belongs to a thread.
+func setApart() error {
+	runtime.LockOSThread()
+	if err := errors.Join(confine.Apart(), confine.OfTraced()); err != nil {
+		return err
+	}
+	return syscall.Exec(os.Args[0], append(slices.Clone(os.Args), "--apart"), os.Environ())
+}
+
 // harden closes what the sandbox's processes could otherwise reach, before anything else is done. It returns the
-// descriptor of the agent's own OOM score and its mappings, neither of which it may open afterwards.
-func harden() (ownScore int, memory *idle.Memory) {
+// descriptor of the agent's own OOM score and its mappings, neither of which it may open afterwards. A tracer without
+// privileges can't read the memory of what is not dumpable.
+func harden(traced bool) (ownScore int, memory *idle.Memory) {
 	_ = unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
 	ownScore, memory = tree.OwnScore(), idle.Find()
-	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	if !traced {
+		_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	}
 	unix.Umask(0o022)
 	_ = unix.Chdir("/")
 	debug.SetGCPercent(idleGCPercent)

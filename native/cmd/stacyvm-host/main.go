@@ -29,6 +29,9 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == host.MockInit {
 		host.RunMockInit(os.Args[2:])
 	}
+	if len(os.Args) > 1 && os.Args[1] == host.PRootInit {
+		host.RunPRootInit(os.Args[2:])
+	}
 	// Whatever the caller left open stays with this program and reaches no sandbox.
 	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		fmt.Fprintln(os.Stderr, "close_range:", err)
@@ -54,6 +57,7 @@ func run(args []string, input io.Reader, output io.Writer) error {
 	flags.StringVar(&options.ImagesRoot, "images", "", "directory of unpacked images, if not in the data directory")
 	flags.StringVar(&options.AgentPath, "agent", "", "the agent's static binary")
 	flags.StringVar(&options.RuntimePath, "runtime", "/usr/sbin/runc", "OCI runtime")
+	flags.StringVar(&options.PRootPath, "proot", "/usr/bin/proot", "PRoot")
 	flags.Func("runtime-arg", "argument before the runtime's verb (repeatable)", func(value string) error {
 		options.RuntimeArgs = append(options.RuntimeArgs, value)
 		return nil

@@ -21,6 +21,13 @@ const (
 	doorName  = "door"
 )
 
+// What lies in a PRoot sandbox's tree.
+const (
+	treeRootName   = "root"   // the copy of the image
+	treeLoaderName = "loader" // what PRoot starts programs with
+	treeAgentName  = "agent"
+)
+
 const socketName = "agent.sock"
 
 var sandboxIDPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,40}$`)
@@ -38,6 +45,8 @@ func (d dataRoot) mountDisk() string         { return filepath.Join(d.mounts(), 
 func (d dataRoot) mountAgent() string        { return filepath.Join(d.mounts(), agentName) }
 func (d dataRoot) mountRoot() string         { return filepath.Join(d.mounts(), rootName) }
 func (d dataRoot) mountDoor() string         { return filepath.Join(d.mounts(), doorName) }
+func (d dataRoot) trees() string             { return filepath.Join(d.path, "trees") }
+func (d dataRoot) tree(id string) string     { return filepath.Join(d.trees(), id) }
 func (d dataRoot) sandbox(id string) string  { return filepath.Join(d.runs(), id) }
 func (d dataRoot) in(id, name string) string { return filepath.Join(d.runs(), id, name) }
 func (d dataRoot) socket(id string) string   { return d.in(id, socketName) }
@@ -83,6 +92,7 @@ func openDataRoot(path string) (dataRoot, error) {
 		{d.mountAgent(), 0o711},
 		{d.mountRoot(), 0o711},
 		{d.mountDoor(), 0o711},
+		{d.trees(), 0o711},
 	} {
 		if err := os.MkdirAll(dir.path, dir.mode); err != nil {
 			return d, fail(codeUnavailable, "make %s: %v", dir.path, err)

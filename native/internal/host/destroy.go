@@ -30,7 +30,11 @@ func (h *Host) Destroy(ctx context.Context, id string) error {
 func (h *Host) remove(ctx context.Context, id string) error {
 	var record runtimeRecord
 	_ = readRecord(h.root.in(id, "runtime.json"), &record) // absent in a half-made sandbox: then the cgroup knows
+	h.endings.forget(id)
 	h.cgroups.kill(id)
+	if err := h.killTraced(ctx, id, record); err != nil {
+		return err
+	}
 	if pidfd := openProcess(record); pidfd >= 0 {
 		defer unix.Close(pidfd)
 		if err := unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0); err != nil && err != unix.ESRCH {
@@ -56,6 +60,9 @@ func (h *Host) remove(ctx context.Context, id string) error {
 		return fail(codeFailed, "%s stays in use", record.LoopDevice)
 	}
 	if err := h.removeDoor(id); err != nil {
+		return err
+	}
+	if err := removeTree(h.root.tree(id)); err != nil {
 		return err
 	}
 	if err := releaseSlots(h.root, id); err != nil {

@@ -31,12 +31,13 @@ func names(t *testing.T, dir string) []string {
 
 // byID makes the arguments of each verb that takes an id.
 var byID = map[string]func(id string) any{
-	"destroy":    func(id string) any { return sandboxArgs{SandboxID: id} },
-	"inspect":    func(id string) any { return sandboxArgs{SandboxID: id} },
-	"usage":      func(id string) any { return sandboxArgs{SandboxID: id} },
-	"console":    func(id string) any { return consoleArgs{SandboxID: id, MaxBytes: 100} },
-	"spawn":      func(id string) any { return SpawnRequest{SandboxID: id} },
-	"spawn-mock": func(id string) any { return MockRequest{SandboxID: id, DiskMB: minDiskMB} },
+	"destroy":     func(id string) any { return sandboxArgs{SandboxID: id} },
+	"inspect":     func(id string) any { return sandboxArgs{SandboxID: id} },
+	"usage":       func(id string) any { return sandboxArgs{SandboxID: id} },
+	"console":     func(id string) any { return consoleArgs{SandboxID: id, MaxBytes: 100} },
+	"spawn":       func(id string) any { return SpawnRequest{SandboxID: id} },
+	"spawn-mock":  func(id string) any { return MockRequest{SandboxID: id, DiskMB: minDiskMB} },
+	"spawn-proot": func(id string) any { return PRootRequest{SandboxID: id, FileMB: minDiskMB} },
 }
 
 func call(t *testing.T, h *Host, verb string, args any) (any, error) {
@@ -159,11 +160,13 @@ func TestNoRequestBecomesAMockSandboxesFirstProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if slices.Contains(slices.Collect(maps.Keys(verbs)), MockInit) {
-		t.Errorf("%s is a verb", MockInit)
+	for _, name := range []string{MockInit, PRootInit} {
+		if slices.Contains(slices.Collect(maps.Keys(verbs)), name) {
+			t.Errorf("%s is a verb", name)
+		}
 	}
 	var output strings.Builder
-	input := `{"id":1,"verb":"mock-init","args":{}}` + "\n" + `{"id":2,"verb":"mock-init /mnt 16 sb-1 true"}` + "\n"
+	input := `{"id":1,"verb":"proot-init","args":{}}` + "\n" + `{"id":2,"verb":"mock-init /mnt 16 sb-1 true"}` + "\n"
 	if err := h.Serve(context.Background(), strings.NewReader(input), &output); err != nil {
 		t.Fatal(err)
 	}

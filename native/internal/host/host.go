@@ -15,6 +15,7 @@ type Options struct {
 	AgentPath   string   // static binary that becomes a sandbox's first process
 	RuntimePath string   // runc or a program with its command line
 	RuntimeArgs []string // before the runtime's verb
+	PRootPath   string   // what translates paths for sandboxes of that provider
 	Failpoint   Failpoint
 }
 
@@ -26,6 +27,8 @@ type Host struct {
 	disks     *diskMaker
 	failpoint Failpoint
 	kind      atomic.Pointer[runtimeKind]
+	endings   endings
+	hidden    atomic.Pointer[string]
 }
 
 // New checks the paths and makes what is missing below the data root.
@@ -34,7 +37,7 @@ func New(options Options) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, path := range map[string]string{"images": options.ImagesRoot, "agent": options.AgentPath, "runtime": options.RuntimePath} {
+	for name, path := range map[string]string{"images": options.ImagesRoot, "agent": options.AgentPath, "runtime": options.RuntimePath, "proot": options.PRootPath} {
 		if path != "" && (!filepath.IsAbs(path) || filepath.Clean(path) != path) {
 			return nil, fail(codeInvalid, "--%s %q must be a clean absolute path", name, path)
 		}

@@ -15,6 +15,7 @@ type Owned struct {
 	Pid        int    `json:"pid"`
 	StartTicks uint64 `json:"start_ticks"`
 	Alive      bool   `json:"alive"`
+	EndedBy    string `json:"ended_by,omitempty"` // how, where it is known
 }
 
 // List shows everything below the data root, as the file system and the kernel have it.
@@ -61,6 +62,9 @@ func (h *Host) inspect(id string) (Owned, bool) {
 		if pidfd := openProcess(record); pidfd >= 0 {
 			unix.Close(pidfd)
 			owned.Alive = true
+			h.endings.watch(id, record)
+		} else {
+			owned.EndedBy = h.endedBy(id, record)
 		}
 	}
 	return owned, true

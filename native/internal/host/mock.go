@@ -127,6 +127,7 @@ func (h *Host) startMock(ctx context.Context, request MockRequest, lock *os.File
 		return nil, fail(codeUnavailable, "mock sandbox: %s", complaint)
 	}
 	clock.mark("runtime")
+	h.endings.watch(id, *record)
 	return &SpawnAnswer{
 		SocketPath: h.root.socket(id), Pid: record.Pid, StartTicks: record.StartTicks, UIDBase: base, StepsUs: clock.steps,
 	}, ctx.Err()

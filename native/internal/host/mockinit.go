@@ -51,24 +51,16 @@ func becomeMockAgent(args []string) error {
 	if n, err := unix.Read(fdProceed, make([]byte, 1)); n != 1 {
 		return fmt.Errorf("withdrawn: %v", err)
 	}
-	if err := buildMockTree(args[0], diskMB); err != nil {
+	if err := buildMockTree(args[0], diskMB, func(string) error { return nil }); err != nil {
 		return err
-	}
-	if err := unix.Sethostname([]byte(args[2])); err != nil {
-		return fmt.Errorf("set hostname: %w", err)
 	}
 	if err := raiseLoopback(); err != nil {
 		return fmt.Errorf("raise loopback: %w", err)
 	}
-	if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
-		return fmt.Errorf("forbid user namespaces: %w", err)
+	if err := closeNamespaces(args[2]); err != nil {
+		return err
 	}
-	for capability := uintptr(0); capability <= unix.CAP_LAST_CAP; capability++ {
-		if !mockCapabilities[capability] {
-			_ = unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0) // EINVAL: unknown to this kernel
-		}
-	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+	if err := dropCapabilities(mockCapabilities); err != nil {
 		return err
 	}
 	agentArgs := []string{"stacyvm-agent", "serve", "--listen-fd", strconv.Itoa(fdListener)}
@@ -84,6 +76,27 @@ func becomeMockAgent(args []string) error {
 	}
 	agentArgs = append(agentArgs, "--workdir", "/workspace")
 	return syscall.Exec(fmt.Sprintf("/proc/self/fd/%d", fdAgent), agentArgs, []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"})
+}
+
+// closeNamespaces names the host inside and lets no further user namespace come about.
+func closeNamespaces(hostname string) error {
+	if err := unix.Sethostname([]byte(hostname)); err != nil {
+		return fmt.Errorf("set hostname: %w", err)
+	}
+	if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
+		return fmt.Errorf("forbid user namespaces: %w", err)
+	}
+	return nil
+}
+
+// dropCapabilities leaves what this thread starts these capabilities, and no way to others.
+func dropCapabilities(kept map[uintptr]bool) error {
+	for capability := uintptr(0); capability <= unix.CAP_LAST_CAP; capability++ {
+		if !kept[capability] {
+			_ = unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0) // EINVAL: unknown to this kernel; EPERM: not ours to begin with
+		}
+	}
+	return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 }
 
 func raiseLoopback() error {

@@ -25,8 +25,9 @@ var ownFiles = map[string]string{
 	"/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
 
-// buildMockTree makes a root on a tmpfs and enters it; what was mounted before is gone for this process.
-func buildMockTree(root string, diskMB int) error {
+// buildMockTree makes a root on a tmpfs and enters it; what was mounted before is gone for this process. More is called
+// with the root while the host's files can still be reached.
+func buildMockTree(root string, diskMB int, more func(root string) error) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
@@ -60,6 +61,9 @@ func buildMockTree(root string, diskMB int) error {
 	}
 	if err := unix.Mount("proc", filepath.Join(root, "proc"), "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("mount proc: %w", err)
+	}
+	if err := more(root); err != nil {
+		return err
 	}
 	if err := unix.Chdir(root); err != nil {
 		return err

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"stacyvm/native/internal/confine"
 )
 
 // ProbeAnswer says what this machine can do.
@@ -17,6 +20,10 @@ type ProbeAnswer struct {
 	OpenFilesMax uint64              `json:"open_files_max"`
 	Versions     map[string]string   `json:"versions"`
 	Missing      map[string][]string `json:"missing"` // provider to what is missing, each with what would help
+	// NoNamespaces says why a sandbox without privileges can't have namespaces of its own; empty where it can.
+	NoNamespaces string `json:"no_namespaces"`
+	// Landlock is the kernel's version of it, 0 where it is off.
+	Landlock int `json:"landlock"`
 }
 
 // Probe looks without changing anything.
@@ -32,7 +39,7 @@ func (h *Host) Probe(ctx context.Context) (*ProbeAnswer, error) {
 	if unix.Uname(&name) == nil {
 		answer.Versions["kernel"] = unix.ByteSliceToString(name.Release[:])
 	}
-	both := h.missingForAll()
+	both := append(h.missingForAll(), missingNamespaces()...)
 	oci := append([]string{}, both...)
 	version, err := h.runtimeVersion(ctx)
 	if err != nil {
@@ -43,6 +50,9 @@ func (h *Host) Probe(ctx context.Context) (*ProbeAnswer, error) {
 	oci = append(oci, missingForKind(answer.RuntimeKind, h.options.RuntimePath)...)
 	answer.Missing["oci"] = append(oci, h.missingForOCI()...)
 	answer.Missing["mock"] = both
+	answer.NoNamespaces, answer.Landlock = h.hidesProcesses(), confine.LandlockVersion()
+	answer.Missing["proot"] = h.missingForPRoot()
+	answer.Versions["proot"] = h.prootVersion(ctx)
 	return answer, nil
 }
 
@@ -51,15 +61,37 @@ func (h *Host) missingForAll() []string {
 	if _, err := os.Stat(h.options.AgentPath); err != nil {
 		missing = append(missing, "the agent's binary is missing; build it: npm run build")
 	}
-	if data, err := os.ReadFile("/proc/sys/user/max_user_namespaces"); err != nil || strings.TrimSpace(string(data)) == "0" {
-		missing = append(missing, "user namespaces are off; allow them: sysctl user.max_user_namespaces=65536")
-	}
 	if os.Getuid() == 0 {
 		for _, dir := range h.root.untraversable() {
 			missing = append(missing, fmt.Sprintf("sandboxes' users cannot pass %s; let them: chmod o+x %s", dir, dir))
 		}
 	}
 	return missing
+}
+
+func missingNamespaces() []string {
+	if data, err := os.ReadFile("/proc/sys/user/max_user_namespaces"); err != nil || strings.TrimSpace(string(data)) == "0" {
+		return []string{"user namespaces are off; allow them: sysctl user.max_user_namespaces=65536"}
+	}
+	return nil
+}
+
+func (h *Host) missingForPRoot() []string {
+	missing := h.missingForAll()
+	if _, err := exec.LookPath(h.options.PRootPath); err != nil {
+		missing = append(missing, fmt.Sprintf("%s is missing; install it: apt-get install proot", h.options.PRootPath))
+	}
+	return missing
+}
+
+var prootVersionPattern = regexp.MustCompile(`\b\d+\.\d+\.\d+`)
+
+func (h *Host) prootVersion(ctx context.Context) string {
+	said, err := exec.CommandContext(ctx, h.options.PRootPath, "--version").Output()
+	if err != nil {
+		return ""
+	}
+	return prootVersionPattern.FindString(string(said))
 }
 
 func (h *Host) missingForOCI() []string {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,13 +37,28 @@ func parseStat(data []byte) (ticks uint64, zombie bool, err error) {
 	return ticks, fields[state] == "Z" || fields[state] == "X", err
 }
 
-func bootID() string {
+// zombieStatus returns how a process ended that nobody has reaped yet.
+func zombieStatus(r runtimeRecord) (unix.WaitStatus, bool) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.Pid))
+	if err != nil {
+		return 0, false
+	}
+	ticks, zombie, err := parseStat(data)
+	if err != nil || !zombie || ticks != r.StartTicks {
+		return 0, false
+	}
+	fields := strings.Fields(string(data))
+	status, err := strconv.ParseUint(fields[len(fields)-1], 10, 32)
+	return unix.WaitStatus(status), err == nil
+}
+
+var bootID = sync.OnceValue(func() string {
 	data, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return ""
 	}
 	return strings.TrimSpace(string(data))
-}
+})
 
 // openProcess returns a pidfd of the recorded process, or -1 when that process is gone.
 func openProcess(r runtimeRecord) int {

@@ -122,8 +122,12 @@ func copyRootMode(lower, upper string, base int) error {
 	return unix.Chmod(upper, st.Mode&0o7777|0o555)
 }
 
+// mountedOn are the directories of the root that the runtime mounts on.
+var mountedOn = []string{"dev", "proc", "sys"}
+
 // ensureDirectories makes what an agent without privileges could not: its working directory, and /tmp where the image
-// has none. They are made in the writable layer, before anything hostile has seen it.
+// has none. What the runtime mounts on is hidden by a directory where the image has anything else: a runtime that follows
+// a symlink there works on the host's files. All are made in the writable layer, before anything hostile has seen it.
 func (h *Host) ensureDirectories(upper string, base, agentUID int) error {
 	workspace := filepath.Join(upper, "workspace")
 	if err := os.Mkdir(workspace, 0o755); err != nil {
@@ -131,6 +135,17 @@ func (h *Host) ensureDirectories(upper string, base, agentUID int) error {
 	}
 	if err := os.Chown(workspace, base+agentUID, base+agentUID); err != nil {
 		return err
+	}
+	for _, name := range mountedOn {
+		if info, err := os.Lstat(filepath.Join(h.root.mountLower(), name)); err == nil && info.IsDir() {
+			continue
+		}
+		if err := os.Mkdir(filepath.Join(upper, name), 0o755); err != nil {
+			return err
+		}
+		if err := os.Chown(filepath.Join(upper, name), base, base); err != nil {
+			return err
+		}
 	}
 	if _, err := os.Lstat(filepath.Join(h.root.mountLower(), "tmp")); err == nil {
 		return nil

@@ -30,6 +30,12 @@ type response struct {
 	Error *Failure `json:"error,omitempty"`
 }
 
+// event is a line that answers no request: a sandbox has ended by itself.
+type event struct {
+	Event     string `json:"event"`
+	SandboxID string `json:"sandbox_id"`
+}
+
 type nothing struct{}
 
 type verb func(h *Host, ctx context.Context, args json.RawMessage) (any, error)
@@ -62,10 +68,11 @@ var verbs = map[string]verb{
 		defer cancel()
 		return nothing{}, h.Destroy(bounded, a.SandboxID)
 	}),
-	"list":       typed(func(h *Host, ctx context.Context, _ nothing) (any, error) { return h.List(ctx) }),
-	"inspect":    typed(func(h *Host, ctx context.Context, a sandboxArgs) (any, error) { return h.Inspect(ctx, a.SandboxID) }),
-	"spawn-mock": typed(func(h *Host, ctx context.Context, a MockRequest) (any, error) { return h.SpawnMock(ctx, a) }),
-	"probe":      typed(func(h *Host, ctx context.Context, _ nothing) (any, error) { return h.Probe(ctx) }),
+	"list":        typed(func(h *Host, ctx context.Context, _ nothing) (any, error) { return h.List(ctx) }),
+	"inspect":     typed(func(h *Host, ctx context.Context, a sandboxArgs) (any, error) { return h.Inspect(ctx, a.SandboxID) }),
+	"spawn-mock":  typed(func(h *Host, ctx context.Context, a MockRequest) (any, error) { return h.SpawnMock(ctx, a) }),
+	"spawn-proot": typed(func(h *Host, ctx context.Context, a PRootRequest) (any, error) { return h.SpawnPRoot(ctx, a) }),
+	"probe":       typed(func(h *Host, ctx context.Context, _ nothing) (any, error) { return h.Probe(ctx) }),
 	"console": typed(func(h *Host, _ context.Context, a consoleArgs) (any, error) {
 		return h.Console(a.SandboxID, a.MaxBytes)
 	}),
@@ -109,11 +116,13 @@ func (h *Host) Serve(ctx context.Context, input io.Reader, output io.Writer) err
 		encoder   = json.NewEncoder(output)
 		readError error
 	)
-	answer := func(r response) {
+	answer := func(line any) {
 		writing.Lock()
 		defer writing.Unlock()
-		_ = encoder.Encode(r) // a reader that went away shows as the end of the input
+		_ = encoder.Encode(line) // a reader that went away shows as the end of the input
 	}
+	h.endings.tell(func(id string) { answer(event{Event: "ended", SandboxID: id}) })
+	defer h.endings.tell(nil)
 	lines := bufio.NewScanner(input)
 	lines.Buffer(make([]byte, 64<<10), maxRequestBytes+len("\n"))
 	for lines.Scan() {

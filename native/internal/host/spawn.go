@@ -193,6 +193,7 @@ func (h *Host) assemble(ctx context.Context, kind runtimeKind, request SpawnRequ
 		return nil, err
 	}
 	h.failpoint.reached(stepSpawnRecord)
+	h.endings.watch(id, *record)
 	answer := &SpawnAnswer{Pid: record.Pid, StartTicks: record.StartTicks, UIDBase: base, StepsUs: clock.steps}
 	answer.SocketPath, answer.GuestMade = h.address(id)
 	return answer, nil

@@ -25,6 +25,12 @@ func (h *Host) Usage(id string) (*Usage, error) {
 	if _, err := os.Lstat(h.root.sandbox(id)); err != nil {
 		return nil, fail(codeMissing, "sandbox %s is not here", id)
 	}
+	if exists(h.root.tree(id)) {
+		var record runtimeRecord
+		_ = readRecord(h.root.in(id, "runtime.json"), &record)
+		usage := tracedUsage(record)
+		return &usage, nil
+	}
 	usage := h.cgroups.usage(id)
 	return &usage, nil
 }

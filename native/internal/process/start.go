@@ -99,7 +99,7 @@ func (t *Table) launch(p *Process, l launch) (*notStarted, error) {
 		files.closeParent()
 		return nil, fault.At("streams", err)
 	}
-	attr := &syscall.SysProcAttr{Setsid: true, Setctty: p.Spec.Pty != nil, Credential: t.credential(l.identity)}
+	attr := &syscall.SysProcAttr{Setsid: true, Setctty: p.Spec.Pty != nil, Credential: t.credential(l.identity), Unshareflags: t.unshareFlags}
 	grown, err := t.forest.Plant(attr)
 	if err != nil {
 		files.closeParent()

@@ -22,6 +22,8 @@ type Options struct {
 	// DefaultUser and DefaultCwd apply where a spec names none.
 	DefaultUser string
 	DefaultCwd  string
+	// UnshareFlags are those of unshare with which each program is started; 0 for none.
+	UnshareFlags uintptr
 	// Used is called whenever a process has ended; nil does nothing.
 	Used func()
 }
@@ -32,6 +34,8 @@ type Table struct {
 	forest   tree.Forest
 	accounts *account.Database
 	used     func()
+	// unshareFlags as in Options.
+	unshareFlags uintptr
 	// noGroups: the user namespace forbids setgroups.
 	noGroups bool
 
@@ -65,7 +69,7 @@ func NewTable(o Options) *Table {
 		leaders: map[int]*Process{}, all: map[string]*Process{}, claimed: map[string]bool{}, background: map[*Process]bool{},
 		defaults: Defaults{User: o.DefaultUser, Cwd: o.DefaultCwd},
 		orphans:  make(chan struct{}, 1),
-		used:     o.Used,
+		used:     o.Used, unshareFlags: o.UnshareFlags,
 	}
 	if t.used == nil {
 		t.used = func() {}

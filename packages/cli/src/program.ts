@@ -1,4 +1,4 @@
-import { Argument, Command, InvalidArgumentError } from "commander";
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { createOutput } from "./output.ts";
 
 const version = "v0.2.0";
@@ -16,6 +16,8 @@ const wholeNumber = (text: string): number => {
 };
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+
+const sorts = ["created_at", "-created_at", "expires_at", "-expires_at", "name", "-name"];
 
 export interface ProgramOptions {
   /** Whether misuse is told as text where it is found; it is thrown in any case. */
@@ -76,7 +78,19 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .option("--ttl <duration>", "time to live, for example 30m")
     .option("--memory <mb>", "memory in MiB", wholeNumber)
     .option("--vcpus <count>", "processors", wholeNumber)
-    .action(async (own) => (await sandboxes()).spawnCommand(await client(), output(), own));
+    .option("--env <NAME=value>", "environment of everything in it; repeat for more", collect, [])
+    // Not --env-file: that one Node takes for its own wherever it stands.
+    .option("--env-from <file>", "file of NAME=value lines, over which --env goes")
+    .option("--workdir <path>", "where commands start; made where it is missing")
+    .option("--user <user>", "whom commands run as: name, uid or uid:gid")
+    .option("--disk <mb>", "disk in MiB", wholeNumber)
+    .addOption(new Option("--security <profile>", "security profile").choices(["default", "restricted"]))
+    .option("--network <mode>", "none, or what the provider offers")
+    .option("--label <key=value>", "label that list can filter by; repeat for more", collect, [])
+    .option("--name <name>", "name that no other of your living sandboxes has")
+    .option("--get-or-create", "take the sandbox of that name where there is one")
+    .option("--idempotency-key <key>", "the same command under the same key makes one sandbox")
+    .action(async (own) => (await import("./commands/spawn.ts")).spawnCommand(await client(), output(), own));
   program
     .command("exec")
     .description("run a command, for example: stacyvm exec sb-… -- ls -la /")
@@ -144,8 +158,12 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
   program
     .command("list")
     .alias("ls")
-    .description("list sandboxes")
-    .action(async () => (await sandboxes()).listCommand(await client(), output()));
+    .description("list sandboxes, newest first")
+    .option("--label <key=value>", "only with this label, or with this key; repeat for all of them", collect, [])
+    .option("--name <name>", "only of this name")
+    .option("--state <state>", "only in this state")
+    .addOption(new Option("--sort <field>", "what to sort by, with - before it descending").choices(sorts))
+    .action(async (own) => (await sandboxes()).listCommand(await client(), output(), own));
   program
     .command("providers")
     .description("list the server's providers: wall, limits, what is missing, and why one is the default")

@@ -2,6 +2,7 @@ export * from "./errors.ts";
 export * from "./ids.ts";
 export * from "./openapi.ts";
 export * from "./operation.ts";
+export * from "./operations/api-keys.ts";
 export * from "./operations/exec.ts";
 export * from "./operations/file-archive.ts";
 export * from "./operations/file-links.ts";

@@ -43,9 +43,18 @@ const content = (media: Content, named: Map<string, JsonSchema>): JsonSchema =>
     ]),
   );
 
+const idempotencyKey: JsonSchema = {
+  name: "Idempotency-Key",
+  in: "header",
+  required: false,
+  description: "The same request under it gets what the first one made, for a day; another request is 409.",
+  schema: { type: "string", minLength: 1, maxLength: 255 },
+};
+
 const parameters = (operation: Operation): JsonSchema[] => {
   const inPath = new Set(pathParameters(operation.path));
-  return (["params", "query"] as const).flatMap((place) => {
+  const headers = operation.idempotencyKey === true ? [idempotencyKey] : [];
+  const others = (["params", "query"] as const).flatMap((place) => {
     const schema = operation[place];
     if (schema === undefined) return [];
     return Object.entries(schema.shape).map(([name, field]) => {
@@ -59,6 +68,7 @@ const parameters = (operation: Operation): JsonSchema[] => {
       };
     });
   });
+  return [...others, ...headers];
 };
 
 /** Failures of one status share an entry; their reasons are listed. */

@@ -21,6 +21,7 @@ export const permissions = [
   "provider:read",
   "worker:read",
   "worker:admin",
+  "key:admin",
   "snapshot:read",
   "pool:read",
   "event:read",
@@ -77,6 +78,8 @@ export interface Operation<
    * the first JSON value ignored. Without it unknown and repeated keys are refused.
    */
   readonly lenient?: true;
+  /** An Idempotency-Key header makes doing it twice doing it once. */
+  readonly idempotencyKey?: true;
   /** The path with a slash at its end is the same operation. */
   readonly trailingSlash?: true;
   /** The answer may take as long as a process lives: a shutdown ends it at once. Event streams are so anyway. */

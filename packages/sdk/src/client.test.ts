@@ -19,9 +19,9 @@ test("listAll walks every page once, in order, with the filter on each", async (
   const found = await collect(new Client(server.baseUrl).listAll({ limit: 2, state: "running", owner: "o" }));
   expect(found.map((info) => info.id)).toEqual(ids);
   expect(server.received.map((request) => request.url)).toEqual([
-    "/api/v1/sandboxes?limit=2&state=running&owner=o",
-    "/api/v1/sandboxes?limit=2&cursor=2&state=running&owner=o",
-    "/api/v1/sandboxes?limit=2&cursor=4&state=running&owner=o",
+    "/api/v1/sandboxes?limit=2&state=running&owner=o&view=full",
+    "/api/v1/sandboxes?limit=2&cursor=2&state=running&owner=o&view=full",
+    "/api/v1/sandboxes?limit=2&cursor=4&state=running&owner=o&view=full",
   ]);
 });
 
@@ -46,4 +46,25 @@ test("withSandbox destroys whatever the callback does, and hands on its outcome"
   await expect(client.withSandbox({}, fail)).rejects.toThrow("mine");
   expect(server.received.map((request) => request.method)).toEqual(["POST", "DELETE", "POST", "DELETE"]);
   expect(JSON.parse(String(server.received[0]?.body))).toEqual({ image: "alpine:latest", memory_mb: 0 });
+});
+
+test("a list says every label, and times as the server reads them", async () => {
+  await using server = await serve((_, response) => sendJson(response, []));
+  await new Client(server.baseUrl).list({
+    labels: { app: "web", "example.com/tier": true, empty: "" },
+    name: "a",
+    createdAfter: new Date(5),
+    createdBefore: "2026-01-01T00:00:00+01:00",
+    sort: "-name",
+  });
+  const query = new URL(server.received[0]?.url ?? "", server.baseUrl).searchParams;
+  expect(query.getAll("label")).toEqual(["app=web", "example.com/tier", "empty="]);
+  query.delete("label");
+  expect(Object.fromEntries(query)).toEqual({
+    name: "a",
+    created_after: "5",
+    created_before: "2026-01-01T00:00:00+01:00",
+    sort: "-name",
+    view: "full",
+  });
 });

@@ -1,6 +1,7 @@
 import { type StacyVMClientOptions, transportOf } from "./options.ts";
 import { QuotaManager } from "./quotas.ts";
 import { Sandbox } from "./sandbox.ts";
+import { fullView, once, type SpawnCallOptions, sandboxSpec } from "./spawning.ts";
 import { sseData } from "./sse.ts";
 import { TemplateManager } from "./templates.ts";
 import type { CallOptions, Transport } from "./transport.ts";
@@ -20,13 +21,24 @@ export interface SandboxFilter {
   state?: string | undefined;
   provider?: string | undefined;
   owner?: string | undefined;
+  name?: string | undefined;
+  /** All of them hold; `true` for any value. */
+  labels?: Record<string, string | true> | undefined;
+  /** The moment itself is left out. A text is RFC 3339, a number milliseconds since 1970. */
+  createdBefore?: Date | string | number | undefined;
+  createdAfter?: Date | string | number | undefined;
 }
+
+/** What a list is sorted by; with `-` before it descending. */
+export type SandboxSort = "created_at" | "-created_at" | "expires_at" | "-expires_at" | "name" | "-name";
 
 export interface ListOptions extends SandboxFilter, CallOptions {
   /** Sandboxes per page, up to 1000; without it all come at once. */
   limit?: number | undefined;
   /** `nextCursor` of the page before. */
   cursor?: string | undefined;
+  /** Default `-created_at`. */
+  sort?: SandboxSort | undefined;
 }
 
 /** A list, and where it goes on. */
@@ -47,10 +59,14 @@ export class Client {
     this.quotas = new QuotaManager(this.#transport);
   }
 
-  /** Makes a sandbox; resolves when commands can run in it. */
-  async spawn(spec: SpawnOptions = {}, options?: CallOptions): Promise<Sandbox> {
-    const json = spawnBody(spec);
-    const info = await this.#transport.json<SandboxInfo>({ method: "POST", path: "/sandboxes", json, options });
+  /**
+   * Makes a sandbox, or gets the one that has its name; resolves when commands can run in it.
+   * @throws {StacyVMError} code `CONFLICT` where the name is taken, with `sandbox_id` in `details`; code `RESOURCE_LIMIT` with the limit, its
+   * value and its use in `details`
+   */
+  async spawn(spec: SpawnOptions = {}, options?: SpawnCallOptions): Promise<Sandbox> {
+    const call = { method: "POST", path: "/sandboxes", query: fullView, json: spawnBody(spec), options } as const;
+    const info = await this.#transport.json<SandboxInfo>({ ...call, ...once(options) });
     return new Sandbox(this.#transport, info);
   }
 
@@ -63,14 +79,27 @@ export class Client {
   /** @throws {SandboxNotFoundError} */
   async get(id: string, options?: CallOptions): Promise<Sandbox> {
     const path = `/sandboxes/${encodeURIComponent(id)}`;
-    const info = await this.#transport.json<SandboxInfo>({ method: "GET", path, options, sandboxId: id });
+    const call = { method: "GET", path, query: fullView, options, sandboxId: id } as const;
+    const info = await this.#transport.json<SandboxInfo>(call);
     return new Sandbox(this.#transport, info);
   }
 
-  /** Sandboxes, newest first: all of them, or one page when `limit` is given. */
+  /** Sandboxes, newest first where not sorted: all of them, or one page when `limit` is given. */
   async list(options: ListOptions = {}): Promise<SandboxPage> {
-    const { limit, cursor, state, provider, owner } = options;
-    const query = { limit, cursor, state, provider, owner };
+    const { limit, cursor, state, provider, owner, name, labels = {}, sort } = options;
+    const query = {
+      limit,
+      cursor,
+      state,
+      provider,
+      owner,
+      name,
+      label: Object.entries(labels).map(([key, value]) => (value === true ? key : `${key}=${value}`)),
+      created_before: instant(options.createdBefore),
+      created_after: instant(options.createdAfter),
+      sort,
+      ...fullView,
+    };
     const page = await this.#transport.page<SandboxInfo[]>({ method: "GET", path: "/sandboxes", query, options });
     const nextCursor = page.headers.get("x-next-cursor");
     return nextCursor ? Object.defineProperty(page.value, "nextCursor", { value: nextCursor }) : page.value;
@@ -127,6 +156,8 @@ export class Client {
   }
 }
 
+const instant = (time: Date | string | number | undefined) => (time instanceof Date ? time.getTime() : time);
+
 const spawnBody = (spec: SpawnOptions): SpawnOptions => ({
   image: spec.image ?? "alpine:latest",
   provider: spec.provider,
@@ -135,5 +166,5 @@ const spawnBody = (spec: SpawnOptions): SpawnOptions => ({
   ttl: spec.ttl,
   owner_id: spec.owner_id,
   template: spec.template,
-  metadata: spec.metadata,
+  ...sandboxSpec(spec),
 });

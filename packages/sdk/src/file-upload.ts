@@ -56,16 +56,18 @@ export async function uploadFile(
   let offset = arrived;
   onProgress?.(offset, content.size);
   let givesUpAt = Number.POSITIVE_INFINITY;
+  let isEarlier = options.uploadId !== undefined;
   /** Runs one step until it succeeds or the time for lost connections is over. */
   const persist = async <T>(step: () => Promise<T>): Promise<T> => {
     for (;;) {
       try {
         const result = await step();
         givesUpAt = Number.POSITIVE_INFINITY;
+        isEarlier = false;
         return result;
       } catch (error) {
-        // A request that was lost may still be at work.
-        const wasLost = givesUpAt < Number.POSITIVE_INFINITY;
+        // A request that was lost, here or in an earlier attempt, may still be at work.
+        const wasLost = givesUpAt < Number.POSITIVE_INFINITY || isEarlier;
         const mayPass =
           error instanceof StacyVMError && (isPassing(error) || (wasLost && error.reason === "upload_conflict"));
         const now = performance.now();

@@ -101,3 +101,17 @@ test("raw output is every byte of it", async () => {
     expect(stdout.length).toBe(9000);
   });
 });
+
+test("an upload that goes on waits for the request that an earlier attempt lost", async () => {
+  let refusals = 2;
+  await using server = await serve((request, response) => {
+    if (request.method !== "PATCH") return sendJson(response, { id: "sb-1", upload_id: "up-1", offset: 0 });
+    refusals -= 1;
+    if (refusals < 0) return sendJson(response, { upload_id: "up-1", offset: 3 });
+    sendJson(response, { code: "CONFLICT", reason: "upload_conflict", message: "at work" }, 409);
+  });
+  const retry = { sleep: async () => {} };
+  const sandbox = await new Client({ baseUrl: server.baseUrl, retry }).get("sb-1");
+  await sandbox.files.upload("f", new Uint8Array(3), { uploadId: "up-1" });
+  expect(server.received.map(({ method }) => method).join(" ")).toBe("GET GET PATCH GET PATCH GET PATCH POST");
+});

@@ -1,4 +1,10 @@
-export { Client, type ListOptions, type SandboxFilter, type SandboxPage } from "./client.ts";
+export {
+  Client,
+  type ListOptions,
+  type SandboxFilter,
+  type SandboxPage,
+  type SandboxSort,
+} from "./client.ts";
 export {
   ConnectionError,
   handleResponse,
@@ -32,6 +38,7 @@ export { type ProcessOptions, type ProcessOutputOptions, SandboxProcess, Sandbox
 export { QuotaManager } from "./quotas.ts";
 export type { RetryOptions } from "./retry.ts";
 export { Sandbox } from "./sandbox.ts";
+export type { SpawnCallOptions } from "./spawning.ts";
 export { TemplateManager } from "./templates.ts";
 export type { CallOptions } from "./transport.ts";
 export type {
@@ -51,6 +58,7 @@ export type {
   QuotaUsage,
   SandboxConfig,
   SandboxInfo,
+  SandboxSpec,
   SandboxState,
   SandboxStats,
   SignalName,

@@ -1,6 +1,7 @@
 import { type ExecBytes, type ExecOptions, type ExecStream, execBody, execLimits, execStream } from "./exec.ts";
 import { SandboxFiles } from "./files.ts";
 import { SandboxProcesses } from "./processes.ts";
+import { fullView } from "./spawning.ts";
 import type { Call, CallOptions, Transport } from "./transport.ts";
 import type { ExecResult, FileInfo, ListeningPort, SandboxInfo, SandboxState, SandboxStats } from "./wire.ts";
 
@@ -37,6 +38,18 @@ export class Sandbox {
   }
   get vcpus(): number {
     return this.#info.vcpus;
+  }
+  /** Undefined where it has none, or the server doesn't know names. */
+  get name(): string | undefined {
+    return this.#info.name;
+  }
+  /** A copy. */
+  get labels(): Record<string, string> {
+    return { ...this.#info.labels };
+  }
+  /** The profile that was used; undefined where the server doesn't tell. */
+  get security(): string | undefined {
+    return this.#info.security;
   }
   /** A copy. */
   get info(): SandboxInfo {
@@ -134,7 +147,8 @@ export class Sandbox {
 
   /** Sets the expiry to now plus the time to live, a Go duration. */
   async extendTtl(ttl = "30m", options?: CallOptions): Promise<void> {
-    this.#info = await this.#transport.json({ ...this.#call("POST", "/extend", options), json: { ttl } });
+    const call = this.#call("POST", "/extend", options);
+    this.#info = await this.#transport.json({ ...call, query: fullView, json: { ttl } });
   }
 
   /** Repeating it is no error. */
@@ -145,7 +159,7 @@ export class Sandbox {
 
   /** Asks the server for the present state; returns this sandbox. */
   async refresh(options?: CallOptions): Promise<this> {
-    this.#info = await this.#transport.json(this.#call("GET", "", options));
+    this.#info = await this.#transport.json({ ...this.#call("GET", "", options), query: fullView });
     return this;
   }
 

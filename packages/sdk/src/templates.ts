@@ -1,4 +1,5 @@
 import { Sandbox } from "./sandbox.ts";
+import { fullView, once, type SpawnCallOptions, sandboxSpec } from "./spawning.ts";
 import type { Call, CallOptions, Transport } from "./transport.ts";
 import type { SandboxInfo, Template, TemplateConfig, TemplateSpawnOverrides } from "./wire.ts";
 
@@ -38,10 +39,13 @@ export class TemplateManager {
     await this.#transport.done(templateCall("DELETE", `/${encodeURIComponent(name)}`, options));
   }
 
-  async spawn(name: string, overrides: TemplateSpawnOverrides = {}, options?: CallOptions): Promise<Sandbox> {
+  /** As `Client.spawn` does; what is given goes over what the template says. */
+  async spawn(name: string, overrides: TemplateSpawnOverrides = {}, options?: SpawnCallOptions): Promise<Sandbox> {
     const info = await this.#transport.json<SandboxInfo>({
       ...templateCall("POST", `/${encodeURIComponent(name)}/spawn`, options),
-      json: { provider: overrides.provider, ttl: overrides.ttl },
+      ...once(options),
+      query: fullView,
+      json: { provider: overrides.provider, ttl: overrides.ttl, ...sandboxSpec(overrides) },
     });
     return new Sandbox(this.#transport, info);
   }

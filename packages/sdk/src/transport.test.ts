@@ -50,6 +50,20 @@ test("a call that changes something is sent once, whatever the server answers", 
   expect(server.received.map((request) => request.method)).toEqual(["POST", "PUT"]);
 });
 
+test("a spawn under a key is sent again, with the same key and the same body", async () => {
+  let left = 2;
+  await using server = await serve((_, response) => {
+    if (left-- > 0) response.socket?.destroy();
+    else sendJson(response, { id: "sb-1" }, 201);
+  });
+  const client = new Client({ baseUrl: server.baseUrl, retry: instant().retry });
+  const spec = { name: "web", env: { A: "1" } };
+  expect((await client.spawn(spec, { idempotencyKey: "once" })).id).toBe("sb-1");
+  const sent = server.received.map(({ headers, body }) => [headers["idempotency-key"], String(body)]);
+  const first = ["once", JSON.stringify({ image: "alpine:latest", env: { A: "1" }, name: "web" })];
+  expect(sent).toEqual([first, first, first]);
+});
+
 test("a delete whose first answer was lost takes the second one's 404 as done", async () => {
   let first = true;
   await using server = await serve((_, response) => {
@@ -141,7 +155,7 @@ test("credentials travel as headers, and an id can't leave its place in the path
   await sandbox.stats();
   await sandbox.files.stat("f");
   expect(server.received[0]).toMatchObject({
-    url: "/api/v1/sandboxes/..%2Fquotas%3Fx%23y",
+    url: "/api/v1/sandboxes/..%2Fquotas%3Fx%23y?view=full",
     headers: { "x-api-key": "k", "x-admin-api-key": "a", "x-user-id": "u@example.com" },
   });
   expect(server.received.slice(1).map((request) => request.url)).toEqual([

@@ -14,12 +14,15 @@ export interface CallOptions {
 export interface Call {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly path: string;
-  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  /** A list is given as often as it is long. */
+  readonly query?: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
   /** Sent as JSON. */
   readonly json?: unknown;
   /** Sent as it is. */
   readonly raw?: NonNullable<RequestInit["body"]>;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Doing it twice is doing it once, though its method doesn't say so. */
+  readonly repeatable?: boolean;
   readonly options?: CallOptions | undefined;
   /** Named by a not-found error. */
   readonly sandboxId?: string;
@@ -136,7 +139,7 @@ export class Transport {
     const { baseUrl, retry } = this.#options;
     const url = baseUrl + pathOf(call);
     const init = initOf(call, this.#options.headers, deadline.signal);
-    const repeatable = call.method === "GET" || call.method === "HEAD" || call.method === "DELETE";
+    const repeatable = call.repeatable || call.method === "GET" || call.method === "HEAD" || call.method === "DELETE";
     let lost = false;
     for (let attempt = 1; ; attempt++) {
       let response: Response | undefined;
@@ -177,7 +180,8 @@ export class Transport {
 function pathOf(call: Call): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(call.query ?? {})) {
-    if (value !== undefined) query.set(name, String(value));
+    if (Array.isArray(value)) for (const each of value) query.append(name, String(each));
+    else if (value !== undefined) query.set(name, String(value));
   }
   return `/api/v1${call.path}${query.size === 0 ? "" : `?${query}`}`;
 }

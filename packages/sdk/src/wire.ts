@@ -33,10 +33,46 @@ export interface SandboxInfo {
   metadata?: Record<string, string>;
   /** Host name, with a port where it isn't 80, under which previews are served. */
   preview_domain?: string;
+  /** From here on absent from servers that don't know them. */
+  name?: string;
+  labels?: Record<string, string>;
+  /** What its environment names, sorted; the values are never told. */
+  env_names?: string[];
+  /** Where commands start. */
+  workdir?: string;
+  /** Whom commands run as, where that was asked for. */
+  user?: string;
+  /** Mebibytes. */
+  disk_mb?: number;
+  security?: string;
+  network_mode?: string;
+}
+
+/** What a sandbox is asked to be, by a spawn or by a template's. */
+export interface SandboxSpec {
+  metadata?: Record<string, string> | undefined;
+  /** Environment of everything that is started in the sandbox: 256 names, 128 KiB together. Never told again. */
+  env?: Record<string, string> | undefined;
+  /** Where commands start; absolute, made where it is missing. Default `/workspace`. */
+  workdir?: string | undefined;
+  /** Whom commands run as: a name, `uid` or `uid:gid` of the sandbox; 1000 alone under `restricted`. */
+  user?: string | undefined;
+  /** Mebibytes, 16 or more. */
+  disk_mb?: number | undefined;
+  /** Default: the server's. */
+  security?: "default" | "restricted" | undefined;
+  /** `none`, or another that the provider offers. */
+  network_mode?: string | undefined;
+  /** Names and values that lists filter by, with the rules of Kubernetes' labels. */
+  labels?: Record<string, string> | undefined;
+  /** A DNS label, unique among the living sandboxes of one owner. */
+  name?: string | undefined;
+  /** What a name that is taken means: `fail` with code `CONFLICT`, or `get` the sandbox that has it, as it is. */
+  if_exists?: "fail" | "get" | undefined;
 }
 
 /** What a spawn asks for; what is left out takes the server's default. */
-export interface SpawnOptions {
+export interface SpawnOptions extends SandboxSpec {
   /** Default `alpine:latest`. */
   image?: string | undefined;
   provider?: string | undefined;
@@ -48,7 +84,6 @@ export interface SpawnOptions {
   owner_id?: string | undefined;
   /** Name of a template whose values fill in what is left out. */
   template?: string | undefined;
-  metadata?: Record<string, string> | undefined;
 }
 
 export type SandboxConfig = SpawnOptions;
@@ -204,7 +239,7 @@ export interface TemplateConfig {
   metadata?: Record<string, string> | undefined;
 }
 
-export interface TemplateSpawnOverrides {
+export interface TemplateSpawnOverrides extends SandboxSpec {
   provider?: string | undefined;
   /** Go duration. */
   ttl?: string | undefined;
@@ -228,7 +263,7 @@ export interface ProviderInfo {
   /** What is enforced on that host, not only asked for. */
   limits?: ProviderLimits;
   security_profiles?: { name: "default" | "restricted"; offered: boolean; remedy?: string }[];
-  networks?: ("none" | "bridge")[];
+  networks?: ("none" | "bridge" | "host")[];
   /** What keeps it from being healthy, and the command or setting that would help. */
   missing?: ProviderRemark[];
   /** What is wrong although it serves, such as a runtime with known holes. */

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { openApiDocument, operations, operationTable } from "@stacyvm/contract";
 import type { FastifyBaseLogger } from "fastify";
 import { AuditBatch } from "./audit/audit-batch.ts";
+import { ApiKeys } from "./auth/api-keys.ts";
 import { FailurePenalties } from "./auth/failure-penalties.ts";
 import { RateLimiter } from "./auth/rate-limiter.ts";
 import { createTokenVerifier, type TokenVerifier } from "./auth/token-verifier.ts";
@@ -28,7 +29,7 @@ import { collectImages } from "./orchestrator/collect-images.ts";
 import type { Context } from "./orchestrator/context.ts";
 import { heartbeat } from "./orchestrator/heartbeat.ts";
 import { LiveRuntimes } from "./orchestrator/live-runtimes.ts";
-import { reconcile } from "./orchestrator/reconcile.ts";
+import { createReconciler } from "./orchestrator/reconcile.ts";
 import { spawnKeyLifeMs, spawnKeyPruneMs } from "./orchestrator/spawn-once.ts";
 import { SpawnQueue } from "./orchestrator/spawn-queue.ts";
 import { sweep } from "./orchestrator/sweep.ts";
@@ -64,6 +65,8 @@ export interface ControlPlane extends AsyncDisposable {
 
 /** How long the first reconciliation may hold up the start, milliseconds. */
 const reconcileTimeoutMs = 60_000;
+/** The least time between two comparisons of records and providers, whoever asks for them, milliseconds. */
+const reconcilePauseMs = 100;
 /** How often this server says that it lives, milliseconds. */
 const heartbeatIntervalMs = 30_000;
 /** Name of this server as a worker. */
@@ -99,6 +102,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     requireRoom: () => disks.requireRoom("images"),
   });
 
+  let reconcileSoon = (): void => {}; // Until the first round has been.
   const helper = stack.use(
     hostHelper({
       programPath: join(nativeDir, "stacyvm-host"),
@@ -107,6 +111,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       imagesRoot: imagesDir,
       runtimePath: findProgram(config.providers.oci.runtime),
       runtimeArgs: config.providers.oci.runtimeArgs,
+      onEnded: () => reconcileSoon(),
+      prootPath: findProgram(config.providers.proot.prootBinary),
       onExit: (reason) => log.warn({ reason }, "host program ended and will be restarted"),
     }),
   );
@@ -174,6 +180,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     publish: events.publish,
     observe: operationMetrics.observe,
     audit: audit.add,
+    reconcileSoon: () => reconcileSoon(),
     failpoint: options.failpoint ?? noFailpoint,
     log,
   };
@@ -183,7 +190,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   });
   const useCases = createUseCases({ context, queue });
   await heartbeat(context);
-  await reconcile(context, AbortSignal.timeout(reconcileTimeoutMs));
+  const reconciler = createReconciler(context);
+  await reconciler.start(AbortSignal.timeout(reconcileTimeoutMs));
 
   stack.use(
     every({
@@ -210,6 +218,15 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       onFailure: (error) => log.error({ err: error }, "idempotency keys could not be pruned"),
     }),
   );
+  const reconciling = stack.use(
+    every({
+      intervalMs: config.reconcile.intervalMs,
+      leastPauseMs: reconcilePauseMs,
+      work: reconciler.round,
+      onFailure: (error) => log.error({ err: error }, "records and providers could not be compared"),
+    }),
+  );
+  reconcileSoon = reconciling.soon;
 
   if (config.images.gc.enabled) {
     const { intervalMs, maxAgeMs, maxSizeBytes, keep } = config.images.gc;
@@ -242,7 +259,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     }),
   );
 
+  const apiKeys = new ApiKeys({
+    store: store.apiKeys,
+    clock: systemClock,
+    ids: randomIds,
+    onFailure: (error) => log.warn({ err: error }, "the use of a key could not be noted"),
+  });
   const authenticator = createAuthenticator({
+    named: apiKeys,
     apiKey: config.auth.apiKey?.reveal() ?? "",
     adminKey: config.auth.adminApiKey?.reveal() ?? "",
     adminFallback: config.auth.adminFallbackEnabled,
@@ -278,6 +302,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       listImages: () => images.list(),
       openApi: openApiDocument(operationTable, options.version),
       authConfigured: authenticator.configured,
+      apiKeys,
       workerSigningKey: config.auth.workerSigningKey,
       newTokenId: randomIds.token,
       insecure: config.server.insecure,

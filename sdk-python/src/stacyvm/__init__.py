@@ -9,6 +9,7 @@ from stacyvm._async.streams import AsyncByteStream, AsyncExecStream
 from stacyvm._async.templates import AsyncTemplateManager
 from stacyvm._async.upload import UploadContent
 from stacyvm._retry import Retry
+from stacyvm._spec import IfExists, LabelFilter, Moment, SandboxSort, SecurityProfile
 from stacyvm._sync.client import Client
 from stacyvm._sync.files import FileDownload, SandboxFiles
 from stacyvm._sync.processes import ProcessStdin, SandboxProcess, SandboxProcesses
@@ -79,7 +80,10 @@ __all__ = [
     "FileVersion",
     "FolderEvent",
     "HealthInfo",
+    "IfExists",
+    "LabelFilter",
     "ListeningPort",
+    "Moment",
     "OwnerQuota",
     "ProcessChild",
     "ProcessEvent",
@@ -104,7 +108,9 @@ __all__ = [
     "SandboxPage",
     "SandboxProcess",
     "SandboxProcesses",
+    "SandboxSort",
     "SandboxStats",
+    "SecurityProfile",
     "SignalName",
     "SpawnAdmissionDecision",
     "StacyVMError",

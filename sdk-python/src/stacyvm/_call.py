@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional
 from urllib.parse import quote, urlencode
 
 #: In place of a JSON body that is left out; None would be `null`.
@@ -15,6 +15,7 @@ class Call:
     method: str
     #: Starts after ``/api/v1``; ids in it are escaped by `segment`.
     path: str
+    #: A list is given as often as it is long.
     query: Mapping[str, object] = field(default_factory=dict)
     #: Sent as JSON.
     json: Any = ABSENT
@@ -25,15 +26,23 @@ class Call:
     request_timeout: Optional[float] = None
     #: Named by a not-found error.
     sandbox_id: str = ""
+    #: Doing it twice is doing it once, though its method doesn't say so.
+    repeatable: bool = False
 
     @property
     def is_repeatable(self) -> bool:
-        return self.method in ("GET", "HEAD", "DELETE")
+        return self.repeatable or self.method in ("GET", "HEAD", "DELETE")
 
     @property
     def url(self) -> str:
-        query = urlencode({name: _word(value) for name, value in self.query.items() if value is not None})
+        query = urlencode([(name, _word(one)) for name, value in self.query.items() for one in _each(value)])
         return f"/api/v1{self.path}" + (f"?{query}" if query else "")
+
+
+def _each(value: object) -> List[object]:
+    if isinstance(value, list):
+        return value
+    return [] if value is None else [value]
 
 
 def _word(value: object) -> str:

@@ -93,7 +93,8 @@ async def async_pieces(content: Any) -> AsyncIterator[bytes]:
 
 def pieces(content: Any) -> Iterator[bytes]:
     """The bytes of a file object or an iterable."""
-    if hasattr(content, "read"):
+    # A file object iterates by lines; what has no place to seek iterates as it comes, as an answer's stream does.
+    if hasattr(content, "read") and (hasattr(content, "seek") or not hasattr(content, "__next__")):
         while piece := content.read(PIECE_BYTES):
             yield piece
     else:

@@ -73,6 +73,19 @@ class SandboxInfo:
     tenant_id: str = ""
     vm_id: str = ""
     worker_id: str = ""
+    name: str = ""
+    labels: Dict[str, str] = field(default_factory=dict)
+    #: What its environment names, sorted; the values are never told.
+    env_names: List[str] = field(default_factory=list)
+    #: Where commands start.
+    workdir: str = ""
+    #: Whom commands run as, where that was asked for.
+    user: str = ""
+    #: Mebibytes; 0 where the server doesn't tell.
+    disk_mb: int = 0
+    #: The profile that was used; empty where the server doesn't tell.
+    security: str = ""
+    network_mode: str = ""
 
 
 class SandboxPage(List[SandboxInfo]):

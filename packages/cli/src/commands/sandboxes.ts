@@ -1,33 +1,9 @@
-import type { Client, ExecOptions, Sandbox, SandboxInfo } from "stacyvm";
+import type { Client, ExecOptions, Sandbox, SandboxInfo, SandboxSort } from "stacyvm";
 import { ExitWith, UsageFailure } from "../failure.ts";
 import { interruptible } from "../interrupt.ts";
 import type { Output } from "../output.ts";
 import { table } from "../table.ts";
-
-export interface SpawnFlags {
-  readonly image: string;
-  readonly provider?: string;
-  readonly ttl?: string;
-  readonly memory?: number;
-  readonly vcpus?: number;
-}
-
-/** A spawn may pull an image first, milliseconds. */
-const spawnTimeoutMs = 15 * 60_000;
-
-export async function spawnCommand(client: Client, output: Output, flags: SpawnFlags): Promise<void> {
-  const sandbox = await client.spawn(
-    {
-      image: flags.image,
-      provider: flags.provider,
-      ttl: flags.ttl,
-      memory_mb: flags.memory,
-      vcpus: flags.vcpus,
-    },
-    { timeoutMs: spawnTimeoutMs },
-  );
-  output.result(sandbox.info, `Sandbox ${sandbox.id} spawned (provider: ${sandbox.provider}, image: ${sandbox.image})`);
-}
+import { pairsOf } from "./pairs.ts";
 
 export async function killCommand(client: Client, output: Output, id: string): Promise<void> {
   const sandbox = await client.get(id);
@@ -56,15 +32,38 @@ const cells = (info: SandboxInfo) => [
   clock(info.expires_at),
 ];
 
-export async function listCommand(client: Client, output: Output): Promise<void> {
-  const sandboxes = await client.list();
-  const heading = ["ID", "STATE", "PROVIDER", "IMAGE", "CREATED", "EXPIRES"];
+export interface ListFlags {
+  readonly label: readonly string[];
+  readonly name?: string;
+  readonly state?: string;
+  readonly sort?: SandboxSort;
+}
+
+export async function listCommand(client: Client, output: Output, flags: ListFlags): Promise<void> {
+  const { name, state, sort } = flags;
+  const sandboxes = await client.list({ name, state, sort, labels: labelsOf(flags.label) });
+  const isFiltered = flags.label.length > 0 || name !== undefined || state !== undefined;
+  // Where nobody has a name there is no column for it.
+  const named = sandboxes.some((info) => info.name !== undefined);
+  const heading = ["ID", "STATE", "PROVIDER", "IMAGE", "CREATED", "EXPIRES", ...(named ? ["NAME"] : [])];
+  const rows = sandboxes.map((info) => [...cells(info), ...(named ? [info.name ?? ""] : [])]);
   const text =
     sandboxes.length === 0
-      ? "No active sandboxes"
-      : table([heading, ...sandboxes.map(cells)], { elastic: [3], expendable: [4, 2], width: output.width });
+      ? isFiltered
+        ? "No sandbox matches"
+        : "No active sandboxes"
+      : table([heading, ...rows], { elastic: [3, ...(named ? [6] : [])], expendable: [4, 2], width: output.width });
   output.result([...sandboxes], text);
 }
+
+/** `key=value`, or a key that may have any. */
+const labelsOf = (words: readonly string[]): Record<string, string | true> =>
+  Object.fromEntries(
+    words.map((word) => {
+      const at = word.indexOf("=");
+      return at < 0 ? [word, true] : [word.slice(0, at), word.slice(at + 1)];
+    }),
+  );
 
 export interface ExecFlags {
   readonly shell?: true;
@@ -90,7 +89,7 @@ export async function execCommand(
   const options = {
     mode: flags.shell ? ("shell" as const) : ("argv" as const),
     args: flags.shell ? undefined : args,
-    env: envOf(flags.env ?? []),
+    env: pairsOf("--env", flags.env ?? []),
     workdir: flags.workdir,
     user: flags.user,
     timeout: flags.timeout,
@@ -115,17 +114,6 @@ async function run(sandbox: Sandbox, output: Output, line: string, options: Exec
   // The server's last words on stderr name the timeout, without ending their line.
   if (exit.timed_out) output.errorLine("\n  Give a longer --timeout.");
   return exit.exit_code;
-}
-
-function envOf(pairs: readonly string[]): Record<string, string> | undefined {
-  if (pairs.length === 0) return undefined;
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const at = pair.indexOf("=");
-      if (at <= 0) throw new UsageFailure(`--env takes NAME=value, not ${JSON.stringify(pair)}`);
-      return [pair.slice(0, at), pair.slice(at + 1)];
-    }),
-  );
 }
 
 /** The whole of standard input. Only read when asked for: one that is never closed would hold the command up. */

@@ -175,6 +175,15 @@ export const outsideErrors = {
     "The exec timeout is outside the limits.",
     "Ask for less, or start a process.",
   ),
+  key_not_found: entry("NOT_FOUND", 404, "caller", false, "No such API key.", "List the keys: GET /admin/api-keys."),
+  credentials_not_configured: entry(
+    "CONFLICT",
+    409,
+    "caller",
+    false,
+    "This server asks nobody for a key, so a key would protect nothing.",
+    "Set auth.admin_api_key (STACYVM_AUTH_ADMIN_API_KEY) first, and start the server again.",
+  ),
   rate_limited: entry(
     "RESOURCE_LIMIT",
     429,

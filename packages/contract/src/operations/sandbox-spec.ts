@@ -100,6 +100,3 @@ export const view = oneOf(["basic", "full"]).meta({
   description: "`full` adds name, labels, env_names, workdir, user, disk_mb, security and network_mode.",
 });
 export const viewQuery = z.object({ view: view.optional() });
-
-/** Names a spawn for as long as a day: sent again it makes no second sandbox. */
-export const idempotencyKeyHeader = "Idempotency-Key";

@@ -145,6 +145,7 @@ export const spawnSandbox = defineOperation({
   ],
   stream: "none",
   lenient: true,
+  idempotencyKey: true,
   trailingSlash: true,
   query: viewQuery,
   body: SpawnRequest,

@@ -1,4 +1,5 @@
 import type { Operation } from "../operation.ts";
+import { apiKeyOperations } from "./api-keys.ts";
 import { execOperations } from "./exec.ts";
 import { folderOperations } from "./file-archive.ts";
 import { fileLinkOperations } from "./file-links.ts";
@@ -30,6 +31,7 @@ export const operations = [
   ...providerOperations,
   ...quotaOperations,
   ...workerOperations,
+  ...apiKeyOperations,
   ...systemOperations,
   ...telemetryOperations,
 ] as const;

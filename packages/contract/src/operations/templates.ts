@@ -152,6 +152,7 @@ export const templateOperations = [
     auditClass: "write",
     auditFields: { ...sandboxSpecAudit, name: "public", provider: "public", ttl: "public" },
     errors: spawnSandbox.errors,
+    idempotencyKey: true,
     params,
     query: viewQuery,
     body: TemplateSpawnRequest,

@@ -12,6 +12,35 @@ export interface AdmissionDecision {
   max_ttl?: string;
 }
 
+export interface ApiKey {
+  id: string;
+  name: string;
+  /** The key's first characters. */
+  prefix: string;
+  role: "viewer" | "api" | "operator" | "tenant_admin" | "admin";
+  tenant_id?: string;
+  created_by: string;
+  /** RFC 3339. */
+  created_at: string;
+  /** Absent: it counts until it is revoked. */
+  expires_at?: string;
+  /** To the minute; absent before the first use. */
+  last_used_at?: string;
+  /** RFC 3339. */
+  revoked_at?: string;
+}
+
+export interface ApiKeyRequest {
+  /** What it is for. */
+  name: string;
+  /** api where absent. */
+  role?: "viewer" | "api" | "operator" | "tenant_admin" | "admin";
+  /** Its holder is of this tenant, whatever X-Tenant-ID says. */
+  tenant_id?: string;
+  /** Go duration; absent: until it is revoked. */
+  ttl?: string;
+}
+
 export interface BeginUploadRequest {
   path: string;
   /** Octal digits, for example 0644. */
@@ -29,6 +58,12 @@ export interface ChmodFileRequest {
 export interface CommitUploadRequest {
   /** Of the whole file; compared where it is given. */
   checksum?: string;
+}
+
+export interface CreatedApiKey {
+  api_key: ApiKey;
+  /** Shown here and never again. */
+  key: string;
 }
 
 export interface DiskFigures {
@@ -49,7 +84,7 @@ export interface DiskFigures {
 export interface ErrorBody {
   code: "BAD_REQUEST" | "RESOURCE_LIMIT" | "TIMEOUT" | "NOT_FOUND" | "UNAUTHORIZED" | "FORBIDDEN" | "CONFLICT" | "UNAVAILABLE" | "INTERNAL_ERROR";
   message: string;
-  reason: "invalid_body" | "invalid_input" | "payload_too_large" | "headers_too_large" | "request_timeout" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "foreign_origin" | "policy_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "idempotency_key_reused" | "state_conflict" | "lease_lost" | "ttl_above_max" | "timeout_above_max" | "rate_limited" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "provider_unavailable" | "image_pull_failed" | "host_disk_low" | "spawn_failed" | "store_unavailable" | "worker_tokens_unavailable" | "issuer_unavailable" | "shutting_down" | "not_supported" | "internal" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "archive_invalid" | "range_not_satisfiable" | "precondition_failed" | "link_refused" | "port_refused" | "port_protocol" | "port_timeout" | "file_permission_denied" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "upload_not_found" | "upload_conflict" | "checksum_mismatch" | "exec_timeout" | "sandbox_limit" | "disk_full" | "guest_unreachable" | "guest_protocol";
+  reason: "invalid_body" | "invalid_input" | "payload_too_large" | "headers_too_large" | "request_timeout" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "foreign_origin" | "policy_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "idempotency_key_reused" | "state_conflict" | "lease_lost" | "ttl_above_max" | "timeout_above_max" | "key_not_found" | "credentials_not_configured" | "rate_limited" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "provider_unavailable" | "image_pull_failed" | "host_disk_low" | "spawn_failed" | "store_unavailable" | "worker_tokens_unavailable" | "issuer_unavailable" | "shutting_down" | "not_supported" | "internal" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "archive_invalid" | "range_not_satisfiable" | "precondition_failed" | "link_refused" | "port_refused" | "port_protocol" | "port_timeout" | "file_permission_denied" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "upload_not_found" | "upload_conflict" | "checksum_mismatch" | "exec_timeout" | "sandbox_limit" | "disk_full" | "guest_unreachable" | "guest_protocol";
   request_id: string;
   remediation?: string;
   details?: Record<string, unknown>;
@@ -387,7 +422,7 @@ export interface ProviderReport {
     /** What of the host would have to change. */
     remedy?: string;
   })[];
-  networks: ("none" | "bridge")[];
+  networks: ("none" | "bridge" | "host")[];
   /** What keeps it from being healthy here. */
   missing: {
     what: string;

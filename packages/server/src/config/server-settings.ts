@@ -73,7 +73,15 @@ export const leases = {
 } as const;
 
 export const reaper = {
-  intervalMs: duration(5_000, "How often expired and unowned sandboxes are looked for.", { leastMs: 100 }),
+  intervalMs: duration(5_000, "How often expired and stuck sandboxes are looked for.", { leastMs: 100 }),
+} as const;
+
+export const reconcile = {
+  intervalMs: duration(
+    5_000,
+    "How often what providers run is compared with what the database knows, beside each time something ends.",
+    { leastMs: 100 },
+  ),
 } as const;
 
 export const logging = {

@@ -1,5 +1,5 @@
-import type { OnReadOpts, Socket } from "node:net";
-import type { Readable } from "node:stream";
+import type { OnReadOpts } from "node:net";
+import type { Duplex, Readable } from "node:stream";
 import type { GuestFolders } from "./guest-folders.ts";
 import type { GuestPorts } from "./guest-ports.ts";
 import type { GuestProcesses } from "./guest-processes.ts";
@@ -160,6 +160,19 @@ export interface Guest extends AsyncDisposable {
 }
 
 /** How to reach an agent: a fresh connection for each call, which reads into the given memory where there is any. */
-export type Dial = (onread?: OnReadOpts) => Socket;
+export type Dial = (onread?: OnReadOpts) => AgentConnection;
 
-export type ConnectGuest = (options: { readonly dial: Dial; readonly label: string }) => Guest;
+/** What of a net.Socket is needed where an agent is spoken to. */
+export interface AgentConnection extends Duplex {
+  /** Emits `timeout` after so long without a byte; 0: never. */
+  setTimeout(timeoutMs: number): this;
+  ref(): this;
+  unref(): this;
+}
+
+export type ConnectGuest = (options: {
+  readonly dial: Dial;
+  readonly label: string;
+  /** The dial's connections share one stream already, so calls need no multiplexing of their own; default false. */
+  readonly multiplexed?: boolean;
+}) => Guest;

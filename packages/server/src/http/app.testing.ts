@@ -9,7 +9,7 @@ import { systemClock } from "../lib/clock.ts";
 import { parseNetworks } from "../lib/networks.ts";
 import { type AppOptions, createApp } from "./app.ts";
 import { createClientAddress } from "./client-address.ts";
-import { createAuthenticator } from "./identity.ts";
+import { type Credentials, createAuthenticator } from "./identity.ts";
 
 /** Collects what the server logs, one object a line. */
 export const collectLog = () => {
@@ -25,16 +25,25 @@ export type TestAppOptions = Partial<AppOptions> & {
   readonly adminKey?: string;
   readonly adminFallback?: boolean;
   readonly tokens?: TokenVerifier;
+  readonly named?: Credentials["named"];
 };
 
 /** An application on a loopback rule set, with answers checked against their rows. */
-export const testApp = ({ apiKey = "", adminKey = "", adminFallback = false, tokens, ...options }: TestAppOptions) =>
+export const testApp = ({
+  apiKey = "",
+  adminKey = "",
+  adminFallback = false,
+  tokens,
+  named,
+  ...options
+}: TestAppOptions) =>
   createApp({
     authenticator: createAuthenticator({
       apiKey,
       adminKey,
       adminFallback,
-      ...(tokens === undefined ? {} : { tokens }),
+      ...(tokens && { tokens }),
+      ...(named && { named }),
     }),
     hosts: { loopback: true, names: [], authorities: [] },
     corsAllowedOrigins: [],

@@ -22,7 +22,7 @@ export interface Visit {
 }
 
 /** Whom a token that isn't accepted makes of its bearer where none is asked for. */
-const stranger: Identity = { role: "anonymous", keyHeader: "", tenantId: "", ownerHeader: "" };
+const stranger: Identity = { role: "anonymous", keyHeader: "", keyId: "", tenantId: "", ownerHeader: "" };
 
 const sendsKey = (headers: FastifyRequest["headers"]): boolean =>
   Boolean(headers["x-api-key"]) || Boolean(headers["x-admin-api-key"]);

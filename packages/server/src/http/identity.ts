@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
+import { type ApiKeys, looksLikeApiKey } from "../auth/api-keys.ts";
 import type { Role } from "../auth/roles.ts";
 import type { TokenVerifier } from "../auth/token-verifier.ts";
 import { workerTokenPrefix } from "../auth/worker-token.ts";
@@ -9,6 +10,8 @@ export interface Identity {
   readonly role: Role;
   /** Header whose credential counted; empty for anonymous callers. */
   readonly keyHeader: "" | "X-API-Key" | "X-Admin-API-Key" | "Authorization";
+  /** Of a named key; empty for every other credential. */
+  readonly keyId: string;
   /** Empty without a credential, and where the token names none. */
   readonly tenantId: string;
   /** X-User-ID as it came, which its use case checks; of a token's bearer its subject, whatever the header says. */
@@ -23,6 +26,8 @@ export interface Credentials {
   readonly adminFallback: boolean;
   /** Absent: no issuer's tokens are accepted. */
   readonly tokens?: TokenVerifier;
+  /** Absent: no named keys are accepted. */
+  readonly named?: Pick<ApiKeys, "identify">;
 }
 
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
@@ -52,16 +57,28 @@ export const createAuthenticator = (credentials: Credentials) => {
     credentials.adminKey !== "" ? credentials.adminKey : credentials.adminFallback ? credentials.apiKey : "";
   const adminDigest = adminKey === "" ? undefined : digest(adminKey);
 
-  const { tokens } = credentials;
+  const { tokens, named } = credentials;
 
   const byToken = async (token: string, verifier: TokenVerifier): Promise<Identity> => {
     const { role, tenantId, ownerId } = await verifier.verify(token);
-    return { role, keyHeader: "Authorization", tenantId, ownerHeader: ownerId };
+    return { role, keyHeader: "Authorization", keyId: "", tenantId, ownerHeader: ownerId };
   };
 
+  /** Of a tenant's key the tenant stays; with any other the header names one. */
+  const byNamedKey = async (
+    keys: Pick<ApiKeys, "identify">,
+    { key, keyHeader }: { readonly key: string; readonly keyHeader: (typeof keyHeaders)[number] },
+    headers: IncomingHttpHeaders,
+  ): Promise<Identity> => {
+    const { keyId, role, tenantId } = await keys.identify(key);
+    const of = tenantId === "" ? single(headers, "x-tenant-id").trim() : tenantId;
+    return { role, keyHeader, keyId, tenantId: of, ownerHeader: single(headers, "x-user-id") };
+  };
+
+  const configured = candidates.length > 0 || tokens !== undefined;
   return {
     /** False while nothing is configured: then everybody may do everything, and the Host and Origin rules are the wall. */
-    configured: candidates.length > 0 || tokens !== undefined,
+    configured,
     /** Whether a key could help who has none. */
     takesKeys: candidates.length > 0,
 
@@ -73,21 +90,25 @@ export const createAuthenticator = (credentials: Credentials) => {
       const token = tokens === undefined ? undefined : bearerOf(headers);
       if (tokens !== undefined && token !== undefined) return byToken(token, tokens);
       const ownerHeader = single(headers, "x-user-id");
+      let namedKey: { readonly key: string; readonly keyHeader: (typeof keyHeaders)[number] } | undefined;
       for (const keyHeader of keyHeaders) {
         const sent = single(headers, keyHeader.toLowerCase());
         if (sent === "") continue;
         const sentDigest = digest(sent);
         const match = candidates.find((candidate) => timingSafeEqual(candidate.digest, sentDigest));
+        if (match === undefined && looksLikeApiKey(sent)) namedKey ??= { key: sent, keyHeader };
         if (match === undefined) continue;
-        return { role: match.role, keyHeader, tenantId: single(headers, "x-tenant-id").trim(), ownerHeader };
+        return { role: match.role, keyHeader, keyId: "", tenantId: single(headers, "x-tenant-id").trim(), ownerHeader };
       }
-      return { role: "anonymous", keyHeader: "", tenantId: "", ownerHeader };
+      if (configured && named !== undefined && namedKey !== undefined) return byNamedKey(named, namedKey, headers);
+      return { role: "anonymous", keyHeader: "", keyId: "", tenantId: "", ownerHeader };
     },
 
     /** The rule of the admin area: the matching admin key, `scope` when only a role could decide, or `key`. */
     admin(headers: IncomingHttpHeaders, identity: Identity): "granted" | "key" | "scope" {
-      if (identity.keyHeader === "Authorization") return identity.role === "admin" ? "granted" : "scope";
-      if (adminDigest === undefined) return candidates.length > 0 || tokens !== undefined ? "scope" : "granted";
+      if (identity.keyHeader === "Authorization" || identity.keyId !== "")
+        return identity.role === "admin" ? "granted" : "scope";
+      if (adminDigest === undefined) return configured ? "scope" : "granted";
       const matches = keyHeaders.some((name) => {
         const sent = single(headers, name.toLowerCase());
         return sent !== "" && timingSafeEqual(digest(sent), adminDigest);

@@ -25,7 +25,8 @@ const refused = (reply: FastifyReply, retryAfterMs: number): StacyError => {
 /** Who a request counts for. A header that anybody can write never makes a second caller of one without a credential. */
 const callerOf = (identity: Identity, keyBy: RateLimitOptions["keyBy"], address: () => string): string => {
   if (identity.keyHeader === "" || keyBy === "ip") return `ip:${address()}`;
-  const credential = identity.keyHeader === "Authorization" ? `token:${identity.ownerHeader}` : `key:${identity.role}`;
+  const key = `key:${identity.keyId || identity.role}`;
+  const credential = identity.keyHeader === "Authorization" ? `token:${identity.ownerHeader}` : key;
   return keyBy === "owner" ? `${credential} of ${identity.ownerHeader}` : credential;
 };
 

@@ -1,5 +1,7 @@
 export interface EveryOptions {
   readonly intervalMs: number;
+  /** The least pause before a round that `soon` asked for, milliseconds; none where absent. */
+  readonly leastPauseMs?: number;
   readonly work: (signal: AbortSignal) => Promise<unknown>;
   readonly onFailure: (error: unknown) => void;
 }
@@ -10,20 +12,23 @@ export interface EveryOptions {
  */
 export function every(options: EveryOptions): AsyncDisposable & { readonly soon: () => void } {
   const controller = new AbortController();
-  let wake: (() => void) | undefined;
+  const leastPauseMs = options.leastPauseMs ?? 0;
+  let asked = false;
+  let hurry: ((leastMs: number) => void) | undefined;
   const pause = () =>
     new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, options.intervalMs);
-      timer.unref();
-      wake = () => {
+      const startedAt = performance.now();
+      let timer = setTimeout(resolve, asked ? leastPauseMs : options.intervalMs).unref();
+      hurry = (leastMs) => {
         clearTimeout(timer);
-        resolve();
+        timer = setTimeout(resolve, Math.max(0, leastMs - (performance.now() - startedAt))).unref();
       };
     });
   const loop = (async () => {
-    for (;;) {
+    while (!controller.signal.aborted) {
       await pause();
       if (controller.signal.aborted) return;
+      asked = false;
       try {
         await options.work(controller.signal);
       } catch (error) {
@@ -32,11 +37,15 @@ export function every(options: EveryOptions): AsyncDisposable & { readonly soon:
     }
   })();
   return {
-    /** The next round begins now. */
-    soon: () => wake?.(),
+    /** The next round begins now, or once the one under way has ended. */
+    soon: () => {
+      if (asked) return;
+      asked = true;
+      hurry?.(leastPauseMs);
+    },
     async [Symbol.asyncDispose]() {
       controller.abort();
-      wake?.();
+      hurry?.(0);
       await loop;
     },
   };

@@ -10,6 +10,10 @@ export interface Ids {
   fileLinkKey(): string;
   /** 32 hex digits. */
   token(): string;
+  /** Of a named key: `key-` and 16 hex digits. */
+  apiKey(): string;
+  /** A named key itself: `svm_` and 32 random bytes, base64url. */
+  apiKeySecret(): string;
   /** `up-` and 16 hex digits. */
   upload(): string;
   request(): string;
@@ -23,9 +27,14 @@ export const randomIds: Ids = {
   sandbox: () => `sb-${randomBytes(8).toString("hex")}`,
   process: () => `pr-${randomBytes(8).toString("hex")}`,
   fileLinkKey: () => randomBytes(32).toString("base64url"),
+  apiKey: () => `key-${randomBytes(8).toString("hex")}`,
+  apiKeySecret: () => `svm_${randomBytes(32).toString("base64url")}`,
   token: () => randomBytes(16).toString("hex"),
   upload: () => `up-${randomBytes(8).toString("hex")}`,
   request: () => randomUUID(),
   server: () => randomUUID(),
   database: () => randomUUID(),
 };
+
+/** 16 random bytes that stand for nothing else. */
+export const nonce = (): Buffer => randomBytes(16);

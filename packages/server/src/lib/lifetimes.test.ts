@@ -86,3 +86,31 @@ test("rounds never overlap, a failing round doesn't end them, and disposing wait
   await setImmediate();
   expect([rounds, running, failures.length]).toEqual([ended, 0, 1]);
 });
+
+test("a round that is asked for begins without the pause, and after the one under way where there is one", async () => {
+  const rounds: PromiseWithResolvers<void>[] = [];
+  const begun = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  await using repeated = every({
+    intervalMs: 3_600_000,
+    leastPauseMs: 1,
+    onFailure: () => {},
+    work: async () => {
+      const round = Promise.withResolvers<void>();
+      begun[rounds.length]?.resolve();
+      rounds.push(round);
+      await round.promise;
+    },
+  });
+  repeated.soon();
+  await begun[0]?.promise;
+  repeated.soon();
+  repeated.soon();
+  expect(rounds).toHaveLength(1);
+  rounds[0]?.resolve();
+  await begun[1]?.promise;
+  rounds[1]?.resolve();
+  repeated.soon();
+  await begun[2]?.promise;
+  rounds[2]?.resolve();
+  expect(rounds).toHaveLength(3);
+});

@@ -64,6 +64,8 @@ export interface Context {
   readonly observe: (observation: Observation) => void;
   /** Queues a row; written in batches. */
   readonly audit: (row: OperationAudit) => void;
+  /** Something speaks for a runtime that ended: the records and the providers are compared without delay. */
+  readonly reconcileSoon: () => void;
   readonly failpoint: Failpoint;
   readonly log: Log;
 }

@@ -55,7 +55,7 @@ export async function insertWithinCaps(
 function refused(refusal: AdmissionRefusal, { name }: SandboxRecord, caps: Caps): StacyError {
   if (refusal.limit === "name") {
     return new StacyError("already_exists", `conflict: the name ${JSON.stringify(name)} is ${refusal.sandboxId}'s`, {
-      remediation: 'Use another name, or send if_exists: "get" for the sandbox that has it.',
+      remediation: 'Use another name, or take the sandbox that has it: if_exists "get", or --get-or-create.',
       details: { name, sandbox_id: refusal.sandboxId },
     });
   }

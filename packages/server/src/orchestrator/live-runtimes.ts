@@ -3,6 +3,16 @@ import { KeyMutex } from "../lib/key-mutex.ts";
 import type { Provider, Runtime, RuntimeRef } from "../providers/provider.ts";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
 
+/** Undefined where the record has none yet, or one that nobody can read. */
+export function readRuntimeRef({ runtimeRef }: SandboxRecord): RuntimeRef | undefined {
+  try {
+    const { version, data } = JSON.parse(runtimeRef) as Partial<RuntimeRef>;
+    return typeof version === "number" && typeof data === "object" && data !== null ? { version, data } : undefined;
+  } catch {
+    return undefined; // Written by nobody of ours: what the provider lists decides.
+  }
+}
+
 /**
  * The runtimes this process is connected to. A cache of handles and nothing else: whether a sandbox exists, and what
  * state it is in, is the store's to say.
@@ -35,8 +45,9 @@ export class LiveRuntimes {
       if (provider === undefined) {
         throw new StacyError("provider_unavailable", `provider unavailable: ${record.provider}`);
       }
-      if (record.runtimeRef === "") return undefined;
-      const runtime = await provider.attach(record.id, JSON.parse(record.runtimeRef) as RuntimeRef, signal);
+      const ref = readRuntimeRef(record);
+      if (ref === undefined) return undefined;
+      const runtime = await provider.attach(record.id, ref, signal);
       if (runtime !== undefined) this.#runtimes.set(record.id, runtime);
       return runtime;
     });

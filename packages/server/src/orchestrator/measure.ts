@@ -63,6 +63,7 @@ export async function measured<T>(context: Context, what: Measured, work: (facts
       tenantId: facts.record?.tenantId ?? what.caller.tenantId,
       createdAtMs: context.clock.now(),
     });
+    if (error instanceof StacyError && error.reason === "guest_unreachable") context.reconcileSoon();
     if (error !== undefined) {
       context.publish({
         type: eventOf(error, what.operation),

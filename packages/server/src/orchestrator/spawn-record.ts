@@ -89,16 +89,18 @@ function securityProfile(
   );
 }
 
-function networkMode({ name, capabilities }: Provider, asked: string = "none"): NetworkMode {
-  const found = capabilities.networks.find((offered) => offered === asked);
+function networkMode({ name, capabilities }: Provider, asked: string | undefined): NetworkMode {
+  const { networks } = capabilities;
+  const usual = networks.includes("none") ? "none" : (networks[0] ?? "none");
+  const found = networks.find((offered) => offered === (asked ?? usual));
   if (found !== undefined) return found;
   const offered = capabilities.networks.join(", ");
   throw new StacyError(
     "not_supported",
     asked === "host"
-      ? "network_mode host is never offered: on the host's network a sandbox reaches what listens on its loopback, this server too"
-      : `provider ${name} does not offer network_mode ${JSON.stringify(asked)} here, but ${offered}`,
-    { remediation: `Ask for one of: ${offered}.` },
+      ? "network_mode host is not offered: on the host's network a sandbox reaches what listens on its loopback, this server too"
+      : `provider ${name} does not offer network_mode ${JSON.stringify(asked ?? usual)} here, but ${offered || "none at all"}`,
+    offered === "" ? {} : { remediation: `Ask for one of: ${offered}.` },
   );
 }
 

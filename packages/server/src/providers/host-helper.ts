@@ -27,6 +27,20 @@ export interface HostVerbs {
     };
     answer: HostSpawned;
   };
+  "spawn-proot": {
+    args: {
+      sandbox_id: string;
+      server_id: string;
+      generation: number;
+      rootfs_path: string;
+      agent_uid: number;
+      file_mb: number;
+      pids_max: number;
+      open_files: number;
+      host_network: boolean;
+    };
+    answer: HostSpawned;
+  };
   destroy: { args: { sandbox_id: string }; answer: object };
   list: { args: object; answer: readonly HostOwned[] };
   inspect: { args: { sandbox_id: string }; answer: HostOwned };
@@ -59,6 +73,8 @@ export interface HostOwned {
   readonly pid: number;
   readonly start_ticks: number;
   readonly alive: boolean;
+  /** How its first process ended, where that is known. */
+  readonly ended_by?: string;
 }
 
 export interface HostUsage {
@@ -79,6 +95,10 @@ export interface HostProbe {
   readonly versions: Readonly<Record<string, string>>;
   /** For each provider what is missing and the command or setting that would help. */
   readonly missing: Readonly<Record<string, readonly string[]>>;
+  /** Why a sandbox without privileges can't have namespaces of its own; empty where it can. */
+  readonly no_namespaces: string;
+  /** The kernel's version of Landlock, 0 where it is off. */
+  readonly landlock: number;
 }
 
 export interface HostHelper extends AsyncDisposable {
@@ -97,10 +117,19 @@ export interface HostHelperOptions {
   readonly agentPath: string;
   readonly runtimePath?: string;
   readonly runtimeArgs?: readonly string[];
+  readonly prootPath?: string;
   /** The whole environment of the program. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Called with the id of a sandbox whose first process has ended unasked, as soon as it has. */
+  readonly onEnded?: (sandboxId: string) => void;
   /** Called with what the program prints on its error output when it ends unasked. */
   readonly onExit?: (reason: string) => void;
+}
+
+interface HostAnswer {
+  readonly id: number;
+  readonly ok?: unknown;
+  readonly error?: { readonly code: string; readonly message: string };
 }
 
 interface Waiting {
@@ -148,6 +177,7 @@ export const hostHelper = (options: HostHelperOptions): HostHelper => {
     options.agentPath,
     ...(options.imagesRoot ? ["--images", options.imagesRoot] : []),
     ...(options.runtimePath ? ["--runtime", options.runtimePath] : []),
+    ...(options.prootPath ? ["--proot", options.prootPath] : []),
     ...(options.runtimeArgs ?? []).flatMap((arg) => ["--runtime-arg", arg]),
   ];
 
@@ -184,7 +214,9 @@ export const hostHelper = (options: HostHelperOptions): HostHelper => {
       started.lastWords = (started.lastWords + text).slice(-maxLastWords);
     });
     createInterface({ input: child.stdout }).on("line", (line) => {
-      const answer = JSON.parse(line) as { id: number; ok?: unknown; error?: { code: string; message: string } };
+      const said = JSON.parse(line) as HostAnswer | { readonly event: "ended"; readonly sandbox_id: string };
+      if ("event" in said) return options.onEnded?.(said.sandbox_id);
+      const answer = said;
       const one = waiting.get(answer.id);
       waiting.delete(answer.id);
       pauseMs = restartPauseMs.first;

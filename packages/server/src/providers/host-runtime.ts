@@ -68,7 +68,7 @@ export const hostRuntimes = (options: HostRuntimesOptions) => {
     (owned.provider === options.providerName && owned.server_id === options.serverId) || owned.provider === "";
 
   return {
-    async spawn<V extends "spawn" | "spawn-mock">(
+    async spawn<V extends "spawn" | "spawn-mock" | "spawn-proot">(
       verb: V,
       args: HostVerbs[V]["args"],
       signal: AbortSignal,
@@ -108,6 +108,7 @@ export const hostRuntimes = (options: HostRuntimesOptions) => {
         ref: refOf(owned),
         generation: owned.generation,
         alive: owned.alive,
+        endedBy: owned.ended_by ?? "",
         createdAtMs: owned.created_at_ms,
         rootfsPath: owned.rootfs_path ?? "",
       }));

@@ -11,6 +11,7 @@ import { namesContract } from "./contract/names-contract.ts";
 import { portsContract } from "./contract/ports-contract.ts";
 import { processEndsContract } from "./contract/process-ends-contract.ts";
 import { processesContract } from "./contract/processes-contract.ts";
+import { settingsContract } from "./contract/settings-contract.ts";
 import { type ProviderSuite, type ProviderUnderTest, sandboxId, sh, signal, until } from "./contract/suite.testing.ts";
 import { uploadsContract } from "./contract/uploads-contract.ts";
 import { wallContract } from "./contract/wall-contract.ts";
@@ -49,7 +50,13 @@ export const describeProvider = (options: ProviderContractOptions): void => {
       return first;
     };
     const spec = (more: Partial<SandboxSpec> = {}): SandboxSpec =>
-      sandboxSpec({ id: sandboxId(), image: under.image, security: usualProfile(), ...more });
+      sandboxSpec({
+        id: sandboxId(),
+        image: under.image,
+        security: usualProfile(),
+        network: provider.capabilities.networks.includes("none") ? "none" : "host",
+        ...more,
+      });
 
     const differs = new Map(Object.entries(options.differs ?? {}));
     const test: ProviderSuite["test"] = (name, body) => {
@@ -116,6 +123,7 @@ export const describeProvider = (options: ProviderContractOptions): void => {
     }, 60_000);
 
     execContract(suite);
+    settingsContract(suite);
     deadlineContract(suite);
     filesContract(suite);
     uploadsContract(suite);

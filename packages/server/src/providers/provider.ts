@@ -7,8 +7,8 @@ export type IsolationClass = "none" | "userspace" | "container" | "kernel" | "mi
 /** `default`: root of its own user namespace with eight capabilities. `restricted`: uid 1000, none. */
 export type SecurityProfile = "default" | "restricted";
 
-/** Outbound network. `bridge` is an engine's own network, offered only where the operator configured it. */
-export type NetworkMode = "none" | "bridge";
+/** Outbound network. `bridge` is an engine's own network, `host` this host's; each offered only where the operator configured it. */
+export type NetworkMode = "none" | "bridge" | "host";
 
 export interface Capabilities {
   readonly isolation: IsolationClass;
@@ -20,6 +20,7 @@ export interface Capabilities {
   readonly securityProfiles: readonly SecurityProfile[];
   /** For a profile that isn't offered here: what of the host would have to change. */
   readonly profileRemedies?: Partial<Readonly<Record<SecurityProfile, string>>>;
+  /** The first stands where `none` is not among them. */
   readonly networks: readonly NetworkMode[];
   readonly limits: {
     readonly memory: boolean;
@@ -90,6 +91,8 @@ export interface OwnedRuntime {
   readonly ref: RuntimeRef;
   readonly generation: number;
   readonly alive: boolean;
+  /** How the first process of one that isn't alive ended, for people; absent or empty where nobody knows. */
+  readonly endedBy?: string;
   readonly createdAtMs: number;
   /** Of the image tree it stands on; empty where there is none. */
   readonly rootfsPath: string;

@@ -7,6 +7,7 @@ import type { PullNote } from "./docker/images.ts";
 import type { HostHelper } from "./host-helper.ts";
 import { mockProvider } from "./mock/mock.ts";
 import { ociProvider } from "./oci/oci.ts";
+import { prootProvider } from "./proot/proot.ts";
 import type { Provider } from "./provider.ts";
 
 export interface ProviderNeeds {
@@ -36,6 +37,8 @@ const registry: Readonly<Record<string, (needs: ProviderNeeds) => Provider | und
           onNote: needs.onImageNote,
         })
       : undefined,
+  proot: (needs) =>
+    needs.config.proot.enabled ? prootProvider({ ...needs, networkMode: needs.config.proot.networkMode }) : undefined,
   mock: (needs) => (needs.config.mock.enabled ? mockProvider(needs) : undefined),
 };
 

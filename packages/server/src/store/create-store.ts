@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { admitAndInsert } from "./admission.ts";
+import { apiKeyStore } from "./api-keys.ts";
 import { auditStore } from "./audit.ts";
 import { guarded } from "./failures.ts";
 import { fileLinkKeyStore } from "./file-link-keys.ts";
@@ -56,6 +57,7 @@ export const createStore = async (options: {
     workers: guarded(workerStore(database), database, "worker"),
     fileLinkKeys: guarded(fileLinkKeyStore(database), database, "file link key"),
     spawnKeys: guarded(spawnKeyStore(database), database, "idempotency key"),
+    apiKeys: guarded(apiKeyStore(database), database, "API key"),
     audit: guarded(auditStore(database), database, "audit record"),
     admitAndInsert: whole.admitAndInsert,
     ping: whole.ping,

@@ -14,6 +14,9 @@ const toSpawnKey = (row: Selectable<SpawnKeysTable>): SpawnKey => ({
 
 export const spawnKeyStore = ({ queries }: Database): SpawnKeyStore => ({
   claim: async ({ key, fingerprint, sandboxId, holderId, createdAtMs }) => {
+    // Who waits asks again and again, and must not write each time.
+    const found = await queries.selectFrom("spawn_keys").selectAll().where("key", "=", key).executeTakeFirst();
+    if (found !== undefined) return toSpawnKey(found);
     const row = await queries
       .insertInto("spawn_keys")
       .values({

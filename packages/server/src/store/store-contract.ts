@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SandboxRecord, SandboxSummary } from "../sandbox/sandbox.ts";
+import { apiKeysAreKept } from "./api-key-contract.ts";
 import { createStore } from "./create-store.ts";
 import { leasesExcludeEachOther } from "./lease-contract.ts";
 import { migrations } from "./migrations/all.ts";
@@ -337,6 +338,8 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
     });
 
     specsAreKept(() => store, sandboxRecord, freshDatabase);
+
+    apiKeysAreKept(() => store);
 
     test("two processes that start together on an empty database both come up, and each migration ran once", async () => {
       for (let round = 0; round < 3; round++) {

@@ -171,6 +171,35 @@ export interface WorkerStore {
   delete(id: string): Promise<boolean>;
 }
 
+/** A named key as the store keeps it: whoever reads it can't use it. 0 stands for never. */
+export interface ApiKeyRecord {
+  readonly id: string;
+  readonly name: string;
+  /** The first characters of the key, by which its holder recognises it. */
+  readonly prefix: string;
+  /** SHA-256 of the key, hex. */
+  readonly digest: string;
+  readonly role: string;
+  /** Empty: of no tenant. */
+  readonly tenantId: string;
+  readonly createdBy: string;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+  readonly lastUsedAtMs: number;
+  readonly revokedAtMs: number;
+}
+
+export interface ApiKeyStore {
+  insert(key: ApiKeyRecord): Promise<void>;
+  findByDigest(digest: string): Promise<ApiKeyRecord | undefined>;
+  /** Newest first, revoked and expired ones among them. */
+  list(): Promise<readonly ApiKeyRecord[]>;
+  /** Keeps the time of the first call. Undefined when there is no such key. */
+  revoke(id: string, nowMs: number): Promise<ApiKeyRecord | undefined>;
+  /** Never goes back. */
+  noteUse(id: string, nowMs: number): Promise<void>;
+}
+
 /** What signs the links to a sandbox's files. */
 export interface FileLinkKeyStore {
   /** The sandbox's key, which is `fresh` where it had none; the same for all who ask at once. */
@@ -240,6 +269,7 @@ export interface Store extends AsyncDisposable {
   readonly templates: TemplateStore;
   readonly workers: WorkerStore;
   readonly fileLinkKeys: FileLinkKeyStore;
+  readonly apiKeys: ApiKeyStore;
   readonly spawnKeys: SpawnKeyStore;
   readonly audit: AuditStore;
   /**

@@ -132,7 +132,24 @@ export interface SchemaMigrationsTable {
   applied_at: number;
 }
 
+/** A key itself is never here; 0 stands for never. */
+export interface ApiKeysTable {
+  id: string;
+  name: string;
+  prefix: string;
+  /** SHA-256, hex. */
+  digest: string;
+  role: string;
+  tenant_id: string;
+  created_by: string;
+  created_at: number;
+  expires_at: number;
+  last_used_at: number;
+  revoked_at: number;
+}
+
 export interface Tables {
+  api_keys: ApiKeysTable;
   sandboxes: SandboxesTable;
   sandbox_labels: SandboxLabelsTable;
   spawn_keys: SpawnKeysTable;

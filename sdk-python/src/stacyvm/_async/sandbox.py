@@ -13,6 +13,7 @@ from stacyvm._async.streams import AsyncExecStream
 from stacyvm._async.transport import AsyncTransport
 from stacyvm._call import ABSENT, Call, given, segment, truthy
 from stacyvm._duration import duration_seconds
+from stacyvm._spec import FULL_VIEW
 from stacyvm.models import ExecBytes, ExecResult, ListeningPort, SandboxInfo, SandboxStats, of_wire
 
 #: What the answer may take beyond a command's own deadline, seconds.
@@ -58,6 +59,21 @@ class AsyncSandbox:
     @property
     def vcpus(self) -> int:
         return self.info.vcpus
+
+    @property
+    def name(self) -> str:
+        """Empty where it has none, or the server doesn't know names."""
+        return self.info.name
+
+    @property
+    def labels(self) -> Dict[str, str]:
+        """A copy."""
+        return dict(self.info.labels)
+
+    @property
+    def security(self) -> str:
+        """The profile that was used; empty where the server doesn't tell."""
+        return self.info.security
 
     @property
     def info(self) -> SandboxInfo:
@@ -230,7 +246,7 @@ class AsyncSandbox:
 
     async def extend_ttl(self, ttl: str = "30m", *, request_timeout: Optional[float] = None) -> None:
         """Sets the expiry to now plus the time to live, a Go duration."""
-        call = self._call("POST", "/extend", json={"ttl": ttl}, request_timeout=request_timeout)
+        call = self._call("POST", "/extend", FULL_VIEW, json={"ttl": ttl}, request_timeout=request_timeout)
         self._info = await self._transport.json(call)
 
     async def destroy(self, *, request_timeout: Optional[float] = None) -> None:
@@ -240,7 +256,7 @@ class AsyncSandbox:
 
     async def refresh(self, *, request_timeout: Optional[float] = None) -> AsyncSandbox:
         """Asks the server for the present state; returns this sandbox."""
-        self._info = await self._transport.json(self._call("GET", "", request_timeout=request_timeout))
+        self._info = await self._transport.json(self._call("GET", "", FULL_VIEW, request_timeout=request_timeout))
         return self
 
     async def __aenter__(self) -> AsyncSandbox:

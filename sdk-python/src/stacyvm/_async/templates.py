@@ -9,6 +9,7 @@ import httpx
 from stacyvm._async.sandbox import AsyncSandbox
 from stacyvm._async.transport import AsyncTransport
 from stacyvm._call import ABSENT, Call, given, segment
+from stacyvm._spec import FULL_VIEW, IfExists, SecurityProfile, key_header, sandbox_spec
 from stacyvm.models import Template, of_wire
 
 
@@ -75,11 +76,47 @@ class AsyncTemplateManager:
         *,
         provider: Optional[str] = None,
         ttl: Optional[str] = None,
+        metadata: Optional[Mapping[str, str]] = None,
+        env: Optional[Mapping[str, str]] = None,
+        workdir: Optional[str] = None,
+        user: Optional[str] = None,
+        disk_mb: Optional[int] = None,
+        security: Optional[SecurityProfile] = None,
+        network_mode: Optional[str] = None,
+        labels: Optional[Mapping[str, str]] = None,
+        sandbox_name: Optional[str] = None,
+        if_exists: Optional[IfExists] = None,
+        idempotency_key: Optional[str] = None,
         request_timeout: Optional[float] = None,
     ) -> AsyncSandbox:
-        """Makes a sandbox of it; ``provider`` and ``ttl`` replace the template's."""
-        json = given(provider=provider, ttl=ttl)
-        info = await self._transport.json(_call("POST", f"/{segment(name)}/spawn", request_timeout, json))
+        """
+        Makes a sandbox as `Client.spawn` does; what is given goes over what the template says.
+
+        :param name: the template's
+        :param sandbox_name: the sandbox's
+        """
+        spec = sandbox_spec(
+            metadata=metadata,
+            env=env,
+            workdir=workdir,
+            user=user,
+            disk_mb=disk_mb,
+            security=security,
+            network_mode=network_mode,
+            labels=labels,
+            name=sandbox_name,
+            if_exists=if_exists,
+        )
+        call = Call(
+            "POST",
+            f"/templates/{segment(name)}/spawn",
+            FULL_VIEW,
+            {**given(provider=provider, ttl=ttl), **spec},
+            headers=key_header(idempotency_key),
+            request_timeout=request_timeout,
+            repeatable=idempotency_key is not None,
+        )
+        info = await self._transport.json(call)
         return AsyncSandbox(self._transport, info["id"], info)
 
 

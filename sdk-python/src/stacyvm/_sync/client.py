@@ -14,6 +14,17 @@ from stacyvm._sync.templates import TemplateManager
 from stacyvm._sync.transport import Transport, event_data_of
 from stacyvm._call import Call, segment, truthy
 from stacyvm._retry import Retry, retry_of
+from stacyvm._spec import (
+    FULL_VIEW,
+    IfExists,
+    LabelFilter,
+    Moment,
+    SandboxSort,
+    SecurityProfile,
+    key_header,
+    list_query,
+    sandbox_spec,
+)
 from stacyvm.models import (
     HealthInfo,
     ProviderInfo,
@@ -76,17 +87,62 @@ class Client:
         template: Optional[str] = None,
         metadata: Optional[Mapping[str, str]] = None,
         *,
+        env: Optional[Mapping[str, str]] = None,
+        workdir: Optional[str] = None,
+        user: Optional[str] = None,
+        disk_mb: Optional[int] = None,
+        security: Optional[SecurityProfile] = None,
+        network_mode: Optional[str] = None,
+        labels: Optional[Mapping[str, str]] = None,
+        name: Optional[str] = None,
+        if_exists: Optional[IfExists] = None,
+        idempotency_key: Optional[str] = None,
         request_timeout: Optional[float] = None,
     ) -> Sandbox:
         """
-        Makes a sandbox; returns when commands can run in it. What is left out takes the server's default.
+        Makes a sandbox, or gets the one that has its name; returns when commands can run in it. What is left out takes
+        the server's default.
 
         :param memory_mb: mebibytes
         :param ttl: Go duration such as ``30m`` or ``1h30m``
         :param template: name of a template whose values fill in what is left out
+        :param env: environment of everything that is started in the sandbox: 256 names, 128 KiB together; never told
+            again
+        :param workdir: where commands start; absolute, made where it is missing; ``/workspace`` where absent
+        :param user: whom commands run as: a name, ``uid`` or ``uid:gid`` of the sandbox; 1000 alone under
+            ``restricted``
+        :param disk_mb: mebibytes, 16 or more
+        :param labels: what lists can filter by
+        :param name: a DNS label, unique among the living sandboxes of one owner
+        :param if_exists: what a taken name means: ``fail``, or ``get`` the sandbox that has it, as it is
+        :param idempotency_key: 1 to 255 printable ASCII characters. The same spawn under the same key makes one sandbox
+            however often it is sent, for a day; so it is repeated as reads are. Another spawn under it raises with
+            reason ``idempotency_key_reused``
+        :raises StacyVMError: code ``CONFLICT`` where the name is taken, with ``sandbox_id`` in ``details``; code
+            ``RESOURCE_LIMIT`` with the limit, its value and its use in ``details``
         """
-        json = {"image": image, **_spec(provider, memory_mb, vcpus, ttl, owner_id, template, metadata)}
-        info = self._transport.json(Call("POST", "/sandboxes", json=json, request_timeout=request_timeout))
+        spec = sandbox_spec(
+            metadata=metadata,
+            env=env,
+            workdir=workdir,
+            user=user,
+            disk_mb=disk_mb,
+            security=security,
+            network_mode=network_mode,
+            labels=labels,
+            name=name,
+            if_exists=if_exists,
+        )
+        call = Call(
+            "POST",
+            "/sandboxes",
+            FULL_VIEW,
+            {"image": image, **_choice(provider, memory_mb, vcpus, ttl, owner_id, template), **spec},
+            headers=key_header(idempotency_key),
+            request_timeout=request_timeout,
+            repeatable=idempotency_key is not None,
+        )
+        info = self._transport.json(call)
         return Sandbox(self._transport, info["id"], info)
 
     def admission(
@@ -100,17 +156,39 @@ class Client:
         metadata: Optional[Mapping[str, str]] = None,
         *,
         template: Optional[str] = None,
+        env: Optional[Mapping[str, str]] = None,
+        workdir: Optional[str] = None,
+        user: Optional[str] = None,
+        disk_mb: Optional[int] = None,
+        security: Optional[SecurityProfile] = None,
+        network_mode: Optional[str] = None,
+        labels: Optional[Mapping[str, str]] = None,
+        name: Optional[str] = None,
+        if_exists: Optional[IfExists] = None,
         request_timeout: Optional[float] = None,
     ) -> SpawnAdmissionDecision:
-        """Whether such a spawn would be admitted now; nothing is made."""
-        json = {**truthy(image=image), **_spec(provider, memory_mb, vcpus, ttl, owner_id, template, metadata)}
+        """Whether such a spawn would be admitted now; nothing is made. See `spawn`."""
+        spec = sandbox_spec(
+            metadata=metadata,
+            env=env,
+            workdir=workdir,
+            user=user,
+            disk_mb=disk_mb,
+            security=security,
+            network_mode=network_mode,
+            labels=labels,
+            name=name,
+            if_exists=if_exists,
+        )
+        choice = _choice(provider, memory_mb, vcpus, ttl, owner_id, template)
+        json = {**truthy(image=image), **choice, **spec}
         call = Call("POST", "/sandboxes/admission", json=json, request_timeout=request_timeout)
         return of_wire(SpawnAdmissionDecision, self._transport.json(call))
 
     def get(self, sandbox_id: str, *, request_timeout: Optional[float] = None) -> Sandbox:
         """:raises SandboxNotFound:"""
         path = f"/sandboxes/{segment(sandbox_id)}"
-        call = Call("GET", path, request_timeout=request_timeout, sandbox_id=sandbox_id)
+        call = Call("GET", path, FULL_VIEW, request_timeout=request_timeout, sandbox_id=sandbox_id)
         info = self._transport.json(call)
         return Sandbox(self._transport, info["id"], info)
 
@@ -122,15 +200,34 @@ class Client:
         state: Optional[str] = None,
         provider: Optional[str] = None,
         owner: Optional[str] = None,
+        name: Optional[str] = None,
+        labels: Optional[LabelFilter] = None,
+        created_before: Optional[Moment] = None,
+        created_after: Optional[Moment] = None,
+        sort: Optional[SandboxSort] = None,
         request_timeout: Optional[float] = None,
     ) -> SandboxPage:
         """
-        Sandboxes, newest first: all of them, or one page when ``limit`` is given.
+        Sandboxes, newest first where not sorted: all of them, or one page when ``limit`` is given.
 
         :param limit: sandboxes per page, up to 1000
         :param cursor: ``next_cursor`` of the page before
+        :param labels: all of them hold; True for any value
+        :param created_before: the moment itself is left out, as it is with ``created_after``
+        :param sort: with ``-`` before it descending; ``-created_at`` where absent
         """
-        query = {"limit": limit, "cursor": cursor, "state": state, "provider": provider, "owner": owner}
+        query = list_query(
+            limit=limit,
+            cursor=cursor,
+            state=state,
+            provider=provider,
+            owner=owner,
+            name=name,
+            labels=labels,
+            created_before=created_before,
+            created_after=created_after,
+            sort=sort,
+        )
         call = Call("GET", "/sandboxes", query, request_timeout=request_timeout)
         found, headers = self._transport.page(call)
         page = SandboxPage(of_wire(SandboxInfo, one) for one in found)
@@ -145,12 +242,27 @@ class Client:
         state: Optional[str] = None,
         provider: Optional[str] = None,
         owner: Optional[str] = None,
+        name: Optional[str] = None,
+        labels: Optional[LabelFilter] = None,
+        created_before: Optional[Moment] = None,
+        created_after: Optional[Moment] = None,
+        sort: Optional[SandboxSort] = None,
         request_timeout: Optional[float] = None,
     ) -> Iterator[SandboxInfo]:
         """All sandboxes, fetched page by page as the loop goes on. See `list`."""
         while True:
             page = self.list(
-                limit=limit, cursor=cursor, state=state, provider=provider, owner=owner, request_timeout=request_timeout
+                limit=limit,
+                cursor=cursor,
+                state=state,
+                provider=provider,
+                owner=owner,
+                name=name,
+                labels=labels,
+                created_before=created_before,
+                created_after=created_after,
+                sort=sort,
+                request_timeout=request_timeout,
             )
             for info in page:
                 yield info
@@ -161,7 +273,7 @@ class Client:
     def spawn_template(self, template_name: str, *, request_timeout: Optional[float] = None) -> Sandbox:
         """Makes a sandbox of a template. `templates.spawn` takes overrides."""
         path = f"/templates/{segment(template_name)}/spawn"
-        info = self._transport.json(Call("POST", path, request_timeout=request_timeout))
+        info = self._transport.json(Call("POST", path, FULL_VIEW, request_timeout=request_timeout))
         return Sandbox(self._transport, info["id"], info)
 
     def prune(self, *, request_timeout: Optional[float] = None) -> int:
@@ -211,21 +323,12 @@ class Client:
         self.close()
 
 
-def _spec(
+def _choice(
     provider: Optional[str],
     memory_mb: Optional[int],
     vcpus: Optional[int],
     ttl: Optional[str],
     owner_id: Optional[str],
     template: Optional[str],
-    metadata: Optional[Mapping[str, str]],
 ) -> Dict[str, Any]:
-    return truthy(
-        provider=provider,
-        memory_mb=memory_mb,
-        vcpus=vcpus,
-        ttl=ttl,
-        owner_id=owner_id,
-        template=template,
-        metadata=dict(metadata or {}),
-    )
+    return truthy(provider=provider, memory_mb=memory_mb, vcpus=vcpus, ttl=ttl, owner_id=owner_id, template=template)

@@ -14,6 +14,7 @@ from stacyvm._sync.streams import ExecStream
 from stacyvm._sync.transport import Transport
 from stacyvm._call import ABSENT, Call, given, segment, truthy
 from stacyvm._duration import duration_seconds
+from stacyvm._spec import FULL_VIEW
 from stacyvm.models import ExecBytes, ExecResult, ListeningPort, SandboxInfo, SandboxStats, of_wire
 
 #: What the answer may take beyond a command's own deadline, seconds.
@@ -59,6 +60,21 @@ class Sandbox:
     @property
     def vcpus(self) -> int:
         return self.info.vcpus
+
+    @property
+    def name(self) -> str:
+        """Empty where it has none, or the server doesn't know names."""
+        return self.info.name
+
+    @property
+    def labels(self) -> Dict[str, str]:
+        """A copy."""
+        return dict(self.info.labels)
+
+    @property
+    def security(self) -> str:
+        """The profile that was used; empty where the server doesn't tell."""
+        return self.info.security
 
     @property
     def info(self) -> SandboxInfo:
@@ -231,7 +247,7 @@ class Sandbox:
 
     def extend_ttl(self, ttl: str = "30m", *, request_timeout: Optional[float] = None) -> None:
         """Sets the expiry to now plus the time to live, a Go duration."""
-        call = self._call("POST", "/extend", json={"ttl": ttl}, request_timeout=request_timeout)
+        call = self._call("POST", "/extend", FULL_VIEW, json={"ttl": ttl}, request_timeout=request_timeout)
         self._info = self._transport.json(call)
 
     def destroy(self, *, request_timeout: Optional[float] = None) -> None:
@@ -241,7 +257,7 @@ class Sandbox:
 
     def refresh(self, *, request_timeout: Optional[float] = None) -> Sandbox:
         """Asks the server for the present state; returns this sandbox."""
-        self._info = self._transport.json(self._call("GET", "", request_timeout=request_timeout))
+        self._info = self._transport.json(self._call("GET", "", FULL_VIEW, request_timeout=request_timeout))
         return self
 
     def __enter__(self) -> Sandbox:

@@ -58,6 +58,8 @@ class Upload:
         self._options = options
         self._offset = 0
         self._gives_up_at = math.inf
+        #: A request of this upload was lost, and may still be at work.
+        self._was_lost = options.upload_id is not None
 
     def send(self, content: UploadContent) -> None:
         with _opened(content) as file:
@@ -120,9 +122,8 @@ class Upload:
             try:
                 self._offset = (step()).get("offset", self._offset)
             except StacyVMError as error:
-                # A request that was lost may still be at work.
-                was_lost = self._gives_up_at < math.inf
-                may_pass = is_passing(error) or (was_lost and error.reason == "upload_conflict")
+                may_pass = is_passing(error) or (self._was_lost and error.reason == "upload_conflict")
+                self._was_lost = True
                 now = time.monotonic()
                 self._gives_up_at = min(self._gives_up_at, now + self._options.reconnect)
                 if not (self._transport.retry.repeats and may_pass) or now >= self._gives_up_at:
@@ -133,6 +134,7 @@ class Upload:
                     return
             else:
                 self._gives_up_at = math.inf
+                self._was_lost = False
                 return
 
     def _ask(self, one: str) -> None:

@@ -34,17 +34,19 @@ const processReading: FailureReading = {
 };
 
 /** The guest behind an agent: one multiplexed connection for calls, plain ones for commands and bulk bytes. */
-export const connectGuest: ConnectGuest = ({ dial, label }) => {
+export const connectGuest: ConnectGuest = ({ dial, label, multiplexed = false }) => {
   const connections = plainConnections(dial);
   const uploads = uploadConnections(dial);
   const session = new Http2SessionManager(agentUrl, { idleConnectionTimeoutMs }, { createConnection: () => dial() });
   const transport = createConnectTransport({
+    // Not HTTP/2 over a stream that is no real socket: Node drops an answer that comes in one piece.
+    ...(multiplexed
+      ? { httpVersion: "1.1", nodeOptions: { agent: uploads } }
+      : { httpVersion: "2", sessionManager: session }),
     baseUrl: agentUrl,
-    httpVersion: "2",
     useBinaryFormat: true,
     readMaxBytes: agentMessageMaxBytes,
     acceptCompression: [],
-    sessionManager: session,
   });
   const guest = createClient(GuestService, transport);
   const filesystem = createClient(Filesystem, transport);

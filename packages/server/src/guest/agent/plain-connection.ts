@@ -1,5 +1,4 @@
-import type { Socket } from "node:net";
-import type { Dial } from "../guest.ts";
+import type { AgentConnection, Dial } from "../guest.ts";
 
 /** What a connection reads into, bytes. */
 const readBytes = 16 * 1024;
@@ -11,7 +10,7 @@ const bulkReadBytes = 256 * 1024;
  * which a buffer for each read does not.
  */
 export class PlainConnection {
-  readonly #socket: Socket;
+  readonly #socket: AgentConnection;
   readonly #small = Buffer.allocUnsafeSlow(readBytes);
   #bulk: Buffer | undefined;
   #next: Buffer = this.#small;

@@ -1,8 +1,7 @@
-import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Client } from "@connectrpc/connect";
 import { StacyError } from "@stacyvm/contract";
-import type { Dial } from "../guest.ts";
+import type { AgentConnection, Dial } from "../guest.ts";
 import type { GuestPorts } from "../guest-ports.ts";
 import type { Guest as GuestService } from "../wire/stacyvm/guest/v1/guest_pb.js";
 import { agentText, guestFailure } from "./failures.ts";
@@ -59,7 +58,7 @@ export const agentPorts = ({ guest, dial, callTimeoutMs }: AgentPortsOptions): G
 });
 
 /** The socket once the agent has said that the connection stands; bytes that came with that answer are put back. */
-async function opened(socket: Socket, port: number): Promise<Duplex> {
+async function opened(socket: AgentConnection, port: number): Promise<Duplex> {
   const answer = await new Promise<Buffer>((resolve, reject) => {
     let held: Buffer = Buffer.alloc(0);
     const settle = (action: () => void): void => {

@@ -1,4 +1,5 @@
 import type { operations } from "@stacyvm/contract";
+import type { ApiKeys } from "../../auth/api-keys.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Secret } from "../../lib/secret.ts";
 import type { SpawnDefaults } from "../../orchestrator/context.ts";
@@ -12,6 +13,7 @@ import type { EventBus } from "../../telemetry/events.ts";
 import { createHostStats } from "../../telemetry/host-stats.ts";
 import type { OperationMetricsRecorder } from "../../telemetry/metrics.ts";
 import type { HandlersOf } from "../handler.ts";
+import { apiKeyHandlers } from "./api-keys.ts";
 import { createDiskFigures, type DiskFiguresOptions } from "./disk-figures.ts";
 import { execHandler } from "./exec.ts";
 import { execSocketHandler } from "./exec-socket.ts";
@@ -54,6 +56,7 @@ export interface AllHandlersOptions {
   readonly listImages: DiskFiguresOptions["listImages"];
   readonly openApi: Readonly<Record<string, unknown>>;
   readonly authConfigured: boolean;
+  readonly apiKeys: ApiKeys;
   readonly workerSigningKey: Secret | undefined;
   readonly newTokenId: () => string;
   readonly insecure: boolean;
@@ -93,6 +96,7 @@ export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof oper
       onCapacityChanged: useCases.capacityChanged,
     }),
     ...createWorkerHandlers(options),
+    ...apiKeyHandlers(options),
     ...createSystemHandlers({
       ...options,
       startedAtMs,

@@ -6,7 +6,10 @@ import type { Identity } from "../identity.ts";
 
 /** Who the audit says it was. */
 export const callerOf = (identity: Identity): Caller => ({
-  actor: identity.ownerHeader !== "" ? identity.ownerHeader.slice(0, 128) : `${identity.role}:${identity.keyHeader}`,
+  actor:
+    identity.ownerHeader !== ""
+      ? identity.ownerHeader.slice(0, 128)
+      : `${identity.role}:${identity.keyId || identity.keyHeader}`,
   tenantId: identity.tenantId,
 });
 

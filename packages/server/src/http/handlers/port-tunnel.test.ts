@@ -36,7 +36,7 @@ test("a client that left while its connection was made keeps none", async () => 
   const handler = portTunnelHandler({ useCases: { ports: { dial } } as unknown as UseCases });
   const request = {
     params: { id: "sb-0000000000000000", port: 3000 },
-    identity: { role: "anonymous", keyHeader: "", tenantId: "", ownerHeader: "" },
+    identity: { role: "anonymous", keyHeader: "", keyId: "", tenantId: "", ownerHeader: "" },
     signal: leaving.signal,
   };
   await handler(request as unknown as Parameters<typeof handler>[0], socket);

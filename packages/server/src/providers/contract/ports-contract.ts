@@ -104,7 +104,12 @@ export const portsContract = (suite: ProviderSuite): void => {
     const connections = await Promise.all([1, 2, 3].map(() => guest.ports.dial(4030, signal())));
     connections[0]?.write("the program never reads");
     connections[1]?.end();
-    expect(await held(guest, 4030)).toBe(3);
+    expect(
+      await until(
+        () => held(guest, 4030),
+        (count) => count === 3,
+      ),
+    ).toBe(3);
     for (const connection of connections) connection.destroy();
     expect(
       await until(

@@ -3,7 +3,6 @@ import {
   agentPath,
   agentUid,
   defaultCapabilities,
-  doorPath,
   gvisorPids,
   maskedPaths,
   readonlyPaths,
@@ -11,6 +10,7 @@ import {
 } from "../hardening.ts";
 import type { SandboxSpec } from "../provider.ts";
 import type { EngineRuntimeKind } from "./engine-facts.ts";
+import type { AgentTransport } from "./transport.ts";
 
 export interface ContainerSettings {
   /** Name of the engine's runtime. */
@@ -34,9 +34,9 @@ export interface ContainerParts {
   readonly settings: ContainerSettings;
   readonly labels: Record<string, string>;
   readonly image: { readonly id: string; readonly env: Readonly<Record<string, string>> };
-  /** Of the host: the agent's program, and the directory for its socket. */
+  /** The agent's program, on the host. */
   readonly agentFile: string;
-  readonly doorDirectory: string;
+  readonly transport: AgentTransport;
 }
 
 const workspace = "/workspace";
@@ -82,13 +82,7 @@ export const containerConfig = (parts: ContainerParts): Docker.ContainerCreateOp
         ReadOnly: true,
         BindOptions: { Propagation: "private" },
       },
-      {
-        Type: "bind",
-        Source: parts.doorDirectory,
-        Target: doorPath,
-        ReadOnly: false,
-        BindOptions: { Propagation: "private" },
-      },
+      ...parts.transport.mounts(spec.id),
     ],
     LogConfig: { Type: "none", Config: {} },
     RestartPolicy: { Name: "no" },
@@ -101,7 +95,7 @@ export const containerConfig = (parts: ContainerParts): Docker.ContainerCreateOp
     Hostname: spec.id,
     User: `${uid}:${uid}`,
     WorkingDir: "/",
-    Entrypoint: [agentPath, "serve", "--listen-unix", `${doorPath}/agent.sock`, "--workdir", workspace],
+    Entrypoint: [agentPath, "serve", ...parts.transport.flags, "--workdir", workspace],
     Cmd: [],
     // A name without a value takes the image's away: nothing of an image configures the agent.
     Env: Object.keys(image.env).filter((name) => name !== "PATH"),

@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, openSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Docker from "dockerode";
+import { findProgram } from "../../lib/find-program.ts";
 import { until } from "../contract/suite.testing.ts";
 
 export interface TestEngine {
@@ -16,13 +17,15 @@ export interface TestEngine {
   /** Makes an image of a root file system. */
   importTree(tree: string, name: string, changes?: readonly string[]): Promise<void>;
   /** Ends the engine as a crash of its machine would, containers and all, and starts it anew over the same data. */
-  restart(): Promise<void>;
+  restart(options?: TestEngineOptions): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface TestEngineOptions {
   /** Maps the users of containers. */
   readonly remap?: boolean;
+  /** Keeps its data on a disk of its own whose file system bounds containers. */
+  readonly boundsDisk?: boolean;
 }
 
 /** Where a remapped engine's root is on the host; the suite knows it from the other providers. */
@@ -31,8 +34,8 @@ export const remappedRoot = 0x70000000;
 /** What this machine lacks for an engine of the tests' own; undefined for nothing. */
 export const engineLacks = (): string | undefined => {
   if (process.getuid?.() !== 0) return "an engine is started by root";
-  const missing = ["/usr/sbin/dockerd", "/usr/bin/containerd", "/usr/bin/tini"].filter((path) => !existsSync(path));
-  return missing.length > 0 ? `no ${missing.join(", ")}: apt-get install docker.io` : undefined;
+  const missing = ["dockerd", "containerd", "docker-init", "setpriv"].filter((name) => !existsSync(findProgram(name)));
+  return missing.length > 0 ? `no ${missing.join(", ")} in the PATH: apt-get install docker.io` : undefined;
 };
 
 const startWithinMs = 30_000;
@@ -41,7 +44,10 @@ const startWithinMs = 30_000;
  * A Docker engine of the test's own in namespaces of its own, which go with it: with its last process every mount and
  * container is gone, whether it is closed or the test dies. It touches no network and no file of /etc.
  */
-export const startEngine = async ({ remap = false }: TestEngineOptions = {}): Promise<TestEngine> => {
+export const startEngine = async ({
+  remap = false,
+  boundsDisk = false,
+}: TestEngineOptions = {}): Promise<TestEngine> => {
   const directory = await mkdtemp(join(tmpdir(), "stacyvm-engine-"));
   await chmod(directory, 0o711); // A remapped root passes through it.
   const cgroup = `stacyvm-engine-${randomBytes(4).toString("hex")}`;
@@ -51,26 +57,29 @@ export const startEngine = async ({ remap = false }: TestEngineOptions = {}): Pr
   const runsc = { path: "/usr/bin/runsc", runtimeArgs: ["--network=none", "--platform=ptrace", "--host-uds=create"] };
   await writeFile(join(directory, "daemon.json"), JSON.stringify({ runtimes: { runsc } }));
   const client = new Docker({ socketPath: socket });
-  const argv = [
+  const argv = (maps: boolean): string[] => [
     ...["--config-file", join(directory, "daemon.json")],
     ...["--data-root", join(directory, "data"), "--exec-root", join(directory, "exec")],
     ...["--pidfile", join(directory, "pid"), "--host", `unix://${socket}`, "--cgroup-parent", `/${cgroup}`],
     ...["--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"],
-    ...["--log-level", "warn", ...(remap ? ["--userns-remap", "nobody:nogroup"] : [])],
+    ...(boundsDisk ? ["--storage-driver", "btrfs"] : []),
+    ...["--log-level", "warn", ...(maps ? ["--userns-remap", "nobody:nogroup"] : [])],
   ];
-  // The users file is shown only to this engine.
-  const script = `mount --bind "$0" /etc/subuid && mount --bind "$0" /etc/subgid && exec tini -s -- dockerd "$@"`;
+  // The users file is shown only to this engine, and the shims' sockets, which lie in /run, only in its namespace.
+  const disk = join(directory, "disk");
+  const data = boundsDisk ? `mount -o loop ${disk} ${join(directory, "data")} && ` : "";
+  const script = `${data}mount --bind "$0" /etc/subuid && mount --bind "$0" /etc/subgid && mount -t tmpfs tmpfs /run && exec docker-init -s -- dockerd "$@"`;
   const namespaces = ["--mount", "--pid", "--ipc", "--fork", "--kill-child", "--mount-proc"];
   let running: ChildProcess | undefined;
 
-  const start = async (): Promise<void> => {
+  const start = async (maps: boolean): Promise<void> => {
     // What the last one left there would be taken for a living one's.
     for (const name of ["exec", "pid", "docker.sock"])
       await rm(join(directory, name), { recursive: true, force: true });
     const log = openSync(join(directory, "log"), "a");
     const child = spawn(
       "setpriv",
-      ["--pdeathsig", "KILL", "unshare", ...namespaces, "sh", "-c", script, users, ...argv],
+      ["--pdeathsig", "KILL", "unshare", ...namespaces, "sh", "-c", script, users, ...argv(maps)],
       { stdio: ["ignore", log, log] },
     );
     closeSync(log);
@@ -95,8 +104,29 @@ export const startEngine = async ({ remap = false }: TestEngineOptions = {}): Pr
     await ended;
   };
 
+  const close = async (): Promise<void> => {
+    await stop();
+    await removeCgroups(cgroup);
+    await until(
+      () =>
+        rm(directory, { recursive: true, force: true }).then(
+          () => true,
+          () => false,
+        ),
+      Boolean,
+      5000,
+    );
+  };
+
   await mkdir(join(directory, "data"), { mode: 0o711 });
-  await start();
+  if (boundsDisk) {
+    execFileSync("truncate", ["--size", "1G", disk]);
+    execFileSync("mkfs.btrfs", ["--quiet", disk]);
+  }
+  await start(remap).catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
   return {
     socket: `unix://${socket}`,
     client,
@@ -109,23 +139,11 @@ export const startEngine = async ({ remap = false }: TestEngineOptions = {}): Pr
       const answer = await client.importImage(tar.stdout, { repo, tag, changes: [...changes] });
       for await (const _ of answer);
     },
-    async restart() {
+    async restart(options = {}) {
       await stop();
-      await start();
+      await start(options.remap ?? remap);
     },
-    async close() {
-      await stop();
-      await removeCgroups(cgroup);
-      await until(
-        () =>
-          rm(directory, { recursive: true, force: true }).then(
-            () => true,
-            () => false,
-          ),
-        Boolean,
-        5000,
-      );
-    },
+    close,
   };
 };
 

@@ -38,7 +38,10 @@ export const dockerUnderTest = async (
   const { dataRoot, agentPath } = await makeTestHost();
   const tree = join(dataRoot, "images/busybox");
   await busyboxImage(tree);
-  const engine = await startEngine(options);
+  const engine = await startEngine(options).catch(async (error: unknown) => {
+    await rm(dataRoot, { recursive: true });
+    throw error;
+  });
   await engine.importTree(tree, "busybox:latest");
   const opened: AsyncDisposable[] = [];
   // The provider has no program of its own: what a crash takes is its connections.

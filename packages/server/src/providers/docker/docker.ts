@@ -1,19 +1,17 @@
-import { existsSync, readFileSync } from "node:fs";
 import { StacyError } from "@stacyvm/contract";
 import type Docker from "dockerode";
 import type { ConnectGuest } from "../../guest/guest.ts";
 import type { EngineImages } from "../../images/image-store.ts";
-import { agentUid } from "../hardening.ts";
 import type { OwnedRuntime, Provider, Runtime, SandboxSpec } from "../provider.ts";
-import { seccompProfile } from "../seccomp.ts";
 import { attachConsole, type Console } from "./console.ts";
-import { type ContainerSettings, containerConfig, workspaceArchive } from "./container-config.ts";
 import { doors } from "./door.ts";
 import { connectEngine, engineWords, statusOf, unreachable } from "./engine.ts";
 import { askFacts, capabilitiesOf, type EngineFacts, fingerprintOf } from "./engine-facts.ts";
 import { engineImages, type PullNote } from "./images.ts";
-import { containerLabels, containerName, ownedBy, readLabels } from "./labels.ts";
+import { containerName, ownedBy, readLabels } from "./labels.ts";
+import { launcher } from "./launch.ts";
 import { dockerRuntime } from "./runtime.ts";
+import { type DockerSettings, localProblems } from "./settings.ts";
 
 export interface DockerProviderOptions {
   readonly serverId: string;
@@ -29,32 +27,16 @@ export interface DockerProviderOptions {
   readonly readyTimeoutMs?: number;
 }
 
-/** As `providers.docker` of the configuration. */
-export interface DockerSettings {
-  readonly socket: string;
-  readonly tlsDir: string;
-  readonly runtime: string;
-  readonly networkMode: string;
-  /** `default`, or the path of a file. */
-  readonly seccompProfile: string;
-  readonly pidsLimit: number;
-  readonly readOnlyRootfs: boolean;
-  readonly tmpfs: Readonly<Record<string, string>>;
-}
-
 const defaultReadyTimeoutMs = 10_000;
 const fingerprintTimeoutMs = 2_000;
-/** Lines of the console in the error of a sandbox that didn't start. */
-const lastWords = 20;
 
 /** Sandboxes as containers of a Docker engine on this host. `docker exec` is never used: the agent does everything. */
 export const dockerProvider = (options: DockerProviderOptions): Provider => {
   const { settings, serverId } = options;
   const engine = connectEngine({ address: settings.socket, tlsDir: settings.tlsDir });
-  const door = doors(options.doorsDirectory);
+  const transport = doors(options.doorsDirectory);
   const images = engineImages({ images: options.images, onNote: options.onNote ?? (() => {}) });
   let facts: EngineFacts | undefined;
-  let seccomp: string | undefined;
 
   /** Runs calls of the engine; that it can't be reached is said in one way. */
   const asking = async <T>(work: (client: Docker) => Promise<T>): Promise<T> => {
@@ -88,68 +70,27 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
         else ignoreMissing(error);
       }
     });
-    await door.remove(sandboxId);
+    await transport.remove(sandboxId);
   };
 
   const runtimeOf = (sandboxId: string, containerId: string, kept: Console | undefined): Runtime =>
     dockerRuntime({
       sandboxId,
       containerId,
-      guest: options.connectGuest({ dial: door.dial(sandboxId), label: sandboxId }),
+      guest: options.connectGuest({ dial: transport.dial(sandboxId), label: sandboxId }),
       console: kept,
       container: async () => (await engine.client()).getContainer(containerId),
       remove: () => remove(sandboxId),
     });
 
-  const create = async (client: Docker, spec: SandboxSpec, known: EngineFacts, signal: AbortSignal) => {
-    const image = await images.resolve(await engine.patient(), spec.imageReference, signal);
-    await door.make(spec.id);
-    seccomp ??= seccompContent(settings.seccompProfile);
-    const containerSettings: ContainerSettings = {
-      ...settings,
-      kind: known.kind,
-      seccomp,
-      boundsDisk: known.boundsDisk,
-    };
-    const config = containerConfig({
-      spec,
-      settings: containerSettings,
-      labels: containerLabels(serverId, spec, image.digest),
-      image,
-      agentFile: options.agentPath,
-      doorDirectory: door.path(spec.id),
-    });
-    // Not withdrawn with the spawn: what an engine makes after its caller has left, nobody would remove.
-    const container = await client.createContainer({ name: containerName(serverId, spec.id), ...config });
-    signal.throwIfAborted();
-    const uid = agentUid(spec.security);
-    // Root makes its working directory by itself.
-    if (uid !== 0) await container.putArchive(workspaceArchive(uid), { path: "/" });
-    return { container, image };
-  };
-
-  /** Resolves when the agent has answered, nothing else has run, and the wall is what it should be. */
-  const begin = async (container: Docker.Container, spec: SandboxSpec, signal: AbortSignal): Promise<Runtime> => {
-    const kept = await attachConsole((await engine.patient()).getContainer(container.id));
-    const made = runtimeOf(spec.id, container.id, kept);
-    const timeoutMs = options.readyTimeoutMs ?? defaultReadyTimeoutMs;
-    try {
-      await container.start();
-      const within = AbortSignal.any([signal, kept.ended, AbortSignal.timeout(timeoutMs)]);
-      await door.opened(spec.id, within);
-      await made.guest.ready(within);
-      await door.seal(spec.id);
-      if (spec.security === "default") await requireMappedRoot(made, within);
-      return made;
-    } catch (error) {
-      await made.guest[Symbol.asyncDispose]();
-      kept[Symbol.dispose]();
-      signal.throwIfAborted();
-      if (error instanceof StacyError && error.reason !== "guest_unreachable") throw error;
-      const words = [engineWords(error), ...kept.lines(lastWords)].join("; ");
-      throw new StacyError("spawn_failed", `the agent of ${spec.id} does not answer: ${words}`, { cause: error });
-    }
-  };
+  const launch = launcher({
+    ...options,
+    readyTimeoutMs: options.readyTimeoutMs ?? defaultReadyTimeoutMs,
+    engine,
+    images,
+    transport,
+    runtimeOf,
+  });
 
   const refuseUnoffered = (spec: SandboxSpec, { missing }: EngineFacts): void => {
     if (missing.length > 0) throw new StacyError("provider_unavailable", `docker: ${missing.join("; ")}`);
@@ -190,7 +131,7 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
     async fingerprint(signal) {
       try {
         const told = fingerprintOf(await ask(AbortSignal.any([signal, AbortSignal.timeout(fingerprintTimeoutMs)])));
-        const own = [...localProblems(options)];
+        const own = [...localProblems(options.agentPath, settings)];
         return { ...told, healthy: told.healthy && own.length === 0, missing: [...told.missing, ...own] };
       } catch (error) {
         if (error instanceof StacyError)
@@ -202,13 +143,11 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
 
     async spawn(spec, signal) {
       return await asking(async () => {
+        signal.throwIfAborted();
         const known = facts ?? (await ask(signal));
         refuseUnoffered(spec, known);
-        signal.throwIfAborted();
         try {
-          const { container, image } = await create(await engine.client(), spec, known, signal);
-          const runtime = await begin(container, spec, signal);
-          return { ...runtime, image: { digest: image.digest, env: image.env } };
+          return await launch(spec, known, signal);
         } catch (error) {
           await remove(spec.id).catch(() => {}); // Shown by list() then; what went wrong first is told.
           signal.throwIfAborted();
@@ -235,7 +174,7 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
     async list() {
       return await asking(async (client) => {
         // Looked at first: a sandbox that is made meanwhile must not count as a directory without a container.
-        const directories = await door.list();
+        const directories = await transport.list();
         const containers = await client.listContainers({ all: true, filters: ownedBy(serverId) });
         const owned = containers.flatMap((one): OwnedRuntime[] => {
           const owner = readLabels(one.Labels);
@@ -277,51 +216,4 @@ const withoutContainer = (sandboxId: string): OwnedRuntime => ({
 const ignoreMissing = (error: unknown): undefined => {
   if (statusOf(error) === 404) return undefined;
   throw error;
-};
-
-/** What of this host, and not of the engine, stands in the way. */
-function* localProblems({ agentPath, settings }: DockerProviderOptions): Generator<string> {
-  if (!existsSync(agentPath)) yield `the agent's program is missing at ${agentPath}: npm run build`;
-  if (process.geteuid?.() !== 0) {
-    yield "the server is not root, and only root reaches the sockets that sandboxes' users make: run it as root";
-  }
-  try {
-    seccompContent(settings.seccompProfile);
-  } catch (error) {
-    yield (error as Error).message;
-  }
-}
-
-/** The profile as the engine takes it: content, never a name, as the engine would look for that on its own host. */
-const seccompContent = (profile: string): string => {
-  // Nothing in a container forbids the user namespaces that clone3 can make without the filter seeing it.
-  if (profile === "default")
-    return JSON.stringify(seccompProfile(process.arch === "arm64" ? "arm64" : "x64", "missing"));
-  try {
-    return JSON.stringify(JSON.parse(readFileSync(profile, "utf8")));
-  } catch (error) {
-    throw new StacyError(
-      "provider_unavailable",
-      `providers.docker.seccomp_profile ${profile} is no readable JSON file`,
-      {
-        cause: error,
-      },
-    );
-  }
-};
-
-/** An engine may have been started anew without its user namespace since it was asked. */
-const requireMappedRoot = async ({ guest }: Runtime, signal: AbortSignal): Promise<void> => {
-  const { body } = await guest.readFile("/proc/self/uid_map", {}, signal);
-  let map = "";
-  for await (const part of body) map += Buffer.from(part).toString();
-  const [, outside] = map.trim().split(/\s+/).map(Number);
-  if (outside !== undefined && outside > 0) return;
-  throw new StacyError(
-    "spawn_failed",
-    "the engine no longer maps root to another user: its restart was not noticed yet",
-    {
-      remediation: "Ask again; the profile restricted needs no mapping.",
-    },
-  );
 };

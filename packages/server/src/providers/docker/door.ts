@@ -4,6 +4,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { StacyError } from "@stacyvm/contract";
 import type { Dial } from "../../guest/guest.ts";
 import { agentDial } from "../agent-dial.ts";
+import { doorPath } from "../hardening.ts";
+import type { AgentTransport } from "./transport.ts";
 
 /** Milliseconds between two looks for a new agent's socket. */
 const lookMs = 3;
@@ -12,27 +14,34 @@ const socketName = "agent.sock";
 /**
  * A directory for each sandbox, shown inside, in which its agent makes its socket. Only the server's own user passes
  * the directory above them. While the agent starts, its user, whoever that is on the host, may write in its own; from
- * then on nobody but the server: nothing of the sandbox's can be put there, the socket can't be replaced, and the host's disk can't be
- * filled that way.
+ * then on nobody but the server: nothing of the sandbox's can be put there, the socket can't be replaced, and the host's
+ * disk can't be filled that way.
  */
-export const doors = (directory: string) => {
+export const doors = (directory: string): AgentTransport => {
   const at = (sandboxId: string): string => join(directory, sandboxId);
   const dial = (sandboxId: string): Dial =>
     agentDial({ socket_path: join(at(sandboxId), socketName), guest_made: true });
 
   return {
-    /** On the host. */
-    path: at,
+    flags: ["--listen-unix", `${doorPath}/${socketName}`],
+    mounts: (sandboxId) => [
+      {
+        Type: "bind",
+        Source: at(sandboxId),
+        Target: doorPath,
+        ReadOnly: false,
+        BindOptions: { Propagation: "private" },
+      },
+    ],
     dial,
-    async make(sandboxId: string): Promise<void> {
+    async prepare(sandboxId) {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       await chmod(directory, 0o700);
       await rm(at(sandboxId), { recursive: true, force: true });
       await mkdir(at(sandboxId));
       await chmod(at(sandboxId), 0o777);
     },
-    /** Resolves when the agent listens. */
-    async opened(sandboxId: string, signal: AbortSignal): Promise<void> {
+    async opened(sandboxId, signal) {
       const socket = join(at(sandboxId), socketName);
       for (;;) {
         signal.throwIfAborted();
@@ -41,18 +50,16 @@ export const doors = (directory: string) => {
         await delay(lookMs, undefined, { signal });
       }
     },
-    /** Before the first program of the sandbox's runs. */
-    async seal(sandboxId: string): Promise<void> {
+    async seal(sandboxId) {
       await chmod(at(sandboxId), 0o755);
       const names = await readdir(at(sandboxId));
       if (names.length === 1 && names[0] === socketName) return;
       throw new StacyError("spawn_failed", `the agent of ${sandboxId} left more than its socket in its directory`);
     },
-    /** Ids of the sandboxes that have one. */
-    async list(): Promise<readonly string[]> {
+    async list() {
       return await readdir(directory).catch(() => []);
     },
-    async remove(sandboxId: string): Promise<void> {
+    async remove(sandboxId) {
       await rm(at(sandboxId), { recursive: true, force: true });
     },
   };

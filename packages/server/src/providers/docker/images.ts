@@ -125,7 +125,7 @@ const environment = (entries: readonly string[]): Record<string, string> =>
 /** Reads an engine's progress to its end; throws what it says went wrong. */
 const follow = async (stream: Readable, signal: AbortSignal, note: (message: string) => void): Promise<void> => {
   let pending = "";
-  let notedAtMs = 0;
+  let notedAtMs = Number.NEGATIVE_INFINITY;
   const abort = () => stream.destroy(signal.reason);
   signal.addEventListener("abort", abort, { once: true });
   try {

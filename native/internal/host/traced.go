@@ -1,0 +1,99 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// killTraced ends what PRoot traces, where no cgroup does. A stopped tracer holds each of its processes at the next call, so
+// none can start another one meanwhile. What outlived its tracer is told by the files that it has mapped.
+func (h *Host) killTraced(ctx context.Context, id string, record runtimeRecord) error {
+	if !exists(h.root.tree(id)) {
+		return nil
+	}
+	if pidfd := openProcess(record); pidfd >= 0 {
+		defer unix.Close(pidfd)
+		_ = unix.PidfdSendSignal(pidfd, unix.SIGSTOP, nil, 0)
+		for _, pid := range tracedBy(record.Pid) {
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+		// Killed as well by whoever called; what it traces may not live on without it.
+		_ = unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0)
+		if err := waitExit(ctx, pidfd); err != nil {
+			return err
+		}
+	}
+	done := eventually(ctx, func() bool {
+		left := h.mapping(id)
+		for _, pid := range left {
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+		return len(left) == 0
+	})
+	if !done {
+		return fail(codeFailed, "processes of sandbox %s do not end", id)
+	}
+	return nil
+}
+
+// tracedBy lists the processes of which this one is the tracer. Nobody can be so without being it.
+func tracedBy(tracer int) []int {
+	line := []byte("\nTracerPid:\t" + strconv.Itoa(tracer) + "\n")
+	return processesWhere(func(directory string) bool {
+		status, err := os.ReadFile(directory + "/status")
+		return err == nil && bytes.Contains(status, line)
+	})
+}
+
+// mapping lists the living processes that have mapped a file of the sandbox's tree.
+func (h *Host) mapping(id string) []int {
+	prefix := []byte(" " + h.root.tree(id) + "/")
+	return processesWhere(func(directory string) bool {
+		maps, err := os.ReadFile(directory + "/maps") // of another user's processes: none of ours
+		return err == nil && bytes.Contains(maps, prefix)
+	})
+}
+
+func processesWhere(is func(directory string) bool) []int {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	var found []int
+	for _, entry := range entries {
+		if pid, err := strconv.Atoi(entry.Name()); err == nil && pid > 1 && pid != os.Getpid() && is("/proc/"+entry.Name()) {
+			found = append(found, pid)
+		}
+	}
+	return found
+}
+
+// tracedUsage adds up what the living processes of a sandbox without a cgroup use.
+func tracedUsage(record runtimeRecord) Usage {
+	var usage Usage
+	for _, pid := range append(tracedBy(record.Pid), record.Pid) {
+		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		if err != nil {
+			continue
+		}
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		const user, system, resident = 11, 12, 21
+		if len(fields) <= resident {
+			continue
+		}
+		number := func(at int) uint64 { n, _ := strconv.ParseUint(fields[at], 10, 64); return n }
+		usage.CPUUs += (number(user) + number(system)) * tickUs
+		usage.MemoryBytes += number(resident) * uint64(os.Getpagesize())
+		usage.Processes++
+	}
+	return usage
+}
+
+// tickUs is the kernel's clock tick in /proc, microseconds.
+const tickUs = uint64(time.Second/time.Microsecond) / 100

@@ -1,0 +1,130 @@
+import { StacyError } from "@stacyvm/contract";
+import type Docker from "dockerode";
+import { agentUid } from "../hardening.ts";
+import type { Runtime, SandboxSpec } from "../provider.ts";
+import { attachConsole, type Console } from "./console.ts";
+import { containerConfig, workspaceArchive } from "./container-config.ts";
+import { type Engine, engineWords } from "./engine.ts";
+import type { EngineFacts } from "./engine-facts.ts";
+import type { engineImages } from "./images.ts";
+import { containerLabels, containerName } from "./labels.ts";
+import { type DockerSettings, seccompContent } from "./settings.ts";
+import type { AgentTransport } from "./transport.ts";
+
+export interface LauncherOptions {
+  readonly serverId: string;
+  readonly agentPath: string;
+  readonly settings: DockerSettings;
+  readonly engine: Engine;
+  readonly images: ReturnType<typeof engineImages>;
+  readonly transport: AgentTransport;
+  readonly readyTimeoutMs: number;
+  readonly runtimeOf: (sandboxId: string, containerId: string, console: Console) => Runtime;
+}
+
+/** Lines of the console in the error of a sandbox that didn't start. */
+const lastWords = 20;
+
+/** From a specification to a container whose agent has answered. What a throw leaves, the caller removes. */
+export const launcher = (options: LauncherOptions) => {
+  const { settings, serverId, engine, images, transport } = options;
+  let seccomp: string | undefined;
+
+  const create = async (spec: SandboxSpec, known: EngineFacts, signal: AbortSignal) => {
+    const image = await images.resolve(await engine.patient(), spec.imageReference, signal);
+    await transport.prepare(spec.id);
+    seccomp ??= seccompContent(settings.seccompProfile);
+    const config = containerConfig({
+      spec,
+      settings: { ...settings, kind: known.kind, seccomp, boundsDisk: known.boundsDisk },
+      labels: containerLabels(serverId, spec, image.digest),
+      image,
+      agentFile: options.agentPath,
+      transport,
+    });
+    // Not withdrawn with the spawn: what an engine makes after its caller has left, nobody would remove.
+    const container = await (await engine.client()).createContainer({
+      name: containerName(serverId, spec.id),
+      ...config,
+    });
+    signal.throwIfAborted();
+    const listening = (await engine.patient()).getContainer(container.id);
+    const [kept] = await Promise.all([attachConsole(listening), giveWorkspace(container, spec)]);
+    return { container, image, kept };
+  };
+
+  /** Resolves when the agent has answered, nothing else has run, and the wall is what it should be. */
+  const begin = async (
+    container: Docker.Container,
+    kept: Console,
+    spec: SandboxSpec,
+    signal: AbortSignal,
+  ): Promise<Runtime> => {
+    const made = options.runtimeOf(spec.id, container.id, kept);
+    const refused = new AbortController();
+    const within = AbortSignal.any([signal, kept.ended, refused.signal]);
+    let silence: NodeJS.Timeout | undefined;
+    const starting = container.start().then(
+      () => {
+        // An engine with much to do takes its time; from here on it's the agent that does.
+        silence = setTimeout(() => refused.abort(), options.readyTimeoutMs);
+        return undefined;
+      },
+      (error: unknown) => {
+        refused.abort();
+        return { error };
+      },
+    );
+    try {
+      // The agent answers a good while before the engine does.
+      await transport.opened(spec.id, within);
+      await made.guest.ready(within);
+      await transport.seal(spec.id);
+      if (spec.security === "default") await requireMappedRoot(made, within);
+      const refusal = await starting;
+      if (refusal !== undefined) throw refusal.error;
+      return made;
+    } catch (error) {
+      await made.guest[Symbol.asyncDispose]();
+      kept[Symbol.dispose]();
+      // What is being started can't be removed.
+      const refusal = await starting;
+      signal.throwIfAborted();
+      if (refusal !== undefined) throw refusal.error;
+      if (error instanceof StacyError && error.reason !== "guest_unreachable") throw error;
+      const why = kept.ended.aborted ? "it has ended" : engineWords(error);
+      const words = [why, ...kept.lines(lastWords)].join("; ");
+      throw new StacyError("spawn_failed", `the agent of ${spec.id} does not answer: ${words}`, { cause: error });
+    } finally {
+      clearTimeout(silence);
+    }
+  };
+
+  /** Root makes its working directory by itself, and a root that can't be written has one in memory. */
+  const giveWorkspace = async (container: Docker.Container, spec: SandboxSpec): Promise<void> => {
+    const uid = agentUid(spec.security);
+    if (uid !== 0 && !settings.readOnlyRootfs) await container.putArchive(workspaceArchive(uid), { path: "/" });
+  };
+
+  return async (spec: SandboxSpec, known: EngineFacts, signal: AbortSignal): Promise<Runtime> => {
+    const { container, image, kept } = await create(spec, known, signal);
+    const runtime = await begin(container, kept, spec, signal);
+    return { ...runtime, image: { digest: image.digest, env: image.env } };
+  };
+};
+
+/** An engine may have been started anew without its user namespace since it was asked. */
+const requireMappedRoot = async ({ guest }: Runtime, signal: AbortSignal): Promise<void> => {
+  const { body } = await guest.readFile("/proc/self/uid_map", {}, signal);
+  let map = "";
+  for await (const part of body) map += Buffer.from(part).toString();
+  const [, outside] = map.trim().split(/\s+/).map(Number);
+  if (outside !== undefined && outside > 0) return;
+  throw new StacyError(
+    "spawn_failed",
+    "the engine no longer maps root to another user: its restart was not noticed yet",
+    {
+      remediation: "Ask again; the profile restricted needs no mapping.",
+    },
+  );
+};

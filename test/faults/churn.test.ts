@@ -1,0 +1,4 @@
+import { describeChurn } from "./churn-rounds.ts";
+import { faultTargets } from "./targets.ts";
+
+for (const target of faultTargets) describeChurn(target, 200);
