@@ -92,9 +92,9 @@ function examineConfigured({
 
 const ociRuntime = ({ oci }: Config["providers"]): string | undefined => (oci.enabled ? oci.runtime : undefined);
 
-/** PRoot has no filter of system calls, and nobody knows what one of the operator's own holds. */
-const filtersCalls = ({ proot, docker }: Config["providers"]): boolean =>
-  !proot.enabled && !(docker.enabled && docker.seccompProfile !== "default");
+/** Every wall has our filter, PRoot's too, but for one of the operator's own: nobody knows what that holds. */
+const filtersCalls = ({ docker }: Config["providers"]): boolean =>
+  !(docker.enabled && docker.seccompProfile !== "default");
 
 function configured(options: LoadOptions): {
   readonly config: Config | undefined;
