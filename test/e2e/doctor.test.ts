@@ -193,6 +193,13 @@ test.runIf(engineLacks() === undefined)(
         expect([what, status]).not.toEqual([what, "fail"]);
         expect(what).not.toMatch(/CVE-2024-21626/);
       }
+      const without = await examined(
+        `providers: {oci: {runtime: /usr/bin/no-such-runtime}, docker: {enabled: true, socket: "${engine.socket}"}}\n`,
+      );
+      expect([without.status, without.byId["providers.oci"]?.status]).toEqual([0, "warn"]);
+      expect(without.byId["providers.docker"]?.what).toBe(
+        "docker: chosen, the strongest healthy wall (container, userns-remap)",
+      );
       const none = await examined(
         `providers: {default: docker, docker: {enabled: true, socket: "${engine.socket}.gone"}}\n`,
       );

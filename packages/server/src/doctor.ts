@@ -48,15 +48,19 @@ const noImages: EngineImages = {
 export async function examine(options: ExamineOptions): Promise<Report> {
   const { server, host = createHost(), nativeDir = builtNativeDir } = options;
   const { config, findings: configuration } = configured(options);
+  const walls = config === undefined ? undefined : await examineWalls(config, nativeDir);
+  // What oci needs of the machine is needed, unless another wall would do.
+  const needsOci = (config?.providers.oci.enabled ?? true) && (walls?.chosen || "oci") === "oci";
   const findings = await Promise.all([
     configuration,
     programFindings(host, nativeDir, process.version),
     kernelFindings(host, {
-      needsMounts: config?.providers.oci.enabled ?? true,
+      needsMounts: needsOci,
       filtersCalls: config === undefined || filtersCalls(config.providers),
     }),
-    cgroupFindings(host, { needed: config?.providers.oci.enabled ?? true }),
-    ...(config === undefined ? [] : examineConfigured({ config, host, nativeDir, server })),
+    cgroupFindings(host, { needed: needsOci }),
+    walls?.findings ?? [],
+    ...(config === undefined ? [] : examineConfigured({ config, host, server, needsOci })),
     serverFindings(server),
   ]);
   return reportOf(findings.flat().toSorted((a, b) => areas.indexOf(a.area) - areas.indexOf(b.area)));
@@ -65,31 +69,32 @@ export async function examine(options: ExamineOptions): Promise<Report> {
 function examineConfigured({
   config,
   host,
-  nativeDir,
   server,
+  needsOci,
 }: {
   readonly config: Config;
   readonly host: Host;
-  readonly nativeDir: string;
   readonly server: ServerView;
+  readonly needsOci: boolean;
 }): readonly Promise<readonly Finding[]>[] {
   const { providers } = config;
+  const answers = server.providers !== undefined || server.problem !== "";
   return [
     runtimeFindings(host, {
-      ociRuntime: providers.oci.enabled ? providers.oci.runtime : undefined,
+      // One that isn't there is told by its provider.
+      ociRuntime: needsOci || host.find(providers.oci.runtime) !== undefined ? ociRuntime(providers) : undefined,
       usesEngine: providers.docker.enabled,
     }),
     dataFindings(host, config),
-    portFinding(config.server.host, config.server.port, server.providers !== undefined || server.problem !== "").then(
-      (one) => [one],
-    ),
-    walls(config, nativeDir),
+    portFinding(config.server.host, config.server.port, answers).then((one) => [one]),
   ];
 }
 
-/** PRoot has no filter of system calls, and nobody knows what one of the operator's own holds. */
-const filtersCalls = ({ proot, docker }: Config["providers"]): boolean =>
-  !proot.enabled && !(docker.enabled && docker.seccompProfile !== "default");
+const ociRuntime = ({ oci }: Config["providers"]): string | undefined => (oci.enabled ? oci.runtime : undefined);
+
+/** Every wall has our filter, PRoot's too, but for one of the operator's own: nobody knows what that holds. */
+const filtersCalls = ({ docker }: Config["providers"]): boolean =>
+  !(docker.enabled && docker.seccompProfile !== "default");
 
 function configured(options: LoadOptions): {
   readonly config: Config | undefined;
@@ -113,7 +118,7 @@ function configured(options: LoadOptions): {
 }
 
 /** The providers as a server would start them, over a directory that is only there for this. */
-async function walls(config: Config, nativeDir: string): Promise<readonly Finding[]> {
+async function examineWalls(config: Config, nativeDir: string) {
   await using stack = new AsyncDisposableStack();
   const dataRoot = await mkdtemp(join(tmpdir(), "stacyvm-doctor-"));
   stack.defer(() => rm(dataRoot, { recursive: true, force: true }));
@@ -145,5 +150,9 @@ async function walls(config: Config, nativeDir: string): Promise<readonly Findin
   const engines = candidates.flatMap(({ provider: { name, publicConfig }, fingerprint: { versions } }) =>
     name === "docker" ? engineFindings({ versions, remapsUsers: publicConfig.userns_remap === "true" }) : [],
   );
-  return [...engines, ...wallFindings(config.providers.default, candidates, providerNames)];
+  return {
+    /** Empty where none would do. */
+    chosen: directory.defaultName,
+    findings: [...engines, ...wallFindings(config.providers.default, candidates, providerNames)],
+  };
 }

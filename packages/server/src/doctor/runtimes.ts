@@ -1,4 +1,4 @@
-import type { Remark } from "../providers/directory.ts";
+import type { Remark } from "../lib/remark.ts";
 import type { Component, Mitigation } from "../releases/fixed-releases.ts";
 import { openAdvisories } from "../releases/judge.ts";
 import { type Finding, findingsOf } from "./finding.ts";

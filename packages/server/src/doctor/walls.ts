@@ -1,4 +1,5 @@
 import type { ProviderHealth, ProviderReport } from "@stacyvm/contract";
+import { remarkOf } from "../lib/remark.ts";
 import { type Candidate, chooseDefault, wallOf } from "../providers/choice.ts";
 import { type Finding, findingsOf } from "./finding.ts";
 
@@ -30,8 +31,8 @@ export function wallFindings(
     const make = needed && provider.capabilities.isolation !== "none" ? fail : warn;
     const missing = fingerprint.missing.length === 0 ? ["its check failed"] : fingerprint.missing;
     return missing.map((text, at) => {
-      const [what = text, ...remedy] = text.split("; ");
-      return make(at === 0 ? name : `${name}-${at + 1}`, `${name}: ${what}`, remedy.join("; ") || undefined);
+      const { what, remedy } = remarkOf(text);
+      return make(at === 0 ? name : `${name}-${at + 1}`, `${name}: ${what}`, remedy);
     });
   });
   const none = fail("default", noDefault(wanted), "enable one that is healthy, or mend what is missing above");

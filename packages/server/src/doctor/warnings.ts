@@ -1,4 +1,4 @@
-import type { Remark } from "../providers/directory.ts";
+import type { Remark } from "../lib/remark.ts";
 import type { Fingerprint, Provider } from "../providers/provider.ts";
 import { engineFindings } from "./engine.ts";
 import { createHost } from "./host.ts";

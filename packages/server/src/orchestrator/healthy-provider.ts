@@ -1,4 +1,5 @@
 import { errorCatalogue, StacyError } from "@stacyvm/contract";
+import { remarkOf } from "../lib/remark.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { Context } from "./context.ts";
 
@@ -25,11 +26,10 @@ export const spawnOn =
     }
   };
 
-/** `missing` says "what; remedy". */
 function notHealthy(name: string, missing: readonly string[], cause?: unknown): StacyError {
-  const parts = missing.map((text) => text.split("; "));
-  const remedies = parts.flatMap(([, ...rest]) => (rest.length === 0 ? [] : [rest.join("; ")]));
-  const whats = parts.map(([what = ""]) => what).join("; ");
+  const remarks = missing.map(remarkOf);
+  const remedies = remarks.flatMap(({ remedy }) => remedy ?? []);
+  const whats = remarks.map(({ what }) => what).join("; ");
   return new StacyError("provider_unavailable", `provider ${name} is not healthy: ${whats || "its check failed"}`, {
     remediation:
       remedies.length === 0

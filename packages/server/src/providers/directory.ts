@@ -1,5 +1,6 @@
 import type { Clock } from "../lib/clock.ts";
 import { KeyMutex } from "../lib/key-mutex.ts";
+import type { Remark } from "../lib/remark.ts";
 import { chooseDefault } from "./choice.ts";
 import type { Fingerprint, Provider } from "./provider.ts";
 
@@ -7,12 +8,6 @@ export interface CheckedFingerprint extends Fingerprint {
   readonly checkedAtMs: number;
   /** How long the check took. */
   readonly latencyMs: number;
-}
-
-export interface Remark {
-  readonly what: string;
-  /** The command or setting that would help. */
-  readonly remedy?: string;
 }
 
 export interface DirectoryOptions {

@@ -1,6 +1,6 @@
 import type { ProviderHealth, ProviderReport } from "@stacyvm/contract";
+import { type Remark, remarkOf } from "../../lib/remark.ts";
 import type { DefaultChoice } from "../../providers/choice.ts";
-import type { Remark } from "../../providers/directory.ts";
 import type { Fingerprint, Provider } from "../../providers/provider.ts";
 import { rfc3339Seconds } from "./wire-time.ts";
 
@@ -80,15 +80,9 @@ export const providerReport = async (options: ProviderHealthOptions): Promise<Pr
       return { name, offered, ...(offered || remedy === undefined ? {} : { remedy }) };
     }),
     networks: [...networks],
-    missing: checked.missing.map(parted),
+    missing: checked.missing.map((text) => ({ ...remarkOf(text) })),
     warnings: warnings.map((each) => ({ ...each })),
   };
-};
-
-/** Fingerprints say "what is missing; what would help". */
-const parted = (text: string): ProviderReport["missing"][number] => {
-  const at = text.indexOf("; ");
-  return at === -1 ? { what: text } : { what: text.slice(0, at), remedy: text.slice(at + 2) };
 };
 
 export interface AllHealthOptions {
