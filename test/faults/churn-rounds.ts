@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type OwnSnapshot, ownSnapshot, settledLeftOver } from "../leaks/snapshot.ts";
 import { sandboxesOf } from "./api.ts";
+import type { FaultGround } from "./ground.ts";
 import { type FaultHost, makeFaultHost, type ServerProcess } from "./server-process.ts";
 import { configOf, type FaultTarget } from "./targets.ts";
 
@@ -33,13 +34,15 @@ const mean = (values: readonly number[]): number => values.reduce((sum, one) => 
 export const describeChurn = (target: FaultTarget, rounds: number): void => {
   const { provider } = target;
   describe.runIf(process.getuid?.() === 0)(`churn of ${rounds} sandboxes by ${provider}`, () => {
+    let ground: FaultGround;
     let host: FaultHost;
     let server: ServerProcess;
     let before: OwnSnapshot;
-    const scope = () => ({ dataDir: host.dataDir, servers: [server.pid] });
+    const scope = () => ({ dataDir: host.dataDir, engines: ground.engines, servers: [server.pid] });
 
     beforeAll(async () => {
-      host = await makeFaultHost(configOf(target));
+      ground = await target.ground();
+      host = await makeFaultHost(configOf(target, ground));
       server = await host.start();
       const sandboxes = sandboxesOf(server.url);
       // The first sandbox makes what all later ones share.
@@ -48,7 +51,9 @@ export const describeChurn = (target: FaultTarget, rounds: number): void => {
     });
 
     afterAll(async () => {
+      await ground.clear(host.dataDir);
       await host[Symbol.asyncDispose]();
+      await ground[Symbol.asyncDispose]();
     });
 
     it("makes, uses and destroys every one, stays flat, and leaves nothing", async () => {

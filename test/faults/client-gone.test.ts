@@ -1,14 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { request } from "node:http";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import WebSocket from "ws";
-import {
-  type HostSnapshot,
-  hostSnapshot,
-  leftBehind,
-} from "../../packages/server/src/providers/host-snapshot.testing.ts";
+import { type OwnSnapshot, ownSnapshot, settledLeftOver } from "../leaks/snapshot.ts";
 import { sandboxesOf } from "./api.ts";
 import { type FaultHost, makeFaultHost, type ServerProcess } from "./server-process.ts";
 
@@ -21,8 +16,8 @@ describe.runIf(process.getuid?.() === 0).each(["oci", "mock"])(
     let server: ServerProcess;
     let sandboxes: ReturnType<typeof sandboxesOf>;
     let id: string;
-    let settled: HostSnapshot;
-    const look = () => hostSnapshot({ dataRoot: join(host.dataDir, "oci") });
+    let settled: OwnSnapshot;
+    const scope = () => ({ dataDir: host.dataDir, servers: [server.pid] });
     const at = (path: string) => `${server.url}/api/v1/sandboxes/${id}${path}`;
 
     /** Processes inside whose arguments hold the text, as ps there lists them. */
@@ -36,7 +31,7 @@ describe.runIf(process.getuid?.() === 0).each(["oci", "mock"])(
       server = await host.start();
       sandboxes = sandboxesOf(server.url);
       id = (await sandboxes.spawn(provider)).id;
-      settled = await look();
+      settled = await ownSnapshot(scope());
     });
 
     afterAll(async () => {
@@ -61,7 +56,7 @@ describe.runIf(process.getuid?.() === 0).each(["oci", "mock"])(
           expect(await sandboxes.sh(other.id, "echo whole")).toBe("whole\n");
           await sandboxes.destroy(other.id);
         }
-        await vi.waitFor(async () => expect(leftBehind(settled, await look())).toEqual([]), soon);
+        expect(await settledLeftOver(settled, scope(), soon.timeout)).toEqual([]);
       }
       expect(undone).toBeGreaterThan(0);
     });

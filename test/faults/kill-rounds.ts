@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type FailpointStep, failpointSteps } from "../../packages/server/src/lib/failpoint.ts";
 import { type OwnSnapshot, ownSnapshot, settledLeftOver } from "../leaks/snapshot.ts";
 import { sandboxesOf } from "./api.ts";
-import { destroyOwned, ownedBy } from "./owned.ts";
+import type { FaultGround } from "./ground.ts";
 import { seededRandom, shuffled, takeSeed } from "./seeded-random.ts";
 import { type FaultHost, makeFaultHost, type ServerProcess } from "./server-process.ts";
 import { configOf, type FaultTarget } from "./targets.ts";
@@ -39,6 +39,7 @@ export const describeKills = (target: FaultTarget, rounds: number): void => {
   const kills = plan(rounds, target, random);
 
   describe.runIf(process.getuid?.() === 0)(`kill -9, sandboxes by ${provider}, STACYVM_TEST_SEED=${seed}`, () => {
+    let ground: FaultGround;
     let host: FaultHost;
     let server: ServerProcess;
     let sandboxes: ReturnType<typeof sandboxesOf>;
@@ -46,7 +47,7 @@ export const describeKills = (target: FaultTarget, rounds: number): void => {
     let empty: OwnSnapshot;
     let withKeeper: OwnSnapshot;
     const histogram = new Map<string, number>();
-    const scope = () => ({ dataDir: host.dataDir, servers: [server.pid] });
+    const scope = () => ({ dataDir: host.dataDir, engines: ground.engines, servers: [server.pid] });
     const nothingSince = async (before: OwnSnapshot) =>
       expect(await settledLeftOver(before, scope(), 10_000)).toEqual([]);
     const hit = (what: string) => histogram.set(what, (histogram.get(what) ?? 0) + 1);
@@ -55,14 +56,14 @@ export const describeKills = (target: FaultTarget, rounds: number): void => {
       sandboxes = sandboxesOf(server.url);
     };
     const others = async () => (await sandboxes.list()).filter(({ id }) => id !== keeper);
-    const owned = async () => (await ownedBy(host.dataDir)).filter(({ sandbox_id }) => sandbox_id !== keeper);
+    const owned = async () => (await ground.owned(host.dataDir)).filter(({ id }) => id !== keeper);
 
     /** Each running row has a runtime that serves, each error its reason, and no runtime is without a row. */
     const agree = async () => {
       const [rows, runtimes] = [await others(), await owned()];
-      const alive = new Set(runtimes.filter((one) => one.alive).map((one) => one.sandbox_id));
+      const alive = new Set(runtimes.filter(({ alive }) => alive).map(({ id }) => id));
       const known = new Set(rows.map(({ id }) => id));
-      expect(runtimes.map((one) => one.sandbox_id).filter((id) => !known.has(id))).toEqual([]);
+      expect(runtimes.map(({ id }) => id).filter((id) => !known.has(id))).toEqual([]);
       for (const { id, state } of rows) {
         expect(["running", "error", "destroying"]).toContain(state);
         if (state === "running") expect(await sandboxes.sh(id, "echo $((6 * 7))")).toBe("42\n");
@@ -107,12 +108,11 @@ export const describeKills = (target: FaultTarget, rounds: number): void => {
 
     const agentAtAnyMoment = async () => {
       const victim = await sandboxes.spawn(provider);
-      const pid = (await owned()).find(({ sandbox_id }) => sandbox_id === victim.id)?.pid ?? 0;
       const served = expect(sandboxes.sh(victim.id, "sleep 3600")).rejects.toThrow(/^(503 .*guest_unreachable|409 )/);
       const traffic = startTraffic({ sandboxes, provider, serverMayDie: false, lanes: 1 });
       await delay(random() * longestDelayMs);
       hit(`agent during ${traffic.doing()}`);
-      process.kill(pid, "SIGKILL");
+      await ground.killAgent(host.dataDir, victim.id);
       await served;
       await vi.waitFor(async () => expect((await sandboxes.get(victim.id)).state).toBe("error"), soon);
       expect(await traffic.stop()).toEqual([]);
@@ -134,7 +134,12 @@ export const describeKills = (target: FaultTarget, rounds: number): void => {
     };
 
     beforeAll(async () => {
-      host = await makeFaultHost({ ...configOf(target), "reconcile.interval": "500ms", "reaper.interval": "500ms" });
+      ground = await target.ground();
+      host = await makeFaultHost({
+        ...configOf(target, ground),
+        "reconcile.interval": "500ms",
+        "reaper.interval": "500ms",
+      });
       await start();
       // The first sandbox makes what all later ones share.
       await sandboxes.destroy((await sandboxes.spawn(provider)).id);
@@ -150,8 +155,9 @@ export const describeKills = (target: FaultTarget, rounds: number): void => {
         for (const { id } of await sandboxes.list()) await sandboxes.destroy(id);
         await nothingSince(empty);
       } finally {
-        await destroyOwned(host.dataDir).catch(() => {});
+        await ground.clear(host.dataDir).catch(() => {});
         await host[Symbol.asyncDispose]();
+        await ground[Symbol.asyncDispose]();
       }
     });
 

@@ -17,10 +17,13 @@ interface Known {
   readonly content: string;
 }
 
+type OnAll = "spawn" | "kill server" | "stop server" | "kill host helper";
+type OnOne = "read" | "destroy" | "kill agent" | "kill agent while the server is down";
+
 /** `pick` says which of the sandboxes there are then. */
 type Step =
-  | { readonly do: "spawn" | "kill server" | "stop server" | "kill host helper" }
-  | { readonly do: "read" | "destroy" | "kill agent" | "kill agent while the server is down"; readonly pick: number }
+  | { readonly [Name in OnAll]: { readonly do: Name } }[OnAll]
+  | { readonly [Name in OnOne]: { readonly do: Name; readonly pick: number } }[OnOne]
   | { readonly do: "write"; readonly pick: number; readonly text: string };
 
 const pick = fc.nat(100);

@@ -49,7 +49,8 @@ const command = async ([program = "", ...rest]: readonly string[]): Promise<void
 const ownWorkload = async (providers: readonly string[], rounds: number): Promise<readonly string[]> => {
   const left: string[] = [];
   for (const target of faultTargets.filter(({ provider }) => providers.includes(provider))) {
-    await using host = await makeFaultHost(configOf(target));
+    await using ground = await target.ground();
+    await using host = await makeFaultHost(configOf(target, ground));
     const server = await host.start();
     const sandboxes = sandboxesOf(server.url);
     const once = async () => {
@@ -58,7 +59,7 @@ const ownWorkload = async (providers: readonly string[], rounds: number): Promis
       await sandboxes.destroy(id);
     };
     await once(); // makes what all later ones share
-    const found = await around({ dataDir: host.dataDir, servers: [server.pid] }, async () => {
+    const found = await around({ dataDir: host.dataDir, engines: ground.engines, servers: [server.pid] }, async () => {
       for (let round = 0; round < rounds; round++) await once();
     });
     console.info(`${target.provider}: ${rounds} sandboxes made, used and destroyed`);

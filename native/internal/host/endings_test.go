@@ -91,6 +91,28 @@ func TestTheEndOfAFirstProcessIsToldAtOnceAndHow(t *testing.T) {
 	}
 }
 
+func TestWhatTheKernelKilledForMemoryIsPartOfHowItEnded(t *testing.T) {
+	group := t.TempDir()
+	h := &Host{cgroups: cgroups{unified: group}}
+	if told := h.endedBy("sb-1", runtimeRecord{}); told != "" {
+		t.Errorf("of a sandbox without a group: %q", told)
+	}
+	directory := filepath.Join(group, "stacyvm-sb-1")
+	if err := os.Mkdir(directory, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(directory, "memory.events"), []byte("low 0\noom 2\noom_kill 2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if told := h.endedBy("sb-1", runtimeRecord{}); told != "the kernel killed 2 of its processes for want of memory" {
+		t.Errorf("told %q", told)
+	}
+	h.endings.watched = map[string]*ending{"sb-1": {cause: "killed by SIGKILL"}}
+	if told := h.endedBy("sb-1", runtimeRecord{}); told != "killed by SIGKILL; the kernel killed 2 of its processes for want of memory" {
+		t.Errorf("told %q", told)
+	}
+}
+
 func TestAWantedEndIsNotTold(t *testing.T) {
 	var e endings
 	told := make(chan string, 2)

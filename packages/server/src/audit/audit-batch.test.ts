@@ -62,3 +62,19 @@ test("50000 rows wait, and of one more the oldest is lost and told", async () =>
   await batch.flush();
   expect([written.length, written[0], written.at(-1)]).toEqual([50_000, "1", "one more"]);
 });
+
+test("once it is disposed of, what can't be written or comes late is told as lost, and no timer keeps the process", async () => {
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+  const lost: number[] = [];
+  const store = storeThat(async () => {
+    throw new Error("closed");
+  });
+  const before = timers();
+  const batch = new AuditBatch({ store, onFailure: (_, count) => lost.push(count) });
+  batch.add(row("first"));
+  batch.add(row("second"));
+  await batch[Symbol.asyncDispose]();
+  batch.add(row("late"));
+  expect(lost).toEqual([2, 1]);
+  expect(timers()).toBeLessThanOrEqual(before);
+});

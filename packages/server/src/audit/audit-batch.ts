@@ -19,12 +19,18 @@ export class AuditBatch implements AsyncDisposable {
   #pending: OperationAudit[] = [];
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> | undefined;
+  #closed = false;
 
   constructor(options: AuditBatchOptions) {
     this.#options = options;
   }
 
   readonly add = (row: OperationAudit): void => {
+    if (this.#closed) {
+      // What ends after the shutdown's own deadlines; a timer for it would keep the process for ever.
+      this.#options.onFailure(new Error("the audit is closed"), 1);
+      return;
+    }
     this.#pending.push(row);
     if (this.#pending.length > pendingMax) {
       this.#pending.shift();
@@ -49,15 +55,15 @@ export class AuditBatch implements AsyncDisposable {
         await this.#options.store.record(rows);
       } catch (error) {
         this.#pending = [...rows, ...this.#pending];
-        this.#options.onFailure(error, 0);
-        this.#timer ??= setTimeout(() => void this.flush(), flushAfterMs * 10);
+        this.#options.onFailure(error, this.#closed ? this.#pending.length : 0);
+        if (!this.#closed) this.#timer ??= setTimeout(() => void this.flush(), flushAfterMs * 10);
         return;
       }
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
     await this.flush();
-    clearTimeout(this.#timer);
   }
 }
