@@ -1,6 +1,6 @@
 /**
  * Measures a real server from outside and holds it against its lines.
- * Usage: npm run bench -- [--only first-result,exec,streams,archive,terminal,followers,large-file,ports,api,idle,docker,docker-remapped] [--n N] [--profile] — as root, after npm run build.
+ * Usage: npm run bench -- [--only first-result,exec,streams,archive,terminal,followers,large-file,ports,api,idle,docker,docker-remapped,proot] [--n N] [--profile] — as root, after npm run build.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
@@ -16,6 +16,7 @@ import { idleMemory } from "./idle-memory.ts";
 import type { Item, ItemResult } from "./item.ts";
 import { largeFile, largeFileKeys } from "./large-file.ts";
 import { ports } from "./ports.ts";
+import { proot, prootKeys } from "./proot.ts";
 import { startServerProcess } from "./server-process.ts";
 import { streams } from "./streams.ts";
 import { terminal } from "./terminal.ts";
@@ -34,9 +35,13 @@ const items: Readonly<Record<string, Item>> = {
   idle: idleMemory,
   docker: docker(false),
   "docker-remapped": docker(true),
+  proot,
 };
 /** What an item's server is configured with beyond the others'. */
-const keysOf: Readonly<Record<string, Readonly<Record<string, string>>>> = { "large-file": largeFileKeys };
+const keysOf: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "large-file": largeFileKeys,
+  proot: prootKeys,
+};
 const root = resolve(import.meta.dirname, "../..");
 const results = join(root, "test-results");
 

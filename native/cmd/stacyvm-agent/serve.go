@@ -140,7 +140,11 @@ func harden(traced bool) (ownScore int, memory *idle.Memory) {
 	unix.Umask(0o022)
 	_ = unix.Chdir("/")
 	debug.SetGCPercent(idleGCPercent)
-	runtime.GOMAXPROCS(min(runtime.NumCPU(), maxProcs))
+	procs := min(runtime.NumCPU(), maxProcs)
+	if traced {
+		procs = 1 // waiting for another processor's work is a call, and each call two stops
+	}
+	runtime.GOMAXPROCS(procs)
 	return ownScore, memory
 }
 

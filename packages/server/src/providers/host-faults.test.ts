@@ -16,7 +16,7 @@ const signal = () => AbortSignal.timeout(20_000);
 const asRoot = process.getuid?.() === 0;
 const runsc = "/usr/bin/runsc";
 
-type Kind = "oci" | "gvisor" | "mock";
+type Kind = "oci" | "gvisor" | "mock" | "proot";
 
 describe("a crash of the host program", () => {
   let host: Awaited<ReturnType<typeof makeTestHost>>;
@@ -29,6 +29,11 @@ describe("a crash of the host program", () => {
   const spawn = (on: HostHelper, kind: Kind, id: string) => {
     const common = { sandbox_id: id, server_id: "test", generation: 3, disk_mb: 64 };
     if (kind === "mock") return on.call("spawn-mock", common, signal());
+    if (kind === "proot") {
+      const { disk_mb: file_mb, ...rest } = common;
+      const more = { rootfs_path: image.rootfsPath, agent_uid: 0, file_mb, pids_max: 64, open_files: 1024 };
+      return on.call("spawn-proot", { ...rest, ...more, host_network: false }, signal());
+    }
     const config = runtimeSpec({
       sandbox: sandboxSpec({ id, image, memoryMb: 128, pidsMax: 64, generation: 3 }),
       kind: kind === "gvisor" ? kind : "container",
@@ -87,6 +92,12 @@ describe("a crash of the host program", () => {
   it.runIf(asRoot && existsSync(runsc)).each([...spawnSteps, ...destroySteps])(
     "after %s of oci under gVisor leaves only what list shows and destroy removes",
     async (step) => await crashAt(step, "gvisor"),
+    30_000,
+  );
+
+  it.each([...spawnSteps.filter((step) => step !== "spawn.cgroup"), ...destroySteps])(
+    "after %s of proot leaves only what list shows and destroy removes",
+    async (step) => await crashAt(step, "proot"),
     30_000,
   );
 
