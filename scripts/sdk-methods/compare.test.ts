@@ -1,10 +1,13 @@
 import { expect, test } from "vitest";
-import { compareSurfaces, snakeCase } from "./compare.ts";
-import { pythonSurface } from "./python.ts";
+import { compareSurfaces } from "./compare.ts";
+import { pythonClient } from "./python.ts";
+import { compareShapes } from "./shapes.ts";
+import { snakeCase } from "./snake-case.ts";
 import type { Surface } from "./surface.ts";
-import { typescriptSurface } from "./typescript.ts";
+import { typescriptShapes, typescriptSurface } from "./typescript.ts";
 
-const [typescript, python] = [typescriptSurface(), pythonSurface()];
+const typescript = typescriptSurface();
+const { surface: python, shapes } = pythonClient();
 const complaints = (ours: Surface, theirs: Surface) => compareSurfaces(ours, theirs).complaints;
 
 /** The surface with a member more, changed, or without it. */
@@ -53,4 +56,19 @@ test("both readers see what is there", () => {
   expect(typescript.get("Sandbox")?.has("id")).toBe(true);
   expect(python.get("Sandbox")?.has("id")).toBe(true);
   expect(snakeCase("poolStatus")).toBe("pool_status");
+});
+
+test("what comes back has the same fields in both clients, or it is said why not", () => {
+  expect(compareShapes(typescriptShapes(), shapes)).toEqual([]);
+});
+
+test("a field that one of them lacks is found", () => {
+  const ours = typescriptShapes();
+  expect(compareShapes(ours, new Map([...shapes, ["ExecResult", ["exit_code"]]]))).toContain(
+    "Python's ExecResult has no truncated",
+  );
+  expect(compareShapes(ours, new Map([...shapes, ["FileLink", ["url", "expires_at", "method"]]]))).toEqual([
+    "TypeScript's FileLink has no method",
+  ]);
+  expect(compareShapes(new Map([...ours, ["Volume", ["id"]]]), shapes)).toEqual(["Python has no Volume"]);
 });

@@ -1,4 +1,5 @@
 import { classDifferences, memberDifferences, parameterDifferences, parameterRules } from "./differences.ts";
+import { snakeCase } from "./snake-case.ts";
 import type { Surface } from "./surface.ts";
 
 export interface Row {
@@ -13,8 +14,6 @@ export interface Comparison {
   /** What differs and no reason is given for, and reasons for what doesn't differ. */
   readonly complaints: readonly string[];
 }
-
-export const snakeCase = (name: string): string => name.replace(/[A-Z]+/g, (letters) => `_${letters.toLowerCase()}`);
 
 const sorted = (names: Iterable<string>): string => [...new Set(names)].sort().join(", ");
 

@@ -74,3 +74,11 @@ export const classDifferences: ReadonlyMap<string, string> = new Map([
   ["FileDownload", "TypeScript has it as an interface"],
   ["ProcessStdin", "TypeScript has the platform's `WritableStream`"],
 ]);
+
+/** What TypeScript declares as data and Python has otherwise. */
+export const otherwise: ReadonlyMap<string, string> = new Map([
+  ["ApiErrorBody", "the attributes of `StacyVMError`"],
+  ["QuotaLimits", "arguments of `quotas.set`"],
+  ["SandboxSpec", "arguments of `spawn`"],
+  ["TemplateSpawnOverrides", "arguments of `templates.spawn`"],
+]);

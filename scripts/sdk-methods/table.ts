@@ -1,5 +1,5 @@
 import type { Row } from "./compare.ts";
-import { classDifferences, parameterRules } from "./differences.ts";
+import { classDifferences, otherwise, parameterRules } from "./differences.ts";
 import type { Surface } from "./surface.ts";
 
 const cell = (name: string | undefined): string => (name === undefined ? "–" : `\`${name}\``);
@@ -27,6 +27,12 @@ export const methodsTable = (rows: readonly Row[], python: Surface): string => {
     "## Classes of Python alone",
     "",
     ...alone.map((owner) => `- \`${owner}\`: ${classDifferences.get(owner)}`),
+    "",
+    "## Data that Python has otherwise",
+    "",
+    "What comes back has the same fields in both clients, snake_case in Python, but for",
+    "",
+    ...[...otherwise].map(([name, how]) => `- \`${name}\`: ${how}`),
     "",
     "Neither client opens a WebSocket: terminals, their size and signals go over HTTP. `exec/ws`, `processes/{pid}/socket` and",
     "`ports/{port}/tunnel` are for the command line and for clients of your own.",

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseSync } from "oxc-parser";
-import type { Surface } from "./surface.ts";
+import { snakeCase } from "./snake-case.ts";
+import type { Shapes, Surface } from "./surface.ts";
 
 const folder = resolve(import.meta.dirname, "..", "..", "packages", "sdk", "src");
 
@@ -86,6 +87,16 @@ const parametersOf = (method: Node, types: Sources["types"]): readonly string[] 
 
 const isPublic = (member: Node): boolean =>
   node(member.key)?.type === "Identifier" && member.accessibility !== "private" && member.static !== true;
+
+/** Interfaces that the index exports, as what stands on the wire or comes back of it. */
+export const typescriptShapes = (): Shapes => {
+  const { types } = read();
+  const index = readFileSync(join(folder, "index.ts"), "utf8");
+  const exported = [...types].filter(
+    ([name, type]) => type.type === "TSInterfaceDeclaration" && new RegExp(`\\b${name}\\b`).test(index),
+  );
+  return new Map(exported.map(([name, type]) => [name, (optionsOf(type, types) ?? []).map(snakeCase)]));
+};
 
 /** The surface of the TypeScript client, of the classes that its index exports, read from its source. */
 export const typescriptSurface = (): Surface => {

@@ -1,6 +1,6 @@
 """
-Prints the public surface of the blocking client as JSON, read from its source: class to member to the names of its
-parameters; null for what is no method.
+Prints the public surface of the blocking client as JSON, read from its source. `classes`: class to member to the names
+of its parameters; null for what is no method. `shapes`: data class or typed dict to the names of its fields.
 """
 
 from __future__ import annotations
@@ -50,6 +50,21 @@ def exported() -> List[str]:
     raise SystemExit("__init__.py has no __all__")
 
 
+def fields(owner: ast.ClassDef, all_of: Dict[str, ast.ClassDef]) -> List[str]:
+    inherited = [all_of[base.id] for base in owner.bases if isinstance(base, ast.Name) and base.id in all_of]
+    own = [one.target.id for one in owner.body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)]
+    return [name for base in inherited for name in fields(base, all_of)] + own
+
+
+def shapes(names: List[str]) -> Dict[str, List[str]]:
+    found: Dict[str, ast.ClassDef] = {}
+    for file in ("models.py", "streaming.py", "_sync/files.py"):
+        for owner in ast.parse((PACKAGE / file).read_text("utf-8")).body:
+            if isinstance(owner, ast.ClassDef):
+                found[owner.name] = owner
+    return {name: fields(owner, found) for name, owner in found.items() if name in names}
+
+
 def main() -> None:
     surface: Dict[str, Members] = {}
     names = exported()
@@ -57,7 +72,7 @@ def main() -> None:
         for owner in ast.parse(file.read_text("utf-8")).body:
             if isinstance(owner, ast.ClassDef) and owner.name in names:
                 surface[owner.name] = {name: said for name, said in members(owner) if not name.startswith("_")}
-    print(json.dumps(surface))
+    print(json.dumps({"classes": surface, "shapes": shapes(names)}))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from twins import client
 
-from stacyvm import ConnectionError, ExecBytes, SandboxNotFound, StacyVMError, Template
+from stacyvm import AsyncClient, ConnectionError, ExecBytes, SandboxNotFound, StacyVMError, Template
 
 pytestmark = pytest.mark.anyio
 
@@ -58,6 +59,26 @@ async def test_leaving_a_stream_ends_its_command(sandbox: Any) -> None:
     assert pid.isdigit()
     while (await sandbox.exec(f"kill -0 {pid}")).exit_code == 0:
         pass
+
+
+async def test_cancelling_a_task_ends_the_command_that_it_reads(
+    server_url: str, server_options: dict[str, Any]
+) -> None:
+    async with AsyncClient(server_url, **server_options) as made, await made.spawn(ttl="10m") as own:
+        pids: asyncio.Queue[str] = asyncio.Queue()
+
+        async def read() -> None:
+            async for chunk in own.exec_stream("echo $$; exec sleep 600"):
+                pids.put_nowait(chunk.data.strip())
+
+        reading = asyncio.ensure_future(read())
+        pid = await pids.get()
+        assert (await own.exec(f"kill -0 {pid}")).exit_code == 0
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        while (await own.exec(f"kill -0 {pid}")).exit_code == 0:
+            pass
 
 
 async def test_raw_output_is_every_byte_of_it(sandbox: Any) -> None:
@@ -135,8 +156,6 @@ async def test_lists_go_page_by_page_and_the_filter_holds(live: Any, sandbox: An
 
 
 async def test_events_tell_of_a_command_while_it_happens(live: Any, sandbox: Any) -> None:
-    import asyncio
-
     async def hear() -> str:
         async for event in live.events():
             if event.type == "exec.completed":
