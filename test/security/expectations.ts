@@ -53,7 +53,17 @@ const notPromised: Exceptions = {
 
 /** Attacks that can't be tried there. */
 const notTried: Exceptions = {
-  mock: { "mock has no image": ["hostile-image", "shared-image"] },
+  mock: {
+    "mock has no image": ["hostile-image", "shared-image"],
+    "mock limits nothing: a load without a bound would be the host's own": [
+      "neighbour-beside-fork-bomb",
+      "neighbour-beside-thread-storm",
+      "neighbour-beside-balloon",
+      "neighbour-beside-spin",
+      "neighbour-beside-disk-fill",
+      "neighbour-beside-endless-output",
+    ],
+  },
 };
 
 const reasonIn = (table: Exceptions, target: string, id: string): string | undefined =>

@@ -61,7 +61,8 @@ const main = async (): Promise<number> => {
     ({ id, kind, long }) =>
       (wanted.only.length === 0 || wanted.only.includes(id)) &&
       (wanted.class.length === 0 || wanted.class.includes(kind)) &&
-      !(wanted.quick && long),
+      // Loads without a bound, and nothing to hold them, would be the host's own.
+      !((wanted.quick || broken !== undefined) && long),
   );
   const names =
     wanted.target.length > 0 ? wanted.target : broken === undefined ? targets.map(({ id }) => id) : [broken.target];
