@@ -120,3 +120,16 @@ func TestNeitherAnotherKeyNorAFrameOfAnotherSessionIsTaken(t *testing.T) {
 		}
 	}
 }
+
+func TestAHelloAmongBytesThatWereNoFrameIsFound(t *testing.T) {
+	nonce := []byte("a nonce so fresh")
+	// As where another's last bytes come in between and claim what follows for a frame of theirs.
+	r := newReceiver(bytes.NewReader(appendFrame(nil, 1, kindData, 1, helloOf(testKey, nonce))))
+	r.key, r.framing, r.seed = testKey, true, 2
+	if _, err := r.next(); !errors.Is(err, errBroken) {
+		t.Fatal(err)
+	}
+	if m, err := r.next(); err != nil || !bytes.Equal(m.nonce, nonce) {
+		t.Errorf("%v %v", m, err)
+	}
+}

@@ -44,11 +44,11 @@ export const attachedAgent = async (): Promise<AttachedAgent> => {
   const probePath = buildNative("wall-probe", programs);
   await copyFile(buildNative("stacyvm-agent", programs), join(root, "agent"));
   // The end of its stdin ends the agent, and with it everything in its namespace.
-  const agent = spawn(
-    "unshare",
-    ["--mount", "--pid", "--ipc", "--net", "--fork", "--kill-child", "sh", "-c", start, "sh", root],
-    { stdio: ["pipe", "pipe", "pipe"] },
-  );
+  const namespaces = ["--mount", "--pid", "--ipc", "--net", "--fork", "--kill-child"];
+  // Through pipes, as an engine has them: the sockets that a child is given can't be opened by their names in /proc.
+  const agent = spawn("sh", ["-c", 'cat | "$@" | cat', "sh", "unshare", ...namespaces, "sh", "-c", start, "sh", root], {
+    stdio: ["pipe", "pipe", "pipe"],
+  });
   const { stdin, stdout, stderr } = agent;
   let told = "";
   stderr.setEncoding("utf8").on("data", (text: string) => {
