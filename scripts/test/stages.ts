@@ -26,7 +26,7 @@ export interface Stage {
 
 const minuteMs = 60_000;
 const checkTimeoutMs = 5 * minuteMs;
-const suiteTimeoutMs = 10 * minuteMs;
+const suiteTimeoutMs = 30 * minuteMs;
 const longTimeoutMs = 120 * minuteMs;
 const fuzzSeconds = 20;
 const longFuzzSeconds = 300;

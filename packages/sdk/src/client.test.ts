@@ -68,3 +68,18 @@ test("a list says every label, and times as the server reads them", async () => 
     view: "full",
   });
 });
+
+test("no name and no path leads a request with our key to another address than its own", async () => {
+  await using server = await serve((_request, response) => sendJson(response, { id: "sb-1", state: "running" }));
+  const client = new Client({ baseUrl: server.baseUrl, apiKey: "k" });
+  for (const id of [".", ".."]) await expect(client.get(id)).rejects.toThrow("can't be a name in an address");
+  const sandbox = await client.get("sb-1");
+  for (const path of ["/../../../admin/audit", "..", "/a/../..", "/%2e%2e/%2E./x", "\\..\\..\\x", "/a/..\\../.."]) {
+    await expect(sandbox.fetch(80, path)).rejects.toThrow("leads out of the port");
+  }
+  await sandbox.fetch(80, "/a/../b?c=/../..#d");
+  expect(server.received.map(({ url }) => url)).toEqual([
+    "/api/v1/sandboxes/sb-1?view=full",
+    "/api/v1/sandboxes/sb-1/ports/80/proxy/b?c=/../..",
+  ]);
+});

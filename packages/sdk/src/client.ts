@@ -4,7 +4,7 @@ import { Sandbox } from "./sandbox.ts";
 import { fullView, once, type SpawnCallOptions, sandboxSpec } from "./spawning.ts";
 import { sseData } from "./sse.ts";
 import { TemplateManager } from "./templates.ts";
-import type { CallOptions, Transport } from "./transport.ts";
+import { type CallOptions, segment, type Transport } from "./transport.ts";
 import type {
   HealthInfo,
   ProviderInfo,
@@ -78,7 +78,7 @@ export class Client {
 
   /** @throws {SandboxNotFoundError} */
   async get(id: string, options?: CallOptions): Promise<Sandbox> {
-    const path = `/sandboxes/${encodeURIComponent(id)}`;
+    const path = `/sandboxes/${segment(id)}`;
     const call = { method: "GET", path, query: fullView, options, sandboxId: id } as const;
     const info = await this.#transport.json<SandboxInfo>(call);
     return new Sandbox(this.#transport, info);

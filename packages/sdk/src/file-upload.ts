@@ -1,6 +1,6 @@
 import { StacyVMError } from "./errors.ts";
 import { isPassing } from "./passing.ts";
-import type { Call, CallOptions, Transport } from "./transport.ts";
+import { type Call, type CallOptions, segment, type Transport } from "./transport.ts";
 
 export interface FileUploadOptions extends CallOptions {
   /** Octal digits, for example `0755`. */
@@ -52,7 +52,7 @@ export async function uploadFile(
   };
   const { upload_id: id, offset: arrived } = (await earlier(transport, call, options.uploadId)) ?? (await begin());
   options.onBegin?.(id);
-  const one = `/uploads/${encodeURIComponent(id)}`;
+  const one = `/uploads/${segment(id)}`;
   let offset = arrived;
   onProgress?.(offset, content.size);
   let givesUpAt = Number.POSITIVE_INFINITY;
@@ -113,7 +113,7 @@ async function earlier(
 ): Promise<WireUpload | undefined> {
   if (uploadId === undefined) return undefined;
   try {
-    return await transport.json<WireUpload>(call("GET", `/uploads/${encodeURIComponent(uploadId)}`));
+    return await transport.json<WireUpload>(call("GET", `/uploads/${segment(uploadId)}`));
   } catch (error) {
     if (error instanceof StacyVMError && error.reason === "upload_not_found") return undefined;
     throw error;

@@ -7,7 +7,7 @@ import {
 } from "./file-download.ts";
 import { type FileUploadOptions, type UploadContent, uploadFile } from "./file-upload.ts";
 import { sseData } from "./sse.ts";
-import type { Call, CallOptions, Transport } from "./transport.ts";
+import { type Call, type CallOptions, segment, type Transport } from "./transport.ts";
 import type { FileInfo } from "./wire.ts";
 
 export interface FileReadOptions extends CallOptions {
@@ -221,7 +221,7 @@ export class SandboxFiles {
   }
 
   #call(method: Call["method"], below: string, options: CallOptions | undefined): Call {
-    const path = `/sandboxes/${encodeURIComponent(this.#sandboxId)}/files${below}`;
+    const path = `/sandboxes/${segment(this.#sandboxId)}/files${below}`;
     return { method, path, options, sandboxId: this.#sandboxId };
   }
 }

@@ -1,6 +1,6 @@
 import { StacyVMError } from "./errors.ts";
 import { type ProcessEvent, processEvents } from "./process-output.ts";
-import type { Call, CallOptions, Transport } from "./transport.ts";
+import { type Call, type CallOptions, segment, type Transport } from "./transport.ts";
 import type { ProcessExit, ProcessInfo, SignalName } from "./wire.ts";
 
 export interface ProcessOptions extends CallOptions {
@@ -129,7 +129,7 @@ export class SandboxProcess {
   }
 
   #call(method: Call["method"], below: string, options?: CallOptions): Call {
-    const path = `/sandboxes/${encodeURIComponent(this.#sandboxId)}/processes/${encodeURIComponent(this.id)}${below}`;
+    const path = `/sandboxes/${segment(this.#sandboxId)}/processes/${segment(this.id)}${below}`;
     return { method, path, options, sandboxId: this.#sandboxId };
   }
 }
@@ -161,7 +161,7 @@ export class SandboxProcesses {
 
   /** @throws {SandboxNotFoundError} reason `process_not_found` */
   async get(id: string, options?: CallOptions): Promise<SandboxProcess> {
-    return this.#process(await this.#transport.json(this.#call("GET", `/${encodeURIComponent(id)}`, options)));
+    return this.#process(await this.#transport.json(this.#call("GET", `/${segment(id)}`, options)));
   }
 
   /** The output of a process whose id is known, from the offset on, live, to its exit. */
@@ -174,7 +174,7 @@ export class SandboxProcesses {
   }
 
   #call(method: Call["method"], below: string, options?: CallOptions): Call {
-    const path = `/sandboxes/${encodeURIComponent(this.#sandboxId)}/processes${below}`;
+    const path = `/sandboxes/${segment(this.#sandboxId)}/processes${below}`;
     return { method, path, options, sandboxId: this.#sandboxId };
   }
 }

@@ -1,4 +1,4 @@
-import type { Call, CallOptions, Transport } from "./transport.ts";
+import { type Call, type CallOptions, segment, type Transport } from "./transport.ts";
 import type { OwnerQuota, QuotaLimits, QuotaSummary, QuotaUsage } from "./wire.ts";
 
 /** Limits per owner. */
@@ -18,24 +18,24 @@ export class QuotaManager {
   }
 
   async get(owner: string, options?: CallOptions): Promise<OwnerQuota> {
-    return await this.#transport.json(quotaCall("GET", `/${encodeURIComponent(owner)}`, options));
+    return await this.#transport.json(quotaCall("GET", `/${segment(owner)}`, options));
   }
 
   /** Replaces the owner's limits; what is left out inherits the server's. */
   async set(owner: string, limits: QuotaLimits, options?: CallOptions): Promise<OwnerQuota> {
     return await this.#transport.json({
-      ...quotaCall("PUT", `/${encodeURIComponent(owner)}`, options),
+      ...quotaCall("PUT", `/${segment(owner)}`, options),
       json: limits,
     });
   }
 
   async delete(owner: string, options?: CallOptions): Promise<void> {
-    await this.#transport.done(quotaCall("DELETE", `/${encodeURIComponent(owner)}`, options));
+    await this.#transport.done(quotaCall("DELETE", `/${segment(owner)}`, options));
   }
 
   /** What the owner uses and the limits that hold for it. */
   async usage(owner: string, options?: CallOptions): Promise<QuotaUsage> {
-    return await this.#transport.json(quotaCall("GET", `/${encodeURIComponent(owner)}/usage`, options));
+    return await this.#transport.json(quotaCall("GET", `/${segment(owner)}/usage`, options));
   }
 }
 

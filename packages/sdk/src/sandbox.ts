@@ -2,7 +2,7 @@ import { type ExecBytes, type ExecOptions, type ExecStream, execBody, execLimits
 import { SandboxFiles } from "./files.ts";
 import { SandboxProcesses } from "./processes.ts";
 import { fullView } from "./spawning.ts";
-import type { Call, CallOptions, Transport } from "./transport.ts";
+import { type Call, type CallOptions, segment, type Transport } from "./transport.ts";
 import type { ExecResult, FileInfo, ListeningPort, SandboxInfo, SandboxState, SandboxStats } from "./wire.ts";
 
 /** One sandbox. What its getters tell is what the server said last; `refresh` asks again. */
@@ -69,10 +69,15 @@ export class Sandbox {
   /**
    * A request to a port in the sandbox, which needs no network, with the platform's own options and answer. The path counts
    * as `fetch` reads it. What goes wrong on the way there is an answer of the server: 502 with a `reason`.
+   * @throws {TypeError} for a path that would leave the port and reach the server itself
    */
   async fetch(port: number, path: string, init: RequestInit = {}): Promise<Response> {
-    const address = `/sandboxes/${encodeURIComponent(this.id)}/ports/${port}/proxy`;
-    return await this.#transport.request(address + (path.startsWith("/") ? path : `/${path}`), init);
+    const address = `/sandboxes/${segment(this.id)}/ports/${port}/proxy`;
+    const below = address + (path.startsWith("/") ? path : `/${path}`);
+    if (!new URL(`http://localhost${below}`).pathname.startsWith(`${address}/`)) {
+      throw new TypeError(`${JSON.stringify(path)} leads out of the port`);
+    }
+    return await this.#transport.request(below, init);
   }
 
   /**
@@ -172,6 +177,6 @@ export class Sandbox {
   }
 
   #call(method: Call["method"], below: string, options?: CallOptions): Call {
-    return { method, path: `/sandboxes/${encodeURIComponent(this.id)}${below}`, options, sandboxId: this.id };
+    return { method, path: `/sandboxes/${segment(this.id)}${below}`, options, sandboxId: this.id };
   }
 }

@@ -1,6 +1,6 @@
 import { Sandbox } from "./sandbox.ts";
 import { fullView, once, type SpawnCallOptions, sandboxSpec } from "./spawning.ts";
-import type { Call, CallOptions, Transport } from "./transport.ts";
+import { type Call, type CallOptions, segment, type Transport } from "./transport.ts";
 import type { SandboxInfo, Template, TemplateConfig, TemplateSpawnOverrides } from "./wire.ts";
 
 /** Named sets of spawn values that the server keeps. */
@@ -16,7 +16,7 @@ export class TemplateManager {
   }
 
   async get(name: string, options?: CallOptions): Promise<Template> {
-    return await this.#transport.json(templateCall("GET", `/${encodeURIComponent(name)}`, options));
+    return await this.#transport.json(templateCall("GET", `/${segment(name)}`, options));
   }
 
   /** @throws {StacyVMError} code `CONFLICT` when the name exists */
@@ -29,20 +29,20 @@ export class TemplateManager {
   /** Changes what is given; the rest stays. */
   async update(name: string, changes: Partial<Omit<TemplateConfig, "name">>, options?: CallOptions): Promise<Template> {
     return await this.#transport.json({
-      ...templateCall("PUT", `/${encodeURIComponent(name)}`, options),
+      ...templateCall("PUT", `/${segment(name)}`, options),
       json: changes,
     });
   }
 
   /** Its sandboxes live on. */
   async delete(name: string, options?: CallOptions): Promise<void> {
-    await this.#transport.done(templateCall("DELETE", `/${encodeURIComponent(name)}`, options));
+    await this.#transport.done(templateCall("DELETE", `/${segment(name)}`, options));
   }
 
   /** As `Client.spawn` does; what is given goes over what the template says. */
   async spawn(name: string, overrides: TemplateSpawnOverrides = {}, options?: SpawnCallOptions): Promise<Sandbox> {
     const info = await this.#transport.json<SandboxInfo>({
-      ...templateCall("POST", `/${encodeURIComponent(name)}/spawn`, options),
+      ...templateCall("POST", `/${segment(name)}/spawn`, options),
       ...once(options),
       query: fullView,
       json: { provider: overrides.provider, ttl: overrides.ttl, ...sandboxSpec(overrides) },

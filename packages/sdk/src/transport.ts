@@ -177,6 +177,12 @@ export class Transport {
   }
 }
 
+/** A name as one segment of a path. Throws a TypeError for the two that would lead to another path, however they are written. */
+export function segment(name: string): string {
+  if (name === "." || name === "..") throw new TypeError(`${JSON.stringify(name)} can't be a name in an address`);
+  return encodeURIComponent(name);
+}
+
 function pathOf(call: Call): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(call.query ?? {})) {

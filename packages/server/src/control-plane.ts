@@ -29,6 +29,7 @@ import { collectImages } from "./orchestrator/collect-images.ts";
 import type { Context } from "./orchestrator/context.ts";
 import { heartbeat } from "./orchestrator/heartbeat.ts";
 import { LiveRuntimes } from "./orchestrator/live-runtimes.ts";
+import { purgeDestroyed } from "./orchestrator/purge.ts";
 import { createReconciler } from "./orchestrator/reconcile.ts";
 import { spawnKeyLifeMs, spawnKeyPruneMs } from "./orchestrator/spawn-once.ts";
 import { SpawnQueue } from "./orchestrator/spawn-queue.ts";
@@ -67,6 +68,8 @@ export interface ControlPlane extends AsyncDisposable {
 const reconcileTimeoutMs = 60_000;
 /** The least time between two comparisons of records and providers, whoever asks for them, milliseconds. */
 const reconcilePauseMs = 100;
+/** How often old rows are looked for, milliseconds. */
+const purgeIntervalMs = 600_000;
 /** How often this server says that it lives, milliseconds. */
 const heartbeatIntervalMs = 30_000;
 /** Name of this server as a worker. */
@@ -218,6 +221,16 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       onFailure: (error) => log.error({ err: error }, "idempotency keys could not be pruned"),
     }),
   );
+  const { destroyedSandboxesMs } = config.retention;
+  if (destroyedSandboxesMs > 0) {
+    stack.use(
+      every({
+        intervalMs: purgeIntervalMs,
+        work: (signal) => purgeDestroyed(store, systemClock.now() - destroyedSandboxesMs, signal),
+        onFailure: (error) => log.error({ err: error }, "destroyed sandboxes' rows could not be deleted"),
+      }),
+    );
+  }
   const reconciling = stack.use(
     every({
       intervalMs: config.reconcile.intervalMs,

@@ -407,6 +407,37 @@ class HealthInfo(_HealthBase, total=False):
     degraded: List[str]
 
 
+class ProviderLimits(TypedDict):
+    """What is enforced on the server's host, not only asked for."""
+
+    memory: bool
+    cpu: bool
+    pids: bool
+    disk: bool
+    tree_kill: Literal["cgroup", "pid-namespace", "best-effort"]
+
+
+class _RemarkBase(TypedDict):
+    what: str
+
+
+class ProviderRemark(_RemarkBase, total=False):
+    """What is missing or wrong, and what would help."""
+
+    remedy: str
+
+
+class _OfferBase(TypedDict):
+    name: Literal["default", "restricted"]
+    offered: bool
+
+
+class SecurityProfileOffer(_OfferBase, total=False):
+    """A profile, and what would have to change where it is not offered."""
+
+    remedy: str
+
+
 class _ProviderBase(TypedDict):
     name: str
     healthy: bool
@@ -421,6 +452,14 @@ class ProviderInfo(_ProviderBase, total=False):
     error: str
     capabilities: List[str]
     runtime_count: int
+    default_reason: str
+    isolation: Literal["none", "userspace", "container", "kernel", "microvm"]
+    versions: Dict[str, str]
+    limits: ProviderLimits
+    security_profiles: List[SecurityProfileOffer]
+    networks: List[Literal["none", "bridge", "host"]]
+    missing: List[ProviderRemark]
+    warnings: List[ProviderRemark]
 
 
 class _PoolBase(TypedDict):

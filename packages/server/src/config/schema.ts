@@ -1,7 +1,18 @@
 import { auth, database, defaults, rateLimit, worker } from "./access-settings.ts";
 import type { Setting } from "./kinds.ts";
 import { pool, providers } from "./provider-settings.ts";
-import { dataDir, disk, images, leases, limits, logging, reaper, reconcile, server } from "./server-settings.ts";
+import {
+  dataDir,
+  disk,
+  images,
+  leases,
+  limits,
+  logging,
+  reaper,
+  reconcile,
+  retention,
+  server,
+} from "./server-settings.ts";
 
 /** Every setting there is; its keys are the properties' names in snake_case, without the unit. */
 export const settings = {
@@ -15,6 +26,7 @@ export const settings = {
   leases,
   reaper,
   reconcile,
+  retention,
   auth,
   rateLimit,
   database,

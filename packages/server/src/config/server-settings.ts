@@ -84,6 +84,13 @@ export const reconcile = {
   ),
 } as const;
 
+export const retention = {
+  destroyedSandboxesMs: duration(
+    7 * 86_400_000,
+    "How long destroyed sandboxes' rows are kept, with their labels and leases; 0s for ever.",
+  ),
+} as const;
+
 export const logging = {
   level: choice(
     "info",
