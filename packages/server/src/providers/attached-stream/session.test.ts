@@ -105,9 +105,11 @@ test.each<[string, (send: ReturnType<typeof hostileAgent>["send"], raw: (bytes: 
     (kind, stream, payload) => send(kind, stream === 2 ? 99 : stream, payload),
     (bytes) => attachment.push(bytes),
   );
+  await settled();
+  // At once, and not because it fell silent.
+  expect(attachment.destroyed).toBe(true);
   expect(await failures[0]).toMatchObject(lost);
   expect(await thirdFailure).toMatchObject(lost);
-  expect(attachment.destroyed).toBe(true);
 });
 
 test("a flood of single bytes for readers that stall holds one piece in each and the rest in a window's memory", async () => {
