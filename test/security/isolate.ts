@@ -5,7 +5,7 @@ import { metadataAddress } from "./host-targets.ts";
 const marker = "STACYVM_ATTACKS_ISOLATED";
 
 /** Namespaces of its own, so that a broken control reaches nobody: there is no way out of this network. */
-const own = ["--net", "--ipc", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child=KILL"];
+const own = ["--net", "--ipc", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child=KILL", "--forward-signals"];
 
 export const isIsolated = (): boolean => process.env[marker] === "1";
 

@@ -56,6 +56,9 @@ const main = async (): Promise<number> => {
   if (process.getuid?.() !== 0) throw new Error("run it as root: it makes sandboxes, and namespaces around them");
   if (!isIsolated()) return await runIsolated();
   furnishNetwork();
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
   const broken = wanted.break === undefined ? undefined : controls[wanted.break];
   const chosen = attacks.filter(
     ({ id, kind, long }) =>
@@ -69,7 +72,14 @@ const main = async (): Promise<number> => {
   const results: Result[] = [];
   for (const target of targets.filter(({ id }) => names.includes(id))) {
     if (!wanted.json) console.log(`\n${target.id}${broken === undefined ? "" : `, ${broken.title}`}`);
-    const options = { target, attacks: chosen, quick: wanted.quick, patience: wanted.patience, broken };
+    const options = {
+      stop: stop.signal,
+      target,
+      attacks: chosen,
+      quick: wanted.quick,
+      patience: wanted.patience,
+      broken,
+    };
     const onResult = wanted.json ? () => {} : (result: Result) => console.log(lineOf(result));
     results.push(...(await runAttacks({ ...options, onResult })));
   }
