@@ -12,12 +12,22 @@ export const isIsolated = (): boolean => process.env[marker] === "1";
 /** Runs this program again in namespaces of its own and resolves to its exit status. */
 export const runIsolated = async (): Promise<number> => {
   const argv = [...own, "--", process.execPath, "--expose-gc", ...process.argv.slice(1)];
-  const child = spawn("unshare", argv, { stdio: "inherit", env: { ...process.env, [marker]: "1" } });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
+  // A session of its own, and its input as a leash: whatever ends this program, what was made there is removed first.
+  const stdio = ["pipe", "inherit", "inherit"] as ["pipe", "inherit", "inherit"];
+  const child = spawn("unshare", argv, { stdio, detached: true, env: { ...process.env, [marker]: "1" } });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => child.stdin.end());
   return await new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
   });
+};
+
+/** Aborts when the program that isolated this one has ended, or was told to. */
+export const stopSignal = (): AbortSignal => {
+  const stop = new AbortController();
+  process.stdin.once("end", () => stop.abort(new Error("stopped"))).resume();
+  process.stdin.unref();
+  return stop.signal;
 };
 
 /** A host's network with nobody in it: loopback, an address beside it, and the metadata service's, all of this machine. */

@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { controls } from "./controls.ts";
 import { refusedByKernel } from "./host-kernel.ts";
-import { furnishNetwork, isIsolated, runIsolated } from "./isolate.ts";
+import { furnishNetwork, isIsolated, runIsolated, stopSignal } from "./isolate.ts";
 import { lineOf, markdownOf } from "./report.ts";
 import { type Result, runAttacks } from "./run.ts";
 import { attacks, classTitles } from "./table.ts";
@@ -56,6 +56,7 @@ const main = async (): Promise<number> => {
   if (process.getuid?.() !== 0) throw new Error("run it as root: it makes sandboxes, and namespaces around them");
   if (!isIsolated()) return await runIsolated();
   furnishNetwork();
+  const stop = stopSignal();
   const broken = wanted.break === undefined ? undefined : controls[wanted.break];
   const chosen = attacks.filter(
     ({ id, kind, long }) =>
@@ -69,7 +70,14 @@ const main = async (): Promise<number> => {
   const results: Result[] = [];
   for (const target of targets.filter(({ id }) => names.includes(id))) {
     if (!wanted.json) console.log(`\n${target.id}${broken === undefined ? "" : `, ${broken.title}`}`);
-    const options = { target, attacks: chosen, quick: wanted.quick, patience: wanted.patience, broken };
+    const options = {
+      stop,
+      target,
+      attacks: chosen,
+      quick: wanted.quick,
+      patience: wanted.patience,
+      broken,
+    };
     const onResult = wanted.json ? () => {} : (result: Result) => console.log(lineOf(result));
     results.push(...(await runAttacks({ ...options, onResult })));
   }

@@ -29,6 +29,8 @@ export interface RunOptions {
   readonly quick: boolean;
   readonly patience: number;
   readonly broken?: BrokenControl | undefined;
+  /** Ends the run after the attack that is on; what was made is removed. */
+  readonly stop: AbortSignal;
   readonly onResult?: (result: Result) => void;
 }
 
@@ -53,6 +55,7 @@ export const runAttacks = async (options: RunOptions): Promise<readonly Result[]
   };
   const results: Result[] = [];
   for (const attack of options.attacks) {
+    options.stop.throwIfAborted();
     const omitted = omission(target.id, attack.id);
     const startedMs = performance.now();
     const evidence: Evidence | { readonly error: unknown } | undefined =

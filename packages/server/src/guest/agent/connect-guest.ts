@@ -1,10 +1,11 @@
 import http from "node:http";
 import { Code, createClient } from "@connectrpc/connect";
-import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { createConnectTransport } from "@connectrpc/connect-node";
 import { StacyError } from "@stacyvm/contract";
 import type { ConnectGuest, Dial, Guest } from "../guest.ts";
 import { Filesystem } from "../wire/filesystem/filesystem_pb.js";
 import { Guest as GuestService } from "../wire/stacyvm/guest/v1/guest_pb.js";
+import { agentSession } from "./agent-session.ts";
 import { fileEntry, safeNumber } from "./entries.ts";
 import { agentMessageMaxBytes } from "./envelope.ts";
 import { collectExec, streamExec } from "./exec.ts";
@@ -37,7 +38,7 @@ const processReading: FailureReading = {
 export const connectGuest: ConnectGuest = ({ dial, label, multiplexed = false }) => {
   const connections = plainConnections(dial);
   const uploads = uploadConnections(dial);
-  const session = new Http2SessionManager(agentUrl, { idleConnectionTimeoutMs }, { createConnection: () => dial() });
+  const session = agentSession({ authority: agentUrl, dial, idleTimeoutMs: idleConnectionTimeoutMs });
   const transport = createConnectTransport({
     // Not HTTP/2 over a stream that is no real socket: Node drops an answer that comes in one piece.
     ...(multiplexed
