@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -84,50 +83,24 @@ func (h *Host) startMock(ctx context.Context, request MockRequest, lock *os.File
 		return nil, err
 	}
 	defer console.Close()
-	proceed, proceedWrite, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	defer proceedWrite.Close()
-	statusRead, status, err := os.Pipe()
-	if err != nil {
-		proceed.Close()
-		return nil, err
-	}
-	defer statusRead.Close()
-
 	command := exec.Command("/proc/self/exe", MockInit, h.root.mountRoot(), strconv.Itoa(request.DiskMB), id, strconv.FormatBool(group != nil))
-	command.Env = []string{}
 	command.SysProcAttr = attributes
-	command.Stdout, command.Stderr = console, console
-	// The places that mockinit.go counts on.
-	command.ExtraFiles = []*os.File{listener, group, agent, proceed, status, lock}
 	if group != nil {
 		defer group.Close()
 		attributes.UseCgroupFD, attributes.CgroupFD = true, int(group.Fd())
 	}
-	err = command.Start()
-	proceed.Close()
-	status.Close()
-	if err != nil {
-		return nil, fail(codeUnavailable, "start in new namespaces: %v; allow them with: sysctl user.max_user_namespaces=65536", err)
-	}
-	go func() { _ = command.Wait() }() // reaps it, whenever it ends
-	h.failpoint.reached(stepSpawnRuntime)
-	record, err := recordProcess(h.root.in(id, "runtime.json"), command.Process.Pid, nil, console)
+	record, err := h.begin(firstProcess{
+		id: id, command: command, console: console, what: "a mock sandbox in new namespaces",
+		hint: "; allow them with: sysctl user.max_user_namespaces=65536",
+		// The places that mockinit.go counts on.
+		files: func(proceed, status *os.File) []*os.File {
+			return []*os.File{listener, group, agent, proceed, status, lock}
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
-	h.failpoint.reached(stepSpawnRecord)
-	// Recorded first, started then: were we to end before, its pipe would end and so would it.
-	if _, err := proceedWrite.Write([]byte{1}); err != nil {
-		return nil, withConsole(err, console)
-	}
-	if complaint, err := io.ReadAll(io.LimitReader(statusRead, 4096)); err != nil || len(complaint) > 0 {
-		return nil, fail(codeUnavailable, "mock sandbox: %s", complaint)
-	}
 	clock.mark("runtime")
-	h.endings.watch(id, *record)
 	return &SpawnAnswer{
 		SocketPath: h.root.socket(id), Pid: record.Pid, StartTicks: record.StartTicks, UIDBase: base, StepsUs: clock.steps,
 	}, ctx.Err()

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -91,18 +90,6 @@ func (h *Host) startPRoot(ctx context.Context, request PRootRequest, hidden bool
 		return nil, err
 	}
 	defer console.Close()
-	proceed, proceedWrite, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	defer proceedWrite.Close()
-	statusRead, status, err := os.Pipe()
-	if err != nil {
-		proceed.Close()
-		return nil, err
-	}
-	defer statusRead.Close()
-
 	plan, err := json.Marshal(prootPlan{
 		ID: id, PRoot: h.options.PRootPath, Tree: h.root.tree(id), Root: h.root.mountRoot(), Hidden: hidden,
 		HostNetwork: request.HostNetwork, UID: request.AgentUID, FileMB: request.FileMB, PidsMax: request.PidsMax, OpenFiles: request.OpenFiles,
@@ -111,30 +98,16 @@ func (h *Host) startPRoot(ctx context.Context, request PRootRequest, hidden bool
 		return nil, err
 	}
 	command := exec.Command("/proc/self/exe", PRootInit, string(plan))
-	command.Env = []string{}
 	command.SysProcAttr = prootAttributes(uid, hidden, request.HostNetwork)
-	command.Stdout, command.Stderr = console, console
-	// The places that prootinit.go counts on.
-	command.ExtraFiles = []*os.File{listener, proceed, status, lock}
-	err = command.Start()
-	proceed.Close()
-	status.Close()
-	if err != nil {
-		return nil, fail(codeUnavailable, "start PRoot: %v", err)
-	}
-	go func() { _ = command.Wait() }() // reaps it, whenever it ends
-	h.failpoint.reached(stepSpawnRuntime)
-	record, err := recordProcess(h.root.in(id, "runtime.json"), command.Process.Pid, nil, console)
+	record, err := h.begin(firstProcess{
+		id: id, command: command, console: console, what: "a PRoot sandbox",
+		// The places that prootinit.go counts on.
+		files: func(proceed, status *os.File) []*os.File {
+			return []*os.File{listener, proceed, status, lock}
+		},
+	})
 	if err != nil {
 		return nil, err
-	}
-	h.failpoint.reached(stepSpawnRecord)
-	// Recorded first, started then: were we to end before, its pipe would end and so would it.
-	if _, err := proceedWrite.Write([]byte{1}); err != nil {
-		return nil, withConsole(err, console)
-	}
-	if complaint, err := io.ReadAll(io.LimitReader(statusRead, 4096)); err != nil || len(complaint) > 0 {
-		return nil, fail(codeUnavailable, "PRoot sandbox: %s", complaint)
 	}
 	clock.mark("runtime")
 	return &SpawnAnswer{
