@@ -1,4 +1,5 @@
-import { chmod, lstat, mkdir, readdir, rm } from "node:fs/promises";
+import { lstatSync } from "node:fs";
+import { chmod, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { StacyError } from "@stacyvm/contract";
@@ -7,8 +8,10 @@ import { agentDial } from "../agent-dial.ts";
 import { doorPath } from "../hardening.ts";
 import type { AgentTransport } from "./transport.ts";
 
-/** Milliseconds between two looks for a new agent's socket. */
+/** Milliseconds until the second look for a new agent's socket; the pauses grow with the time that it takes. */
 const lookMs = 3;
+/** The part of the time waited so far that the next pause is. */
+const lookShare = 0.05;
 const socketName = "agent.sock";
 
 /**
@@ -43,11 +46,13 @@ export const doors = (directory: string): AgentTransport => {
     },
     async opened(sandboxId, signal) {
       const socket = join(at(sandboxId), socketName);
+      const startedAt = performance.now();
       for (;;) {
         signal.throwIfAborted();
-        const found = await lstat(socket).catch(() => undefined);
+        // In this thread: many sandboxes that start at once would keep the others busy with nothing.
+        const found = lstatSync(socket, { throwIfNoEntry: false });
         if (found?.isSocket() && (await answers(dial(sandboxId)))) return;
-        await delay(lookMs, undefined, { signal });
+        await delay(lookMs + lookShare * (performance.now() - startedAt), undefined, { signal });
       }
     },
     async seal(sandboxId) {
