@@ -1,12 +1,15 @@
-import { chmod, lstat, mkdir, readdir, rm } from "node:fs/promises";
+import { lstatSync } from "node:fs";
+import { chmod, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { StacyError } from "@stacyvm/contract";
 import type { Dial } from "../../guest/guest.ts";
 import { agentDial } from "../agent-dial.ts";
 
-/** Milliseconds between two looks for a new agent's socket. */
+/** Milliseconds until the second look for a new agent's socket; the pauses grow with the time that it takes. */
 const lookMs = 3;
+/** The part of the time waited so far that the next pause is. */
+const lookShare = 0.05;
 const socketName = "agent.sock";
 
 /**
@@ -34,11 +37,13 @@ export const doors = (directory: string) => {
     /** Resolves when the agent listens. */
     async opened(sandboxId: string, signal: AbortSignal): Promise<void> {
       const socket = join(at(sandboxId), socketName);
+      const startedAt = performance.now();
       for (;;) {
         signal.throwIfAborted();
-        const found = await lstat(socket).catch(() => undefined);
+        // In this thread: many sandboxes that start at once would keep the others busy with nothing.
+        const found = lstatSync(socket, { throwIfNoEntry: false });
         if (found?.isSocket() && (await answers(dial(sandboxId)))) return;
-        await delay(lookMs, undefined, { signal });
+        await delay(lookMs + lookShare * (performance.now() - startedAt), undefined, { signal });
       }
     },
     /** Once the agent has answered, before the first program of the sandbox's runs. Throws what must not be. */
