@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ func (h *Host) killTraced(ctx context.Context, id string, record runtimeRecord) 
 		}
 	}
 	done := eventually(ctx, func() bool {
-		left := h.mapping(id)
+		left := append(h.mapping(id), h.untraced(record)...)
 		for _, pid := range left {
 			_ = unix.Kill(pid, unix.SIGKILL)
 		}
@@ -57,6 +58,33 @@ func (h *Host) mapping(id string) []int {
 	return processesWhere(func(directory string) bool {
 		maps, err := os.ReadFile(directory + "/maps") // of another user's processes: none of ours
 		return err == nil && bytes.Contains(maps, prefix)
+	})
+}
+
+// untraced lists what PRoot had started and not yet begun to trace when it was killed: in its session, and still its program.
+func (h *Host) untraced(record runtimeRecord) []int {
+	if record.Pid <= 1 || record.BootID != bootID() {
+		return nil
+	}
+	if ticks, _, err := startTicks(record.Pid); err == nil && ticks != record.StartTicks {
+		return nil // the number, and so the session, is another's by now
+	}
+	proot, err := filepath.EvalSymlinks(h.options.PRootPath)
+	if err != nil {
+		return nil
+	}
+	return processesWhere(func(directory string) bool {
+		program, err := os.Readlink(directory + "/exe")
+		if err != nil || program != proot || directory == "/proc/"+strconv.Itoa(record.Pid) {
+			return false
+		}
+		stat, err := os.ReadFile(directory + "/stat")
+		if err != nil {
+			return false
+		}
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		const session = 3
+		return len(fields) > session && fields[session] == strconv.Itoa(record.Pid)
 	})
 }
 
