@@ -16,13 +16,15 @@ export interface FaultGround extends AsyncDisposable {
   owned(dataDir: string): Promise<readonly Owned[]>;
   /** kill -9 of the sandbox's first process. */
   killAgent(dataDir: string, id: string): Promise<void>;
+  /** kill -9 of the engine's process that holds the sandbox; absent where there is none. */
+  killShim?(id: string): Promise<void>;
   /** Ends what servers left behind that nobody starts again. */
   clear(dataDir: string): Promise<void>;
 }
 
 /** For the providers whose runtimes stacyvm-host makes. */
-export const hostGround = async (): Promise<FaultGround> => ({
-  config: {},
+export const hostGround = async (config: FaultGround["config"] = {}): Promise<FaultGround> => ({
+  config,
   engines: [],
   owned: async (dataDir) => (await ownedBy(dataDir)).map(({ sandbox_id, alive }) => ({ id: sandbox_id, alive })),
   killAgent: async (dataDir, id) => {

@@ -15,12 +15,14 @@ const soon = { timeout: 20_000, interval: 20 };
 const reason = "its runtime ended by itself";
 
 /** What is killed, and when: at a step of spawn or destroy, or at a moment of chance under traffic. */
-type Kill = `server at ${FailpointStep}` | "server" | "agent" | "host helper";
+type Kill = `server at ${FailpointStep}` | "server" | "agent" | "engine's shim" | "host helper";
 
 /** As many of each as go evenly, every step among them. */
 const plan = (rounds: number, target: FaultTarget, random: () => number): readonly Kill[] => {
   const atSteps = failpointSteps.map((step) => `server at ${step}` as const);
-  const atMoments: readonly Kill[] = target.usesHostHelper ? ["server", "agent", "host helper"] : ["server", "agent"];
+  const atMoments: readonly Kill[] = target.usesHostHelper
+    ? ["server", "agent", "host helper"]
+    : ["server", "agent", "engine's shim"];
   const kills = Array.from({ length: rounds }, (_, round): Kill | undefined => {
     const [steps, turn] = [atSteps.length, round % (atSteps.length + 4 * atMoments.length)];
     return turn < steps ? atSteps[turn] : atMoments[turn % atMoments.length];
@@ -106,13 +108,13 @@ export const describeKills = (target: FaultTarget, rounds: number): void => {
       await agree();
     };
 
-    const agentAtAnyMoment = async () => {
+    const sandboxAtAnyMoment = async (what: string, end: (id: string) => Promise<void>) => {
       const victim = await sandboxes.spawn(provider);
       const served = expect(sandboxes.sh(victim.id, "sleep 3600")).rejects.toThrow(/^(503 .*guest_unreachable|409 )/);
       const traffic = startTraffic({ sandboxes, provider, serverMayDie: false, lanes: 1 });
       await delay(random() * longestDelayMs);
-      hit(`agent during ${traffic.doing()}`);
-      await ground.killAgent(host.dataDir, victim.id);
+      hit(`${what} during ${traffic.doing()}`);
+      await end(victim.id);
       await served;
       await vi.waitFor(async () => expect((await sandboxes.get(victim.id)).state).toBe("error"), soon);
       expect(await traffic.stop()).toEqual([]);
@@ -165,7 +167,8 @@ export const describeKills = (target: FaultTarget, rounds: number): void => {
       for (const [round, kill] of kills.entries()) {
         try {
           if (kill === "server") await serverAtAnyMoment();
-          else if (kill === "agent") await agentAtAnyMoment();
+          else if (kill === "agent") await sandboxAtAnyMoment(kill, (id) => ground.killAgent(host.dataDir, id));
+          else if (kill === "engine's shim") await sandboxAtAnyMoment(kill, async (id) => await ground.killShim?.(id));
           else if (kill === "host helper") await helperAtAnyMoment();
           else {
             const step = kill.slice("server at ".length) as FailpointStep;

@@ -1,3 +1,4 @@
+import { dockerGround } from "./docker-ground.ts";
 import { type FaultGround, hostGround } from "./ground.ts";
 
 /** A provider whose sandboxes the fault and leak tests make. A new provider is one row. */
@@ -12,8 +13,15 @@ export interface FaultTarget {
 }
 
 export const faultTargets: readonly FaultTarget[] = [
-  { provider: "oci", ground: hostGround, usesHostHelper: true, churnRounds: 10_000 },
-  { provider: "mock", ground: hostGround, usesHostHelper: true, churnRounds: 500 },
+  { provider: "oci", ground: () => hostGround(), usesHostHelper: true, churnRounds: 10_000 },
+  { provider: "docker", ground: dockerGround, usesHostHelper: false, churnRounds: 500 },
+  {
+    provider: "proot",
+    ground: () => hostGround({ "providers.proot.enabled": "true" }),
+    usesHostHelper: true,
+    churnRounds: 500,
+  },
+  { provider: "mock", ground: () => hostGround(), usesHostHelper: true, churnRounds: 500 },
 ];
 
 export const configOf = ({ provider }: FaultTarget, { config }: FaultGround): Readonly<Record<string, string>> => ({
