@@ -8,9 +8,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest
 import { leftOver, type OwnSnapshot, ownSnapshot, settledLeftOver } from "../leaks/snapshot.ts";
 import { sandboxesOf } from "./api.ts";
 import { followEvents } from "./events.ts";
+import type { FaultGround } from "./ground.ts";
 import { destroyOwned, ownedBy } from "./owned.ts";
 import { type FaultHost, makeFaultHost, type ServerProcess } from "./server-process.ts";
-import { faultTargets } from "./targets.ts";
+import { configOf, faultTargets } from "./targets.ts";
 
 const built = resolve(import.meta.dirname, "../../build");
 const soon = { timeout: 15_000, interval: 20 };
@@ -30,7 +31,9 @@ const tellsEnds = (): boolean => {
 
 describe.runIf(process.getuid?.() === 0).each(faultTargets.filter(({ usesHostHelper }) => usesHostHelper))(
   "records and runtimes, sandboxes by $provider",
-  ({ provider }) => {
+  (target) => {
+    const { provider } = target;
+    let ground: FaultGround;
     let nativeDir: string;
     let host: FaultHost;
     let server: ServerProcess;
@@ -67,7 +70,8 @@ describe.runIf(process.getuid?.() === 0).each(faultTargets.filter(({ usesHostHel
       nativeDir = await mkdtemp(join(tmpdir(), "stacyvm-native-"));
       await symlink(join(built, "stacyvm-agent"), join(nativeDir, "stacyvm-agent"));
       await copyFile(join(built, "stacyvm-host"), join(nativeDir, "stacyvm-host"));
-      host = await makeFaultHost({ "providers.default": provider }, { nativeDir });
+      ground = await target.ground();
+      host = await makeFaultHost(configOf(target, ground), { nativeDir });
       await start();
       await sandboxes.destroy((await sandboxes.spawn(provider)).id);
       before = await ownSnapshot(scope());

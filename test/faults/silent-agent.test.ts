@@ -1,22 +1,27 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sandboxesOf } from "./api.ts";
+import type { FaultGround } from "./ground.ts";
 import { ownedBy } from "./owned.ts";
 import { type FaultHost, makeFaultHost, type ServerProcess } from "./server-process.ts";
-import { faultTargets } from "./targets.ts";
+import { configOf, faultTargets } from "./targets.ts";
 
 describe.runIf(process.getuid?.() === 0).each(faultTargets.filter(({ usesHostHelper }) => usesHostHelper))(
   "a silent agent, sandboxes by $provider",
-  ({ provider }) => {
+  (target) => {
+    const { provider } = target;
+    let ground: FaultGround;
     let host: FaultHost;
     let server: ServerProcess;
 
     beforeAll(async () => {
-      host = await makeFaultHost({ "providers.default": provider });
+      ground = await target.ground();
+      host = await makeFaultHost(configOf(target, ground));
       server = await host.start();
     });
 
     afterAll(async () => {
       await host[Symbol.asyncDispose]();
+      await ground[Symbol.asyncDispose]();
     });
 
     it("an agent that says nothing is given up after the command's deadline, and serves again when it wakes", async () => {

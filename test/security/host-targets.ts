@@ -39,7 +39,10 @@ export const openHostTargets = async (directory: string, probePath: string): Pro
   const open = async (where: object): Promise<Server> => {
     const server = createServer((socket) => {
       connections++;
-      socket.on("error", () => {}).resume().end(secret);
+      socket
+        .on("error", () => {})
+        .resume()
+        .end(secret);
     });
     stack.defer(() => new Promise<void>((resolve) => server.close(() => resolve())));
     return await listening(server, where);

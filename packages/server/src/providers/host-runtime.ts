@@ -63,6 +63,13 @@ export const hostRuntimes = (options: HostRuntimesOptions) => {
     };
   };
 
+  /** Why a sandbox that should live doesn't, as far as the host knows. */
+  const endOf = async (sandboxId: string): Promise<string> => {
+    const asked = helper.call("inspect", { sandbox_id: sandboxId }, AbortSignal.timeout(options.readyTimeoutMs));
+    const { alive, ended_by: endedBy = "" } = await asked.catch(() => ({ alive: true, ended_by: "" }));
+    return alive ? "" : `its first process has ended${endedBy === "" ? "" : ` (${endedBy})`}`;
+  };
+
   const mine = (owned: HostOwned): boolean =>
     // An empty name is a sandbox whose maker died before it could sign: whoever looks first may clean it away.
     (owned.provider === options.providerName && owned.server_id === options.serverId) || owned.provider === "";
@@ -80,10 +87,12 @@ export const hostRuntimes = (options: HostRuntimesOptions) => {
         return made;
       } catch (error) {
         const log = await made.consoleLog(20).catch(() => []);
+        const ended = await endOf(args.sandbox_id);
         await made.destroy(new AbortController().signal);
         signal.throwIfAborted();
-        const words = log.length > 0 ? `; its console: ${log.join("\n")}` : "";
-        throw new StacyError("spawn_failed", `the agent of ${args.sandbox_id} does not answer${words}`, {
+        const words = [ended, log.length > 0 ? `its console: ${log.join("\n")}` : ""].filter((part) => part !== "");
+        const told = [`the agent of ${args.sandbox_id} does not answer`, ...words].join("; ");
+        throw new StacyError("spawn_failed", told, {
           cause: error,
         });
       }

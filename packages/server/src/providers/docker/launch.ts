@@ -1,18 +1,18 @@
 import { StacyError } from "@stacyvm/contract";
-import type Docker from "dockerode";
 import { nonce } from "../../lib/id.ts";
 import { agentUid } from "../hardening.ts";
 import type { Runtime, SandboxSpec } from "../provider.ts";
 import { transportOf } from "./agent-door.ts";
 import type { agentVolumes } from "./agent-volume.ts";
 import { attachConsole, type Console } from "./console.ts";
-import { containerConfig, workspaceArchive } from "./container-config.ts";
+import { containerConfig } from "./container-config.ts";
 import type { Doors } from "./door.ts";
 import { type Engine, engineWords } from "./engine.ts";
 import type { EngineFacts } from "./engine-facts.ts";
-import type { engineImages } from "./images.ts";
+import type { EngineImage, engineImages } from "./images.ts";
 import { containerLabels, containerName } from "./labels.ts";
 import { type DockerSettings, seccompContent } from "./settings.ts";
+import { workspaceImages } from "./workspace-image.ts";
 
 export interface LauncherOptions {
   readonly serverId: string;
@@ -33,10 +33,18 @@ const lastWords = 20;
 /** From a specification to a container whose agent has answered. What a throw leaves, the caller removes. */
 export const launcher = (options: LauncherOptions) => {
   const { settings, serverId, engine, images, doors, volumes } = options;
+  const workspaces = workspaceImages({ serverId });
   let seccomp: string | undefined;
 
+  /** Root makes its working directory by itself, and a root that can't be written has one in memory. */
+  const withWorkspace = async (image: EngineImage, { security }: SandboxSpec): Promise<EngineImage> => {
+    const uid = agentUid(security);
+    if (uid === 0 || settings.readOnlyRootfs) return image;
+    return await workspaces.ensure(await engine.patient(), image, uid);
+  };
+
   const create = async (spec: SandboxSpec, known: EngineFacts, signal: AbortSignal) => {
-    const image = await images.resolve(await engine.patient(), spec.imageReference, signal);
+    const image = await withWorkspace(await images.resolve(await engine.patient(), spec.imageReference, signal), spec);
     const streamKey = transportOf(settings, known.isDesktop) === "stream" ? nonce().toString("hex") : undefined;
     if (streamKey === undefined) await doors.prepare(spec.id);
     seccomp ??= seccompContent(settings.seccompProfile);
@@ -58,7 +66,7 @@ export const launcher = (options: LauncherOptions) => {
     signal.throwIfAborted();
     const listening = (await engine.patient()).getContainer(container.id);
     const stdout = streamKey === undefined; // Elsewhere it carries the agent's connections.
-    const [kept] = await Promise.all([attachConsole(listening, { stdout }), giveWorkspace(container, spec)]);
+    const kept = await attachConsole(listening, { stdout });
     return { container, image, streamKey, kept };
   };
 
@@ -106,12 +114,6 @@ export const launcher = (options: LauncherOptions) => {
     } finally {
       clearTimeout(silence);
     }
-  };
-
-  /** Root makes its working directory by itself, and a root that can't be written has one in memory. */
-  const giveWorkspace = async (container: Docker.Container, spec: SandboxSpec): Promise<void> => {
-    const uid = agentUid(spec.security);
-    if (uid !== 0 && !settings.readOnlyRootfs) await container.putArchive(workspaceArchive(uid), { path: "/" });
   };
 
   return async (spec: SandboxSpec, known: EngineFacts, signal: AbortSignal): Promise<Runtime> => {

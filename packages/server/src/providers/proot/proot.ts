@@ -15,6 +15,8 @@ export interface ProotProviderOptions {
 
 const defaultReadyTimeoutMs = 10_000;
 const openFilesMax = 65_536;
+/** PRoot 5.1 now and then ends, without a word, just after its start: about once in 600 on a busy host. */
+const triesMax = 3;
 
 /**
  * The agent below PRoot, over a copy of the image's tree: for hosts on which nothing may be mounted. The kernel it runs on is
@@ -84,21 +86,25 @@ export const prootProvider = (options: ProotProviderOptions): Provider => {
           remediation: "GET /api/v1/providers/proot says which it offers, and its health what is missing for others.",
         });
       }
-      return await runtimes.spawn(
-        "spawn-proot",
-        {
-          sandbox_id: spec.id,
-          server_id: options.serverId,
-          generation: spec.generation,
-          rootfs_path: spec.image.rootfsPath,
-          agent_uid: spec.security === "restricted" ? 1000 : 0,
-          file_mb: spec.diskMb,
-          pids_max: spec.pidsMax,
-          open_files: openFilesMax,
-          host_network: spec.network === "host",
-        },
-        signal,
-      );
+      const args = {
+        sandbox_id: spec.id,
+        server_id: options.serverId,
+        generation: spec.generation,
+        rootfs_path: spec.image.rootfsPath,
+        agent_uid: spec.security === "restricted" ? 1000 : 0,
+        file_mb: spec.diskMb,
+        pids_max: spec.pidsMax,
+        open_files: openFilesMax,
+        host_network: spec.network === "host",
+      };
+      for (let tried = 1; ; tried++) {
+        try {
+          return await runtimes.spawn("spawn-proot", args, signal);
+        } catch (error) {
+          const isEnd = error instanceof StacyError && error.reason === "spawn_failed";
+          if (!isEnd || tried === triesMax || signal.aborted) throw error;
+        }
+      }
     },
 
     attach: runtimes.attach,
