@@ -1,6 +1,6 @@
 // Plain JavaScript that Node 20 can start: `node scripts/setup.js [run|test|long]` brings the machine what the product
 // (run), its tests or those that take longer need. Nothing is done twice.
-import { ensureBrowser, ensureDocker, ensureGVisor, ensurePackages, packages } from "./setup/apt.js";
+import { ensureBrowser, ensureDocker, ensureGVisor, ensurePackages, mayUseEngine, packages } from "./setup/apt.js";
 import { ensureGo, findGo, goPackage } from "./setup/go.js";
 import { ensureClientRuntimes, ensureNodeModules } from "./setup/node-modules.js";
 import { orStop, SetupStop } from "./setup/say.js";
@@ -16,6 +16,8 @@ await orStop(() => {
   const isRoot = process.getuid?.() === 0;
   // What only root can bring is asked for at once.
   const go = isRoot || findGo() !== undefined ? {} : goPackage;
+  // An engine makes sandboxes, and pulls their images, without any of the others.
+  const wall = mayUseEngine() ? [] : ["proot"];
   ensurePackages(
     {
       ...(isRoot ? packages.run : packages.withoutRoot),
@@ -23,7 +25,7 @@ await orStop(() => {
       ...(purpose === "long" ? packages.long : {}),
       ...go,
     },
-    { essential: isRoot ? undefined : ["proot", ...Object.keys(go)] },
+    { essential: isRoot ? undefined : [...wall, ...Object.keys(go)] },
   );
   ensureGo();
   if (purpose === "run") return;

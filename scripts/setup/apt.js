@@ -1,5 +1,5 @@
 // Plain JavaScript that Node 20 can start.
-import { existsSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { outputOf, runQuietly } from "./run.js";
 import { orSkip, SetupStop, say } from "./say.js";
 
@@ -66,6 +66,17 @@ export const ensureBrowser = () => {
 /** Where the distribution has it as a package, for this architecture. */
 export const ensureGVisor = () => {
   if (isOffered("runsc")) orSkip("no test runs gVisor", () => ensurePackages({ runsc: "third OCI runtime" }));
+};
+
+/** Whether this user has a Docker engine at hand, as the server looks for one. */
+export const mayUseEngine = () => {
+  if ((process.env.DOCKER_HOST ?? "") !== "") return true;
+  try {
+    accessSync("/var/run/docker.sock", constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 };
 
 /** Only where no engine is installed: the distribution's would take another vendor's place. */

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, lchownSync, mkdirSync, mkdtempSync, rmSync, syml
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { expect, test } from "vitest";
+import { engineLacks, startEngine } from "../../packages/server/src/providers/docker/docker-engine.testing.ts";
 
 const repository = resolve(import.meta.dirname, "../..");
 /** An id that nobody has. */
@@ -30,8 +31,14 @@ const cloneFor = (directory: string): void => {
   execFileSync("chown", ["--recursive", "--no-dereference", `${user}:${user}`, directory]);
 };
 
-test("up runs a first sandbox for a user without privileges, below that user's home", ({ skip }) => {
-  if (!isRoot) skip("becoming another user needs root");
+interface Ran {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A user who has nothing but a home with a clone in it, and an image to begin with. */
+const asUser = (body: (home: string, up: (env?: Readonly<Record<string, string>>) => Ran) => void): void => {
   const home = mkdtempSync(join(tmpdir(), "stacyvm-home-"));
   try {
     chmodSync(home, 0o755);
@@ -39,16 +46,17 @@ test("up runs a first sandbox for a user without privileges, below that user's h
     const clone = join(home, "stacyvm");
     mkdirSync(clone);
     cloneFor(clone);
-    const run = (program: string, args: readonly string[]) =>
+    const run = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Ran =>
       spawnSync(
         "setpriv",
-        [`--reuid=${user}`, `--regid=${user}`, "--clear-groups", "--no-new-privs", "--", program, ...args],
+        [`--reuid=${user}`, `--regid=${user}`, "--clear-groups", "--no-new-privs", "--", process.execPath, ...args],
         {
           cwd: clone,
           encoding: "utf8",
           env: {
             HOME: home,
             PATH: `${dirname(process.execPath)}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+            ...env,
           },
         },
       );
@@ -60,14 +68,36 @@ test("up runs a first sandbox for a user without privileges, below that user's h
     const tar = join(home, "alpine.tar");
     execFileSync("tar", ["--create", "--file", tar, "--directory", root, "."]);
     chmodSync(tar, 0o644);
-    const imported = run(process.execPath, ["packages/cli/bin/stacyvm.js", "image", "import", "alpine:latest", tar]);
+    const imported = run(["packages/cli/bin/stacyvm.js", "image", "import", "alpine:latest", tar]);
     expect(imported.stderr + imported.stdout).toContain("sha256:");
-    const { status, stdout, stderr } = run(process.execPath, ["scripts/up.js", "--once", "--port", "0"]);
+    body(home, (env) => run(["scripts/up.js", "--once", "--port", "0"], env));
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+};
+
+test("up runs a first sandbox for a user without privileges, below that user's home", ({ skip }) => {
+  if (!isRoot) skip("becoming another user needs root");
+  asUser((home, up) => {
+    const { status, stdout, stderr } = up();
     expect(status, stdout + stderr).toBe(0);
     expect(stdout).toMatch(/oci can't be used here: .*not root; start the server as root/);
     expect(stdout).toMatch(/made a sandbox.*\(proot\)[\s\S]*hello from Linux, uid 0[\s\S]*destroyed it/);
     expect(stdout).toContain(`data in ${home}/.local/share/stacyvm`);
-  } finally {
-    rmSync(home, { recursive: true, force: true });
-  }
+  });
+});
+
+test("up runs it on the Docker engine that the user may use, and needs nothing else", async ({ skip }) => {
+  const lacks = engineLacks();
+  if (lacks !== undefined) skip(lacks);
+  await using stack = new AsyncDisposableStack();
+  const engine = await startEngine();
+  stack.defer(() => engine.close());
+  chmodSync(engine.socket.replace("unix://", ""), 0o666);
+  asUser((_home, up) => {
+    const { status, stdout, stderr } = up({ DOCKER_HOST: engine.socket, STACYVM_PROVIDERS_PROOT_ENABLED: "false" });
+    expect(status, stdout + stderr).toBe(0);
+    expect(stdout).toMatch(/made a sandbox.*\(docker\)[\s\S]*hello from Linux, uid 1000[\s\S]*destroyed it/);
+  });
+  expect(await engine.client.listContainers({ all: true })).toEqual([]);
 });

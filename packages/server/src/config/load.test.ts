@@ -432,3 +432,15 @@ test("with nothing injected it reads the real files", () => {
     rmSync(cwd, { recursive: true });
   }
 });
+
+test("an engine is at hand by itself only where the server isn't root, and DOCKER_HOST or its socket's rights say so", () => {
+  const enabled = (uid: number, env: Record<string, string>, mayUse: boolean) =>
+    loadConfig({ env, uid, cwd: "/nowhere", home: "/nowhere", readFile: () => "", mayUse: () => mayUse }).config
+      .providers.docker.enabled;
+  expect(enabled(1000, {}, true)).toBe(true);
+  expect(enabled(1000, {}, false)).toBe(false);
+  expect(enabled(1000, { DOCKER_HOST: "tcp://engine:2375" }, false)).toBe(true);
+  expect(enabled(0, { DOCKER_HOST: "tcp://engine:2375" }, true)).toBe(false);
+  expect(enabled(0, { STACYVM_PROVIDERS_DOCKER_ENABLED: "true" }, false)).toBe(true);
+  expect(enabled(1000, { STACYVM_PROVIDERS_DOCKER_ENABLED: "false" }, true)).toBe(false);
+});

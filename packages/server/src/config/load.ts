@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { accessSync, constants, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { nearest } from "../lib/edit-distance.ts";
@@ -19,6 +19,8 @@ export interface LoadOptions {
   readonly uid?: number;
   /** Throws as readFileSync does. */
   readonly readFile?: (path: string) => string;
+  /** Whether this user may write to a socket; asks the file system where absent. */
+  readonly mayUse?: (path: string) => boolean;
 }
 
 export interface LoadedConfig {
@@ -140,7 +142,10 @@ export const loadConfig = (options: LoadOptions = {}): LoadedConfig => {
   const config = tree as unknown as RawConfig;
   problems.push(...crossCheck(config));
   if (problems.length > 0) throw new ConfigError(problems);
-  return { config: complete(config, { shareHome: dataHome(env, home), uid, env }), sources };
+  return {
+    config: complete(config, { shareHome: dataHome(env, home), uid, env, mayUse: options.mayUse ?? canWrite }),
+    sources,
+  };
 };
 
 const plant = (tree: Record<string, unknown>, [name = "", ...rest]: readonly string[], value: unknown): void => {
@@ -169,12 +174,27 @@ const normalised = (path: string, raw: unknown): unknown => {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+const usualSocket = "/var/run/docker.sock";
+
+const canWrite = (path: string): boolean => {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** Whoever starts the server has an engine at hand. */
+const offersEngine = ({ DOCKER_HOST: host = "" }: Environment, mayUse: (path: string) => boolean): boolean =>
+  host !== "" || mayUse(usualSocket);
+
 /** Docker's own variables count where the address isn't configured. */
 const engineAddress = ({ socket, tlsDir }: RawConfig["providers"]["docker"], env: Environment) =>
   socket !== ""
     ? { socket, tlsDir }
     : {
-        socket: env.DOCKER_HOST || "unix:///var/run/docker.sock",
+        socket: env.DOCKER_HOST || `unix://${usualSocket}`,
         tlsDir: tlsDir || (env.DOCKER_CERT_PATH ?? ""),
       };
 
@@ -185,7 +205,17 @@ const dataHome = ({ XDG_DATA_HOME: set = "" }: Environment, home: string): strin
 /** Fills in what follows from other keys. */
 const complete = (
   raw: RawConfig,
-  { shareHome, uid, env }: { readonly shareHome: string; readonly uid: number; readonly env: Environment },
+  {
+    shareHome,
+    uid,
+    env,
+    mayUse,
+  }: {
+    readonly shareHome: string;
+    readonly uid: number;
+    readonly env: Environment;
+    readonly mayUse: (path: string) => boolean;
+  },
 ): Config => {
   const dataDir = raw.dataDir !== "" ? raw.dataDir : uid === 0 ? "/var/lib/stacyvm" : join(shareHome, "stacyvm");
   const { database, defaults, images, providers } = raw;
@@ -197,7 +227,11 @@ const complete = (
     providers: {
       ...providers,
       oci: { ...providers.oci, stateDir: providers.oci.stateDir || join(dataDir, "oci") },
-      docker: { ...providers.docker, ...engineAddress(providers.docker, env) },
+      docker: {
+        ...providers.docker,
+        ...engineAddress(providers.docker, env),
+        enabled: providers.docker.enabled ?? (uid !== 0 && offersEngine(env, mayUse)),
+      },
       proot: { ...providers.proot, enabled: providers.proot.enabled ?? uid !== 0 },
     },
     defaults: {

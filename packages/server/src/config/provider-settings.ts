@@ -28,7 +28,10 @@ export const providers = {
     enabled: flag(false, "Sandboxes as host processes, for tests. No isolation is promised."),
   },
   docker: {
-    enabled: flag(false, "Sandboxes by a Docker engine."),
+    enabled: optionalFlag(
+      "on where the server isn't root and DOCKER_HOST is set or its user may use the socket",
+      "Sandboxes by a Docker engine.",
+    ),
     socket: text(
       "",
       "The engine's address: `unix:///path`, or `tcp://host:2376`.",

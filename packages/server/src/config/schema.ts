@@ -45,7 +45,8 @@ export type RawConfig = ValuesOf<typeof settings>;
 /** After the checks across keys: nothing is left to decide. */
 export type Config = Omit<RawConfig, "auth" | "providers"> & {
   readonly auth: Omit<RawConfig["auth"], "enabled"> & { readonly enabled: boolean };
-  readonly providers: Omit<RawConfig["providers"], "proot"> & {
+  readonly providers: Omit<RawConfig["providers"], "proot" | "docker"> & {
+    readonly docker: Omit<RawConfig["providers"]["docker"], "enabled"> & { readonly enabled: boolean };
     readonly proot: Omit<RawConfig["providers"]["proot"], "enabled"> & { readonly enabled: boolean };
   };
 };

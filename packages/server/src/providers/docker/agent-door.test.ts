@@ -6,16 +6,21 @@ const local = "unix:///var/run/docker.sock";
 const remote = "tcp://engine.example:2376";
 
 test.each([
-  ["auto", local, false, "socket"],
-  ["auto", "/var/run/docker.sock", false, "socket"],
-  ["auto", local, true, "stream"],
-  ["auto", remote, false, "stream"],
-  ["auto", "tcp://127.0.0.1:2376", false, "stream"],
-  ["socket", remote, false, "socket"],
-  ["stream", local, false, "stream"],
-] as const)("%s at %s (Desktop: %s) reaches agents by %s", (agentTransport, socket, isDesktop, transport) => {
-  expect(transportOf({ agentTransport, socket, tlsDir: "/tls" }, isDesktop)).toBe(transport);
-});
+  ["auto", local, false, true, "socket"],
+  ["auto", "/var/run/docker.sock", false, true, "socket"],
+  ["auto", local, false, false, "stream"],
+  ["auto", local, true, true, "stream"],
+  ["auto", remote, false, true, "stream"],
+  ["auto", "tcp://127.0.0.1:2376", false, true, "stream"],
+  ["socket", remote, false, true, "socket"],
+  ["socket", local, false, false, "socket"],
+  ["stream", local, false, true, "stream"],
+] as const)(
+  "%s at %s (Desktop: %s, root: %s) reaches agents by %s",
+  (agentTransport, socket, isDesktop, isRoot, how) => {
+    expect(transportOf({ agentTransport, socket, tlsDir: "/tls" }, isDesktop, isRoot)).toBe(how);
+  },
+);
 
 const factsOf = (info: object) => readFacts({ Version: "20.10.24", ApiVersion: "1.41" }, info, "runc");
 const problems = (agentTransport: "auto" | "socket" | "stream", info: object): string =>

@@ -14,12 +14,17 @@ export interface TransportChoice {
   readonly tlsDir: string;
 }
 
-/** `auto` takes the stream where the engine may stand on another machine, or in a virtual one. */
+/**
+ * `auto` takes the stream where the engine may stand on another machine, or in a virtual one, and where the server isn't
+ * root, whom alone the sockets of sandboxes' users let in.
+ */
 export const transportOf = (
   { agentTransport, socket, tlsDir }: TransportChoice,
   isDesktop: boolean,
+  isRoot = process.geteuid?.() === 0,
 ): AgentTransport => {
   if (agentTransport !== "auto") return agentTransport;
+  if (!isRoot) return "stream";
   return isDesktop || parseEngineAddress(socket, tlsDir !== "").kind === "tcp" ? "stream" : "socket";
 };
 
