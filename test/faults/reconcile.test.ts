@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { copyFile, mkdtemp, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { release, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -68,7 +68,7 @@ describe.runIf(process.getuid?.() === 0).each(faultTargets.filter(({ usesHostHel
 
     beforeAll(async () => {
       nativeDir = await mkdtemp(join(tmpdir(), "stacyvm-native-"));
-      await symlink(join(built, "stacyvm-agent"), join(nativeDir, "stacyvm-agent"));
+      await copyFile(join(built, "stacyvm-agent"), join(nativeDir, "stacyvm-agent"));
       await copyFile(join(built, "stacyvm-host"), join(nativeDir, "stacyvm-host"));
       ground = await target.ground();
       host = await makeFaultHost(configOf(target, ground), { nativeDir });
@@ -79,6 +79,7 @@ describe.runIf(process.getuid?.() === 0).each(faultTargets.filter(({ usesHostHel
 
     afterAll(async () => {
       await host[Symbol.asyncDispose]();
+      await ground[Symbol.asyncDispose]();
       await rm(nativeDir, { recursive: true });
     });
 
