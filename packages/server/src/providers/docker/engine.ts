@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { StacyError } from "@stacyvm/contract";
 import type Docker from "dockerode";
 import { parseEngineAddress } from "./address.ts";
@@ -32,6 +33,13 @@ export const commonApi = (engine: { readonly least: string; readonly most: strin
   return apiNumber(engine.most) < apiNumber(newestApi) ? engine.most : newestApi;
 };
 
+/**
+ * Shows nothing of itself. The client describes each request, its agent with every connection included, for a log that nobody
+ * keeps; with twenty of them that took most of the server's time.
+ */
+const terse = <A extends http.Agent>(agent: A): A =>
+  Object.defineProperty(agent, inspect.custom, { value: () => "[connections]" });
+
 export interface Engine extends Disposable {
   /** A client of the version that was agreed upon. Throws provider_unavailable. */
   client(): Promise<Docker>;
@@ -53,7 +61,7 @@ export const connectEngine = ({ address, tlsDir }: EngineOptions): Engine => {
     const where = parseEngineAddress(address, hasTls);
     // Loaded when it is needed: it brings a good deal that a server without an engine has no use for.
     const { default: Client } = await import("dockerode");
-    agent ??= hasTls ? new https.Agent({ keepAlive: true }) : new http.Agent({ keepAlive: true });
+    agent ??= terse(hasTls ? new https.Agent({ keepAlive: true }) : new http.Agent({ keepAlive: true }));
     const common = { agent, timeout, ...(spoken === "" ? {} : { version: `v${spoken}` }) };
     if (where.kind === "socket") return new Client({ ...common, socketPath: where.path, host: undefined });
     const files = hasTls
