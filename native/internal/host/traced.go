@@ -52,12 +52,19 @@ func tracedBy(tracer int) []int {
 	})
 }
 
-// mapping lists the living processes that have mapped a file of the sandbox's tree.
+// mapping lists the living processes that have mapped a file of the sandbox's tree, or see it as a mount of their own: where the
+// record is damaged, nothing else tells of those that are hidden.
 func (h *Host) mapping(id string) []int {
-	prefix := []byte(" " + h.root.tree(id) + "/")
+	tree := h.root.tree(id)
+	mapped := []byte(" " + tree + "/")
+	// A mount's root is told as its file system names it: the end of the path, whose last name is nobody else's.
+	mounted := []byte("/" + filepath.Join(filepath.Base(filepath.Dir(tree)), filepath.Base(tree)) + " " + treeInside + " ")
+	has := func(file string, text []byte) bool {
+		content, err := os.ReadFile(file) // of another user's processes: none of ours
+		return err == nil && bytes.Contains(content, text)
+	}
 	return processesWhere(func(directory string) bool {
-		maps, err := os.ReadFile(directory + "/maps") // of another user's processes: none of ours
-		return err == nil && bytes.Contains(maps, prefix)
+		return has(directory+"/maps", mapped) || has(directory+"/mountinfo", mounted)
 	})
 }
 
