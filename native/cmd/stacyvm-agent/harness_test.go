@@ -7,6 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,6 +19,7 @@ import (
 	"stacyvm/native/gen/process/processv1connect"
 	guestv1 "stacyvm/native/gen/stacyvm/guest/v1"
 	"stacyvm/native/gen/stacyvm/guest/v1/guestv1connect"
+	"stacyvm/native/internal/tree"
 )
 
 // asAgent makes the test binary be the agent, so that the race detector sees it.
@@ -65,8 +69,19 @@ func (a *agent) run() {
 	a.t.Cleanup(func() {
 		_ = a.cmd.Process.Kill()
 		_ = a.cmd.Wait()
+		a.killStarted()
 	})
 	a.connect()
+}
+
+// killStarted ends what the agent had started: here no namespace ends with it.
+func (a *agent) killStarted() {
+	for _, process := range tree.All() {
+		directory, err := os.Readlink("/proc/" + strconv.Itoa(process.PID) + "/cwd")
+		if err == nil && strings.HasPrefix(directory, a.dir+"/") {
+			_ = syscall.Kill(process.PID, syscall.SIGKILL)
+		}
+	}
 }
 
 func (a *agent) connect() {
