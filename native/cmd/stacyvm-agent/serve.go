@@ -101,7 +101,7 @@ func serve(args []string) error {
 	}
 	table := process.NewTable(process.Options{
 		UnshareFlags: unshareFlags,
-		Limits: o.limits, Forest: forest(o.cgroupFD, ownScore), Accounts: accounts, DefaultUser: o.user, DefaultCwd: o.workdir,
+		Limits:       o.limits, Forest: forest(o.cgroupFD, ownScore), Accounts: accounts, DefaultUser: o.user, DefaultCwd: o.workdir,
 		Used: memory.Used,
 	})
 	server := door.New(door.Options{Limits: o.limits, Table: table, Accounts: accounts, Version: version})
