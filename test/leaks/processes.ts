@@ -21,13 +21,19 @@ interface Process {
   readonly isOurs: boolean;
 }
 
-/** Whose directory, program, root or arguments lie below the data directory, or whose cgroup is one of our sandboxes'. */
+/** Whose directory, program, root or arguments lie below the data directory, or whose cgroup or tree is one of our sandboxes'. */
 const belongs = async (pid: string, dataDir: string, ids: ReadonlySet<string>): Promise<boolean> => {
   const at = `/proc/${pid}`;
   const groups = await orEmpty(readFile(`${at}/cgroup`, "utf8"));
   for (const [, id = ""] of groups.matchAll(/\/stacyvm-([a-z0-9-]+)/g)) if (ids.has(id)) return true;
   for (const link of ["cwd", "exe", "root"]) {
     if ((await orEmpty(readlink(`${at}/${link}`))).startsWith(`${dataDir}/`)) return true;
+  }
+  // Of one that hides its program, the mount of its tree still tells: /trees/<sandbox> as its file system names it.
+  for (const [, id = ""] of (await orEmpty(readFile(`${at}/mountinfo`, "utf8"))).matchAll(
+    /\/trees\/([^\s/]+)(?:\/\/deleted)? /g,
+  )) {
+    if (ids.has(id)) return true;
   }
   const words = await orEmpty(readFile(`${at}/cmdline`, "utf8"));
   return words.includes(`${dataDir}/`) || words.includes(`${dataDir}\0`);
