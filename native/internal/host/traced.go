@@ -6,10 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"stacyvm/native/internal/tree"
 )
 
 // killTraced ends what PRoot traces, where no cgroup does. A stopped tracer holds each of its processes at the next call, so
@@ -31,7 +31,7 @@ func (h *Host) killTraced(ctx context.Context, id string, record runtimeRecord) 
 		}
 	}
 	done := eventually(ctx, func() bool {
-		left := append(h.mapping(id), h.untraced(record)...)
+		left := append(h.mapping(id, record.Pid == 0), h.untraced(record)...)
 		for _, pid := range left {
 			_ = unix.Kill(pid, unix.SIGKILL)
 		}
@@ -52,9 +52,9 @@ func tracedBy(tracer int) []int {
 	})
 }
 
-// mapping lists the living processes that have mapped a file of the sandbox's tree, or see it as a mount of their own: where the
-// record is damaged, nothing else tells of those that are hidden.
-func (h *Host) mapping(id string) []int {
+// mapping lists the living processes that have mapped a file of the sandbox's tree and, where no record names their tracer, those
+// that see the tree as a mount of their own: nothing else tells of those that are hidden.
+func (h *Host) mapping(id string, isUnrecorded bool) []int {
 	tree := h.root.tree(id)
 	mapped := []byte(" " + tree + "/")
 	// A mount's root is told as its file system names it: the end of the path, whose last name is nobody else's.
@@ -64,7 +64,7 @@ func (h *Host) mapping(id string) []int {
 		return err == nil && bytes.Contains(content, text)
 	}
 	return processesWhere(func(directory string) bool {
-		return has(directory+"/maps", mapped) || has(directory+"/mountinfo", mounted)
+		return has(directory+"/maps", mapped) || isUnrecorded && has(directory+"/mountinfo", mounted)
 	})
 }
 
@@ -82,16 +82,12 @@ func (h *Host) untraced(record runtimeRecord) []int {
 	}
 	return processesWhere(func(directory string) bool {
 		program, err := os.Readlink(directory + "/exe")
-		if err != nil || program != proot || directory == "/proc/"+strconv.Itoa(record.Pid) {
+		pid, _ := strconv.Atoi(filepath.Base(directory))
+		if err != nil || program != proot || pid == record.Pid {
 			return false
 		}
-		stat, err := os.ReadFile(directory + "/stat")
-		if err != nil {
-			return false
-		}
-		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-		const session = 3
-		return len(fields) > session && fields[session] == strconv.Itoa(record.Pid)
+		stat, ok := tree.ReadStat(pid)
+		return ok && stat.Session == record.Pid
 	})
 }
 
@@ -113,22 +109,13 @@ func processesWhere(is func(directory string) bool) []int {
 func tracedUsage(record runtimeRecord) Usage {
 	var usage Usage
 	for _, pid := range append(tracedBy(record.Pid), record.Pid) {
-		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-		if err != nil {
+		stat, ok := tree.ReadStat(pid)
+		if !ok {
 			continue
 		}
-		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-		const user, system, resident = 11, 12, 21
-		if len(fields) <= resident {
-			continue
-		}
-		number := func(at int) uint64 { n, _ := strconv.ParseUint(fields[at], 10, 64); return n }
-		usage.CPUUs += (number(user) + number(system)) * tickUs
-		usage.MemoryBytes += number(resident) * uint64(os.Getpagesize())
+		usage.CPUUs += stat.CPUTicks * tree.TickUs
+		usage.MemoryBytes += stat.ResidentPages * uint64(os.Getpagesize())
 		usage.Processes++
 	}
 	return usage
 }
-
-// tickUs is the kernel's clock tick in /proc, microseconds.
-const tickUs = uint64(time.Second/time.Microsecond) / 100

@@ -16,12 +16,8 @@ import (
 	"stacyvm/native/internal/tree"
 )
 
-const (
-	// tickUs is one clock tick of /proc in microseconds: 100 per second on every Linux.
-	tickUs = 10_000
-	// maxMembers bounds how many of a tree's processes are told one by one.
-	maxMembers = 256
-)
+// maxMembers bounds how many of a tree's processes are told one by one.
+const maxMembers = 256
 
 // StartProcess starts a process that nobody follows.
 func (g *guest) StartProcess(_ context.Context, req *connect.Request[guestv1.StartProcessRequest]) (*connect.Response[guestv1.StartProcessResponse], error) {
@@ -88,7 +84,7 @@ func detailOf(p *process.Process) *guestv1.ProcessDetail {
 	}
 	for _, s := range living(p) {
 		d.Processes++
-		d.CpuUs += (s.CPUTicks + s.ReapedTicks) * tickUs
+		d.CpuUs += (s.CPUTicks + s.ReapedTicks) * tree.TickUs
 		d.MemoryBytes += s.ResidentPages * uint64(os.Getpagesize())
 	}
 	return d
@@ -116,7 +112,7 @@ func membersOf(p *process.Process) []*guestv1.ChildProcess {
 		}
 		members = append(members, &guestv1.ChildProcess{
 			Pid: uint32(s.PID), ParentPid: uint32(max(s.Parent, 0)), Name: strings.ToValidUTF8(tree.Name(s.PID), "\ufffd"),
-			CpuUs: (s.CPUTicks + s.ReapedTicks) * tickUs, MemoryBytes: s.ResidentPages * uint64(os.Getpagesize()),
+			CpuUs: (s.CPUTicks + s.ReapedTicks) * tree.TickUs, MemoryBytes: s.ResidentPages * uint64(os.Getpagesize()),
 		})
 	}
 	return members

@@ -8,7 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Stat is what the agent reads of /proc/<pid>/stat.
+// TickUs is one clock tick of /proc in microseconds: 100 per second on every Linux.
+const TickUs = 10_000
+
+// Stat is what we read of /proc/<pid>/stat.
 type Stat struct {
 	PID     int
 	State   byte

@@ -11,9 +11,6 @@ import (
 	"stacyvm/native/internal/tree"
 )
 
-// tickUs is one clock tick of /proc in microseconds.
-const tickUs = 10_000
-
 // Usage of the whole sandbox. The host's own figures are the binding ones.
 type Usage struct {
 	CPUUs            uint64
@@ -29,7 +26,7 @@ func Now(dir string) Usage {
 	var u Usage
 	for _, s := range tree.All() {
 		u.Processes++
-		u.CPUUs += (s.CPUTicks + s.ReapedTicks) * tickUs
+		u.CPUUs += (s.CPUTicks + s.ReapedTicks) * tree.TickUs
 		u.MemoryBytes += s.ResidentPages * uint64(os.Getpagesize())
 	}
 	if n, ok := first("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes"); ok {
