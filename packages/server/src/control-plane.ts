@@ -24,7 +24,7 @@ import { every } from "./lib/every.ts";
 import { type Failpoint, noFailpoint } from "./lib/failpoint.ts";
 import { findProgram } from "./lib/find-program.ts";
 import { randomIds } from "./lib/id.ts";
-import { parseNetworks } from "./lib/networks.ts";
+import { isLoopback, parseNetworks } from "./lib/networks.ts";
 import { collectImages } from "./orchestrator/collect-images.ts";
 import type { Context } from "./orchestrator/context.ts";
 import { heartbeat } from "./orchestrator/heartbeat.ts";
@@ -386,8 +386,6 @@ function tellChoice(choice: DefaultChoice, log: FastifyBaseLogger): void {
   if (choice.name === "") log.warn(fields, "no provider can be the default");
   else log.info(fields, "default provider chosen");
 }
-
-const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || /^127\./.test(host);
 
 /** With the port where it isn't HTTP's own, so that clients build an address that works. */
 const previewDomain = (domain: string, port: number): string =>

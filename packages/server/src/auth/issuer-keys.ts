@@ -1,6 +1,7 @@
 import { StacyError } from "@stacyvm/contract";
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTHeaderParameters, type JWTVerifyGetKey } from "jose";
 import type { Clock } from "../lib/clock.ts";
+import { isLoopback } from "../lib/networks.ts";
 
 export interface IssuerKeysOptions {
   /** As its tokens name it; its discovery document tells where the keys are when `jwksUrl` is empty. */
@@ -101,8 +102,7 @@ const asKeySet = (document: unknown): JSONWebKeySet => {
 
 const fetchJson = async (url: string): Promise<unknown> => {
   const { protocol, hostname } = new URL(url);
-  const isLoopback = /^(localhost|127\.[0-9.]+|\[::1\])$/.test(hostname);
-  if (protocol !== "https:" && !(protocol === "http:" && isLoopback)) throw new Error(`${url} is not https`);
+  if (protocol !== "https:" && !(protocol === "http:" && isLoopback(hostname))) throw new Error(`${url} is not https`);
   const answer = await fetch(url, {
     headers: { accept: "application/json" },
     redirect: "error",

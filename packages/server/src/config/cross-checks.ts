@@ -1,16 +1,7 @@
-import { isIPv4, isIPv6 } from "node:net";
 import { formatDuration } from "../lib/duration.ts";
-import { parseNetworks } from "../lib/networks.ts";
+import { isLoopback, parseNetworks } from "../lib/networks.ts";
 import type { Problem } from "./problem.ts";
 import type { RawConfig } from "./schema.ts";
-
-/** Whether only this machine can reach an address. */
-export const isLoopback = (host: string): boolean => {
-  const name = host.replace(/^\[(.*)\]$/, "$1").toLowerCase();
-  if (isIPv4(name)) return name.startsWith("127.");
-  if (isIPv6(name)) return new URL(`http://[${name}]`).hostname === "[::1]";
-  return name === "localhost";
-};
 
 /** Whether an issuer's tokens open the API. */
 export const takesTokens = ({ auth }: Pick<RawConfig, "auth">): boolean =>

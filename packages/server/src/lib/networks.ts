@@ -1,4 +1,4 @@
-import { BlockList, isIP } from "node:net";
+import { BlockList, isIP, isIPv4, isIPv6 } from "node:net";
 
 /** Throws an Error that names the entry which is no address and no network. */
 export const parseNetworks = (entries: readonly string[]): BlockList => {
@@ -14,4 +14,12 @@ export const parseNetworks = (entries: readonly string[]): BlockList => {
     list.addSubnet(address, prefix, version === 4 ? "ipv4" : "ipv6");
   }
   return list;
+};
+
+/** Whether only this machine can reach a host, as a name, an address or one in brackets. */
+export const isLoopback = (host: string): boolean => {
+  const name = host.replace(/^\[(.*)\]$/, "$1").toLowerCase();
+  if (isIPv4(name)) return name.startsWith("127.");
+  if (isIPv6(name)) return new URL(`http://[${name}]`).hostname === "[::1]";
+  return name === "localhost";
 };

@@ -1,5 +1,5 @@
-import { isIP } from "node:net";
 import { StacyError } from "@stacyvm/contract";
+import { isLoopback } from "../../lib/networks.ts";
 
 /** Where an engine answers. */
 export type EngineAddress =
@@ -13,9 +13,6 @@ const refuse = (text: string, why: string) =>
   new StacyError("provider_unavailable", `providers.docker.socket ${JSON.stringify(text)}: ${why}`, {
     remediation: "Write unix:///path/to/docker.sock, or tcp://host:2376 with providers.docker.tls_dir.",
   });
-
-const isLoopback = (host: string): boolean =>
-  host === "localhost" || (isIP(host) === 4 && host.startsWith("127.")) || host === "[::1]";
 
 /**
  * Reads `/path`, `unix:///path` or `tcp://host[:port]`. Whoever reaches an engine is root on its host, so that without
