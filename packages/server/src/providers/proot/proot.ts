@@ -1,5 +1,6 @@
 import { StacyError } from "@stacyvm/contract";
 import type { ConnectGuest } from "../../guest/guest.ts";
+import { agentUid } from "../hardening.ts";
 import type { HostHelper, HostProbe } from "../host-helper.ts";
 import { hostRuntimes } from "../host-runtime.ts";
 import type { NetworkMode, Provider } from "../provider.ts";
@@ -91,7 +92,7 @@ export const prootProvider = (options: ProotProviderOptions): Provider => {
         server_id: options.serverId,
         generation: spec.generation,
         rootfs_path: spec.image.rootfsPath,
-        agent_uid: spec.security === "restricted" ? 1000 : 0,
+        agent_uid: agentUid(spec.security),
         file_mb: spec.diskMb,
         pids_max: spec.pidsMax,
         open_files: openFilesMax,
