@@ -12,15 +12,17 @@ export interface HostRuntimesOptions {
   readonly helper: HostHelper;
   readonly connectGuest: ConnectGuest;
   /** How long a new agent may take until it answers. */
-  readonly readyTimeoutMs: number;
+  readonly readyTimeoutMs?: number | undefined;
 }
 
+/** Time that a new agent has until it answers, milliseconds. */
+const defaultReadyTimeoutMs = 10_000;
 const refVersion = 1;
 const maxConsoleBytes = 256 * 1024;
 
 /** What the providers that stacyvm-host serves have in common: all but how a sandbox begins. */
 export const hostRuntimes = (options: HostRuntimesOptions) => {
-  const { helper } = options;
+  const { helper, readyTimeoutMs = defaultReadyTimeoutMs } = options;
 
   const refOf = (owned: { pid: number; start_ticks: number }): RuntimeRef => ({
     version: refVersion,
@@ -65,7 +67,7 @@ export const hostRuntimes = (options: HostRuntimesOptions) => {
 
   /** Why a sandbox that should live doesn't, as far as the host knows. */
   const endOf = async (sandboxId: string): Promise<string> => {
-    const asked = helper.call("inspect", { sandbox_id: sandboxId }, AbortSignal.timeout(options.readyTimeoutMs));
+    const asked = helper.call("inspect", { sandbox_id: sandboxId }, AbortSignal.timeout(readyTimeoutMs));
     const { alive, ended_by: endedBy = "" } = await asked.catch(() => ({ alive: true, ended_by: "" }));
     return alive ? "" : `its first process has ended${endedBy === "" ? "" : ` (${endedBy})`}`;
   };
@@ -83,7 +85,7 @@ export const hostRuntimes = (options: HostRuntimesOptions) => {
       const spawned = await helper.call(verb, args, signal);
       const made = runtime(args.sandbox_id, refOf(spawned), spawned);
       try {
-        await made.guest.ready(AbortSignal.any([signal, AbortSignal.timeout(options.readyTimeoutMs)]));
+        await made.guest.ready(AbortSignal.any([signal, AbortSignal.timeout(readyTimeoutMs)]));
         return made;
       } catch (error) {
         const log = await made.consoleLog(20).catch(() => []);

@@ -10,8 +10,6 @@ export interface MockProviderOptions {
   readonly readyTimeoutMs?: number;
 }
 
-const defaultReadyTimeoutMs = 10_000;
-
 /**
  * The agent as a process of this host, over the host's own programs. For trying things out: it lives in namespaces,
  * but without limits or a syscall filter, and no wall is promised.
@@ -23,7 +21,7 @@ export const mockProvider = (options: MockProviderOptions): Provider => {
     serverId: options.serverId,
     helper,
     connectGuest: options.connectGuest,
-    readyTimeoutMs: options.readyTimeoutMs ?? defaultReadyTimeoutMs,
+    readyTimeoutMs: options.readyTimeoutMs,
   });
   return {
     name: "mock",

@@ -15,8 +15,6 @@ export interface OciProviderOptions {
   readonly readyTimeoutMs?: number;
 }
 
-const defaultReadyTimeoutMs = 10_000;
-
 /** What each kind of wall is in public words, and what it holds. */
 const walls: Readonly<Record<RuntimeKind, Pick<Capabilities, "isolation" | "limits">>> = {
   container: {
@@ -42,7 +40,7 @@ export const ociProvider = (options: OciProviderOptions): Provider => {
     serverId: options.serverId,
     helper,
     connectGuest: options.connectGuest,
-    readyTimeoutMs: options.readyTimeoutMs ?? defaultReadyTimeoutMs,
+    readyTimeoutMs: options.readyTimeoutMs,
   });
   let known: HostProbe | undefined;
   const probe = async (signal: AbortSignal): Promise<HostProbe> => {

@@ -14,7 +14,6 @@ export interface ProotProviderOptions {
   readonly readyTimeoutMs?: number;
 }
 
-const defaultReadyTimeoutMs = 10_000;
 const openFilesMax = 65_536;
 /** PRoot 5.1 now and then ends, without a word, just after its start: about once in 600 on a busy host. */
 const triesMax = 3;
@@ -31,7 +30,7 @@ export const prootProvider = (options: ProotProviderOptions): Provider => {
     serverId: options.serverId,
     helper,
     connectGuest: options.connectGuest,
-    readyTimeoutMs: options.readyTimeoutMs ?? defaultReadyTimeoutMs,
+    readyTimeoutMs: options.readyTimeoutMs,
   });
   let known: HostProbe | undefined;
   const probe = async (signal: AbortSignal): Promise<HostProbe> => {
