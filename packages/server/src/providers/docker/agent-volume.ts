@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type Docker from "dockerode";
 import { agentProgramName, agentVolumePath, programInVolume, tarHeader } from "./container-config.ts";
-import { statusOf } from "./engine.ts";
+import { ignoreMissing } from "./engine.ts";
+import { type NamedContainer, withIdleContainer } from "./idle-container.ts";
 
 export interface AgentVolumesOptions {
   readonly serverId: string;
@@ -24,11 +25,8 @@ export const agentVolumes = ({ serverId, agentPath }: AgentVolumesOptions) => {
     const name = `stacyvm-agent-${serverId}-${version}`;
     await removeOthers(client, name);
     await client.createVolume({ Name: name, Labels: owner });
-    const helper = `stacyvm-agent-${serverId}`;
-    // Left by a server that died meanwhile.
-    await client.getContainer(helper).remove({ force: true }).catch(ignoreMissing);
-    const container = await client.createContainer({
-      name: helper,
+    const options: NamedContainer = {
+      name: `stacyvm-agent-${serverId}`,
       Image: imageId,
       Entrypoint: [programInVolume],
       Labels: owner,
@@ -36,13 +34,11 @@ export const agentVolumes = ({ serverId, agentPath }: AgentVolumesOptions) => {
         NetworkMode: "none",
         Mounts: [{ Type: "volume", Source: name, Target: agentVolumePath, VolumeOptions: { NoCopy: true } as never }],
       },
-    });
-    try {
+    };
+    await withIdleContainer(client, options, async (container) => {
       const kept = (await container.infoArchive({ path: programInVolume }).catch(ignoreMissing)) as unknown;
       if (sizeOf(kept) !== program.length) await container.putArchive(archiveOf(program), { path: agentVolumePath });
-    } finally {
-      await container.remove({ force: true });
-    }
+    });
     return name;
   };
 
@@ -71,11 +67,6 @@ export const agentVolumes = ({ serverId, agentPath }: AgentVolumesOptions) => {
       return await (filling as Promise<string>);
     },
   };
-};
-
-const ignoreMissing = (error: unknown): undefined => {
-  if (statusOf(error) === 404) return undefined;
-  throw error;
 };
 
 /** The engine tells of a file in a header, which the client passes on with the answer. */

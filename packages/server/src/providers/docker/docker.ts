@@ -7,7 +7,7 @@ import { agentStreams, transportProblems } from "./agent-door.ts";
 import { agentVolumes } from "./agent-volume.ts";
 import { attachConsole, type Console } from "./console.ts";
 import { doors } from "./door.ts";
-import { connectEngine, engineWords, statusOf, unreachable } from "./engine.ts";
+import { connectEngine, engineWords, ignoreMissing, statusOf, unreachable } from "./engine.ts";
 import { askFacts, capabilitiesOf, type EngineFacts, fingerprintOf } from "./engine-facts.ts";
 import { engineImages, type PullNote } from "./images.ts";
 import { containerName, ownedBy, readLabels } from "./labels.ts";
@@ -227,8 +227,3 @@ const withoutContainer = (sandboxId: string): OwnedRuntime => ({
   createdAtMs: 0,
   rootfsPath: "",
 });
-
-const ignoreMissing = (error: unknown): undefined => {
-  if (statusOf(error) === 404) return undefined;
-  throw error;
-};

@@ -10,7 +10,6 @@ import { parseEngineAddress } from "./address.ts";
 export interface EngineOptions {
   /** `/path`, `unix:///path` or `tcp://host[:port]`. */
   readonly address: string;
-  /** Files of certificates, all three or none. */
   /** Of ca.pem, cert.pem and key.pem; empty for a plain connection. */
   readonly tlsDir: string;
 }
@@ -104,6 +103,12 @@ export const statusOf = (error: unknown): number | undefined =>
   error instanceof Error && "statusCode" in error && typeof error.statusCode === "number"
     ? error.statusCode
     : undefined;
+
+/** For a `catch`: what the engine doesn't have is undefined, and all else fails. */
+export const ignoreMissing = (error: unknown): undefined => {
+  if (statusOf(error) === 404) return undefined;
+  throw error;
+};
 
 /** What the engine said, in one bounded line. */
 export const engineWords = (error: unknown): string => {

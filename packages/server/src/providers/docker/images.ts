@@ -4,7 +4,7 @@ import { StacyError } from "@stacyvm/contract";
 import type Docker from "dockerode";
 import type { EngineImages, ImageRoot } from "../../images/image-store.ts";
 import { KeyMutex } from "../../lib/key-mutex.ts";
-import { engineWords, statusOf } from "./engine.ts";
+import { engineWords, ignoreMissing, statusOf } from "./engine.ts";
 
 /** An image in the engine's store. */
 export interface EngineImage {
@@ -50,8 +50,7 @@ export const engineImages = ({ images, onNote }: EngineImagesOptions) => {
         env: environment(found.Config?.Env ?? []),
       };
     } catch (error) {
-      if (statusOf(error) === 404) return undefined;
-      throw error;
+      return ignoreMissing(error);
     }
   };
 

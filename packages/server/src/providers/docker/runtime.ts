@@ -2,7 +2,7 @@ import type Docker from "dockerode";
 import type { Guest } from "../../guest/guest.ts";
 import type { Runtime } from "../provider.ts";
 import type { Console } from "./console.ts";
-import { statusOf } from "./engine.ts";
+import { ignoreMissing } from "./engine.ts";
 
 export interface DockerRuntimeOptions {
   readonly sandboxId: string;
@@ -40,10 +40,7 @@ export const dockerRuntime = (options: DockerRuntimeOptions): Runtime => {
       const container = await options.container();
       // Without `one-shot` an engine takes two samples, a second apart.
       const request = { stream: false, "one-shot": true, abortSignal: signal };
-      const figures = (await container.stats(request as { stream: false }).catch((error: unknown) => {
-        if (statusOf(error) === 404) return undefined;
-        throw error;
-      })) as Figures | undefined;
+      const figures = (await container.stats(request as { stream: false }).catch(ignoreMissing)) as Figures | undefined;
       if (figures?.memory_stats?.usage === undefined) return undefined;
       const atMs = performance.now();
       const cpuNs = figures.cpu_stats?.cpu_usage?.total_usage ?? 0;

@@ -1,7 +1,8 @@
 import type Docker from "dockerode";
 import { KeyMutex } from "../../lib/key-mutex.ts";
 import { workspaceArchive } from "./container-config.ts";
-import { statusOf } from "./engine.ts";
+import { ignoreMissing } from "./engine.ts";
+import { type NamedContainer, withIdleContainer } from "./idle-container.ts";
 import type { EngineImage } from "./images.ts";
 
 /** Names of images with a working directory; no registry has that name. */
@@ -17,22 +18,18 @@ export const workspaceImages = ({ serverId }: { readonly serverId: string }) => 
 
   const make = async (client: Docker, image: EngineImage, uid: number, tag: string): Promise<string> => {
     const name = `stacyvm-workspace-${serverId}`;
-    // Left by a server that died meanwhile.
-    await client.getContainer(name).remove({ force: true }).catch(ignoreMissing);
-    const container = await client.createContainer({
+    const options: NamedContainer = {
       name,
       Image: image.id,
       Entrypoint: ["/nothing"],
       Cmd: [],
       Labels: { "stacyvm.server": serverId, "stacyvm.part": "workspace" },
       HostConfig: { NetworkMode: "none" },
-    });
-    try {
+    };
+    await withIdleContainer(client, options, async (container) => {
       await container.putArchive(workspaceArchive(uid), { path: "/" });
       await container.commit({ repo: repository, tag, pause: false });
-    } finally {
-      await container.remove({ force: true, v: true });
-    }
+    });
     const made = await find(client, tag);
     if (made === undefined) throw new Error(`the engine committed ${repository}:${tag} and doesn't have it`);
     return made;
@@ -54,8 +51,3 @@ export const workspaceImages = ({ serverId }: { readonly serverId: string }) => 
 
 const find = async (client: Docker, tag: string): Promise<string | undefined> =>
   (await client.getImage(`${repository}:${tag}`).inspect().catch(ignoreMissing))?.Id;
-
-const ignoreMissing = (error: unknown): undefined => {
-  if (statusOf(error) === 404) return undefined;
-  throw error;
-};
