@@ -11,11 +11,15 @@ const key = new Secret("s".repeat(40));
 const [adminKey, apiKey] = ["a".repeat(40), "k".repeat(40)];
 let ids = 0;
 
-const ask = async (body: object, headers = { "x-admin-api-key": adminKey }, signingKey: Secret | undefined = key) => {
+const ask = async (
+  body: object,
+  headers = { "x-admin-api-key": adminKey },
+  server: { signingKey?: Secret } = { signingKey: key },
+) => {
   const handlers = createWorkerHandlers({
     store: {} as Store, // no token is ever kept
     clock: { now: () => nowMs },
-    workerSigningKey: signingKey,
+    workerSigningKey: server.signingKey,
     newTokenId: () => `id-${++ids}`,
   });
   const app = testApp({ operations: workerOperations, handlers, adminKey, apiKey });
@@ -67,6 +71,6 @@ test("only an administrator gets one, and nobody from a server without a key to 
   const body = { worker_id: "w" };
   expect((await ask(body, { "x-admin-api-key": apiKey })).status).toBe(403);
   expect((await ask(body, { "x-admin-api-key": "" })).status).toBe(401);
-  const none = await ask(body, undefined, new Secret(""));
+  const none = await ask(body, undefined, {});
   expect(none).toMatchObject({ status: 503, body: { reason: "worker_tokens_unavailable" } });
 });

@@ -79,7 +79,7 @@ export const createWorkerHandlers = ({
   newTokenId,
 }: WorkerHandlersOptions): HandlersOf<typeof workerOperations> => ({
   "workers.issueToken": async ({ body }) => {
-    if (workerSigningKey === undefined || workerSigningKey.reveal() === "") {
+    if (workerSigningKey === undefined) {
       throw new StacyError("worker_tokens_unavailable", "set auth.worker_signing_key to issue worker tokens");
     }
     const workerId = (body.worker_id ?? "").trim();
