@@ -77,19 +77,19 @@ export const createFrontDoor = ({ authenticator, hosts, cors, rates }: FrontDoor
   };
 
   const checkIdentity = (identity: Identity, { request, reply, permission }: Visit): Identity => {
-    const url = request.raw.url ?? "";
-    if (permission === "public" || permission === "signature" || !isUnder(url, "/api/v1")) return identity;
+    if (permission === "public" || permission === "signature") return identity;
     if (authenticator.takesKeys && identity.role === "anonymous" && identity.keyHeader === "") {
       const error = new StacyError("unauthenticated", "invalid or missing API key");
       throw sendsKey(request.headers) ? rates.failed(error, request.raw, reply) : error;
     }
-    if (isUnder(url, "/api/v1/admin")) return checkAdminArea(request, identity);
+    if (isUnder(request.raw.url ?? "", "/api/v1/admin")) return checkAdminArea(request, identity);
     checkRole(identity, permission);
     return identity;
   };
 
-  const admit = (identity: Identity, visit: Visit): Identity => {
-    if (isUnder(visit.request.raw.url ?? "", "/api/v1")) rates.admit(identity, visit.request.raw, visit.reply);
+  const admit = (identity: Identity, visit: Visit, isApi: boolean): Identity => {
+    if (!isApi) return identity;
+    rates.admit(identity, visit.request.raw, visit.reply);
     return checkIdentity(identity, visit);
   };
 
@@ -98,8 +98,7 @@ export const createFrontDoor = ({ authenticator, hosts, cors, rates }: FrontDoor
     enter(visit: Visit): Identity | undefined | Promise<Identity> {
       const { request, reply, permission } = visit;
       checkAddress(request);
-      const url = request.raw.url ?? "";
-      const isApi = isUnder(url, "/api/v1");
+      const isApi = isUnder(request.raw.url ?? "", "/api/v1");
       const originAllowed = !isApi || cors.apply(request, reply);
       checkOrigin(request);
       if (isApi && request.method === "OPTIONS") {
@@ -109,13 +108,13 @@ export const createFrontDoor = ({ authenticator, hosts, cors, rates }: FrontDoor
         return undefined;
       }
       const identity = authenticator.identify(request.headers);
-      if (!(identity instanceof Promise)) return admit(identity, visit);
+      if (!(identity instanceof Promise)) return admit(identity, visit, isApi);
       const isOpen = permission === "public" || permission === "signature";
       const known = identity.catch((error: unknown) => {
         if (isOpen) return stranger;
         throw rates.failed(error, request.raw, reply);
       });
-      return known.then((one) => admit(one, visit));
+      return known.then((one) => admit(one, visit, isApi));
     },
   };
 };
