@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SandboxRecord, SandboxSummary } from "../sandbox/sandbox.ts";
+import { capsHold } from "./admission-contract.ts";
 import { apiKeysAreKept } from "./api-key-contract.ts";
 import { createStore } from "./create-store.ts";
 import { leasesExcludeEachOther } from "./lease-contract.ts";
@@ -285,57 +286,7 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
       });
     });
 
-    describe("admission", () => {
-      test("names the cap that refused, counts the living only, and takes 0 for no cap", async () => {
-        const ownerId = id();
-        const admit = (maxOwnerSandboxes: number, maxSandboxes = 0) =>
-          store.admitAndInsert(sandboxRecord({ ownerId }), { maxSandboxes, maxOwnerSandboxes });
-        await store.sandboxes.insert(sandboxRecord({ ownerId, state: "destroyed" }));
-        expect(await admit(1)).toBeUndefined();
-        expect(await admit(1)).toEqual({ limit: "max_sandboxes_per_owner", used: 1 });
-        expect(await admit(2, 1)).toMatchObject({ limit: "max_sandboxes" });
-        expect(await admit(0)).toBeUndefined();
-        expect(await store.sandboxes.count({ ownerId })).toBe(2);
-      });
-
-      test("leaves no row behind when the id is taken, and the next one still gets in", async () => {
-        const record = sandboxRecord({ ownerId: id() });
-        const caps = { maxSandboxes: 0, maxOwnerSandboxes: 2 };
-        await store.admitAndInsert(record, caps);
-        await expect(store.admitAndInsert(record, caps)).rejects.toMatchObject({ reason: "already_exists" });
-        expect(await store.admitAndInsert(sandboxRecord({ ownerId: record.ownerId }), caps)).toBeUndefined();
-      });
-
-      test("lets exactly 10 of 50 concurrent spawns through a cap of 10", async () => {
-        const ownerId = id();
-        const outcomes = await Promise.all(
-          Array.from({ length: 50 }, () =>
-            store.admitAndInsert(sandboxRecord({ ownerId }), { maxSandboxes: 0, maxOwnerSandboxes: 10 }),
-          ),
-        );
-        expect(outcomes.filter((outcome) => outcome === undefined)).toHaveLength(10);
-        expect(await store.sandboxes.count({ ownerId })).toBe(10);
-      });
-
-      test("lets exactly 10 through from two processes at once, by either cap", async () => {
-        const location = await freshDatabase();
-        await using own = await createStore({ database: location, nowMs: start });
-        for (const scope of ["owner", "all"] as const) {
-          const ownerId = scope === "owner" ? id() : "";
-          const before = await own.sandboxes.count({});
-          const caps =
-            scope === "owner"
-              ? { maxSandboxes: 0, maxOwnerSandboxes: 10 }
-              : { maxSandboxes: before + 10, maxOwnerSandboxes: 0 };
-          const records = () => Array.from({ length: 25 }, () => sandboxRecord({ ownerId }));
-          const admitted = await Promise.all(
-            [1, 2].map(() => inProcess({ database: location, nowMs: start, admit: { records: records(), caps } })),
-          );
-          expect(admitted.reduce((sum, outcome) => sum + outcome.admitted, 0)).toBe(10);
-          expect(await own.sandboxes.count({})).toBe(before + 10);
-        }
-      });
-    });
+    capsHold(() => store, sandboxRecord, freshDatabase);
 
     specsAreKept(() => store, sandboxRecord, freshDatabase);
 
