@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import type { SandboxState } from "../../packages/server/src/sandbox/sandbox.ts";
 import { createStore } from "../../packages/server/src/store/create-store.ts";
-import { sandboxRecord } from "../../packages/server/src/store/store-contract.ts";
+import { sandboxRecord } from "../../packages/server/src/store/sandbox-record.testing.ts";
 import { type LeakKind, leftOver, type OwnSnapshot, ownSnapshot } from "./snapshot.ts";
 
 const program = resolve(import.meta.dirname, "main.ts");

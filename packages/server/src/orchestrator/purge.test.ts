@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createStore } from "../store/create-store.ts";
+import { sandboxRecord } from "../store/sandbox-record.testing.ts";
 import type { Store } from "../store/store.ts";
-import { sandboxRecord } from "../store/store-contract.ts";
 import { purgeDestroyed } from "./purge.ts";
 
 let store: Store;

@@ -3,7 +3,7 @@ import pino from "pino";
 import { expect, test } from "vitest";
 import { randomIds } from "../lib/id.ts";
 import { createStore } from "../store/create-store.ts";
-import { sandboxRecord } from "../store/store-contract.ts";
+import { sandboxRecord } from "../store/sandbox-record.testing.ts";
 import type { Context } from "./context.ts";
 import type { Spawned } from "./named-spawn.ts";
 import { spawnOnce } from "./spawn-once.ts";

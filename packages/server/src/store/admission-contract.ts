@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import type { SandboxRecord } from "../sandbox/sandbox.ts";
 import { createStore } from "./create-store.ts";
 import type { DatabaseLocation } from "./open-database.ts";
+import { sandboxRecord } from "./sandbox-record.testing.ts";
 import type { Store } from "./store.ts";
 import { inProcess } from "./store-process.testing.ts";
 
@@ -10,11 +10,7 @@ const id = (): string => `sb-${randomBytes(8).toString("hex")}`;
 const start = 1_790_000_000_000;
 
 /** Caps of sandboxes hold in both databases, whoever asks at once. */
-export const capsHold = (
-  opened: () => Store,
-  sandboxRecord: (change?: Partial<SandboxRecord>) => SandboxRecord,
-  freshDatabase: () => Promise<DatabaseLocation>,
-): void => {
+export const capsHold = (opened: () => Store, freshDatabase: () => Promise<DatabaseLocation>): void => {
   describe("admission", () => {
     test("names the cap that refused, counts the living only, and takes 0 for no cap", async () => {
       const ownerId = id();

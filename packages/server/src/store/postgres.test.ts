@@ -3,7 +3,8 @@ import { Secret } from "../lib/secret.ts";
 import { createStore } from "./create-store.ts";
 import { openDatabase } from "./open-database.ts";
 import { startPostgres, whyNoPostgres } from "./postgres-fixture.ts";
-import { sandboxRecord, storeContract } from "./store-contract.ts";
+import { sandboxRecord } from "./sandbox-record.testing.ts";
+import { storeContract } from "./store-contract.ts";
 
 const missing = await whyNoPostgres();
 if (missing !== undefined) console.warn(`SKIPPED: the store on PostgreSQL: ${missing}`);

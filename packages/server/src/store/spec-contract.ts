@@ -6,6 +6,7 @@ import { createStore } from "./create-store.ts";
 import { migrate } from "./migrate.ts";
 import { migrations } from "./migrations/all.ts";
 import { type DatabaseLocation, openDatabase } from "./open-database.ts";
+import { sandboxRecord } from "./sandbox-record.testing.ts";
 import { fromSandbox } from "./sandbox-rows.ts";
 import type { SandboxFilter, SandboxSort, Store } from "./store.ts";
 import type { SandboxesTable } from "./tables.ts";
@@ -15,11 +16,7 @@ const start = 1_790_000_000_000;
 const noCaps = { maxSandboxes: 0, maxOwnerSandboxes: 0 };
 
 /** What a store promises about names, labels, orders and keys of spawns; part of the store's contract. */
-export const specsAreKept = (
-  store: () => Store,
-  sandboxRecord: (change?: Partial<SandboxRecord>) => SandboxRecord,
-  freshDatabase: () => Promise<DatabaseLocation>,
-): void => {
+export const specsAreKept = (store: () => Store, freshDatabase: () => Promise<DatabaseLocation>): void => {
   test("a database of version 3 keeps its rows, and a program of that version may still write", async () => {
     const location = await freshDatabase();
     const old = openDatabase(location);

@@ -9,8 +9,9 @@ import { createStore } from "./create-store.ts";
 import { migrate } from "./migrate.ts";
 import { migrations } from "./migrations/all.ts";
 import { openDatabase } from "./open-database.ts";
+import { sandboxRecord } from "./sandbox-record.testing.ts";
 import { sandboxStore } from "./sandboxes.ts";
-import { sandboxRecord, storeContract } from "./store-contract.ts";
+import { storeContract } from "./store-contract.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "stacyvm-store-"));
 afterAll(() => rmSync(directory, { recursive: true }));
