@@ -122,6 +122,15 @@ test("what is missing of a provider that should be the default fails; without an
   });
 });
 
+test("PRoot is looked for where the configuration says", async () => {
+  const program = join(folder, "no-proot");
+  const { status, byId } = await examined(
+    `providers: {default: proot, proot: {enabled: true, proot_binary: ${program}}}\n`,
+  );
+  expect(status).toBe(1);
+  expect(JSON.stringify(byId)).toContain(`${program} is missing`);
+});
+
 test("a configuration that is wrong is told problem by problem, and the machine is examined nevertheless", async () => {
   const { byId, status } = await examined("defaults: {ttl: soon, memry_mb: 3}\n");
   expect(status).toBe(1);

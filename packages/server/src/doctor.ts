@@ -130,6 +130,7 @@ async function examineWalls(config: Config, nativeDir: string) {
       dataRoot,
       runtimePath: findProgram(config.providers.oci.runtime),
       runtimeArgs: config.providers.oci.runtimeArgs,
+      prootPath: findProgram(config.providers.proot.prootBinary),
     }),
   );
   const providers = createProviders({
