@@ -57,9 +57,9 @@ export const agentPorts = ({ guest, dial, callTimeoutMs }: AgentPortsOptions): G
   },
 });
 
-/** The socket once the agent has said that the connection stands; bytes that came with that answer are put back. */
+/** The socket once the agent has said that the connection stands; it holds all that came after those words, its end too. */
 async function opened(socket: AgentConnection, port: number): Promise<Duplex> {
-  const answer = await new Promise<Buffer>((resolve, reject) => {
+  const head = await new Promise<string>((resolve, reject) => {
     let held: Buffer = Buffer.alloc(0);
     const settle = (action: () => void): void => {
       socket.off("readable", onReadable).off("close", onClose).off("error", reject);
@@ -67,24 +67,25 @@ async function opened(socket: AgentConnection, port: number): Promise<Duplex> {
     };
     // Not by "data": a socket that was paused once stays so for whoever takes it over.
     const onReadable = (): void => {
-      for (let bytes: Buffer | null = socket.read(); bytes !== null; bytes = socket.read()) {
-        held = Buffer.concat([held, bytes]);
+      // No more than is there: a read beyond that would pass on an end which belongs to whoever takes the socket over.
+      while (socket.readableLength > 0) held = Buffer.concat([held, socket.read(socket.readableLength)]);
+      const end = held.indexOf("\r\n\r\n");
+      if (end < 0) {
+        if (held.length > headBytesMax) settle(() => reject(malformed()));
+        // Until there the end is the agent's.
+        else socket.read(0);
+        return;
       }
-      if (held.includes("\r\n\r\n")) settle(() => resolve(held));
-      else if (held.length > headBytesMax) settle(() => reject(malformed()));
+      if (held.length > end + 4) socket.unshift(held.subarray(end + 4));
+      // What is sent may end while answers still come.
+      socket.allowHalfOpen = true;
+      settle(() => resolve(held.toString("latin1", 0, end)));
     };
     const onClose = (): void =>
       settle(() => reject(new StacyError("guest_unreachable", "the sandbox's agent does not answer")));
     socket.on("readable", onReadable).once("close", onClose).once("error", reject);
   });
-  const end = answer.indexOf("\r\n\r\n");
-  const head = answer.toString("latin1", 0, end);
-  if (head.startsWith("HTTP/1.1 101 ")) {
-    if (answer.length > end + 4) socket.unshift(answer.subarray(end + 4));
-    // What is sent may end while answers still come.
-    socket.allowHalfOpen = true;
-    return socket;
-  }
+  if (head.startsWith("HTTP/1.1 101 ")) return socket;
   const { status } = parseHead(head);
   if (status === 429) throw new StacyError("sandbox_limit", "the sandbox has too many connections to its ports");
   if (status >= 500) throw new StacyError("port_refused", `nothing listens on port ${port} in the sandbox`);
