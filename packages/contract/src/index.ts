@@ -19,5 +19,6 @@ export * from "./operations/system.ts";
 export * from "./operations/table.ts";
 export * from "./operations/telemetry.ts";
 export * from "./operations/templates.ts";
+export * from "./operations/tenants.ts";
 export * from "./operations/workers.ts";
 export * from "./wire.ts";

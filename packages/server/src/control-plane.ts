@@ -7,6 +7,7 @@ import { AuditBatch } from "./audit/audit-batch.ts";
 import { ApiKeys } from "./auth/api-keys.ts";
 import { FailurePenalties } from "./auth/failure-penalties.ts";
 import { RateLimiter } from "./auth/rate-limiter.ts";
+import { Tenancy } from "./auth/tenancy.ts";
 import { createTokenVerifier, type TokenVerifier } from "./auth/token-verifier.ts";
 import { takesTokens } from "./config/cross-checks.ts";
 import type { Config } from "./config/schema.ts";
@@ -278,8 +279,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     ids: randomIds,
     onFailure: (error) => log.warn({ err: error }, "the use of a key could not be noted"),
   });
+  const tenancy = new Tenancy({ store: store.tenants, clock: systemClock });
   const authenticator = createAuthenticator({
     named: apiKeys,
+    tenancy,
     apiKey: config.auth.apiKey?.reveal() ?? "",
     adminKey: config.auth.adminApiKey?.reveal() ?? "",
     adminFallback: config.auth.adminFallbackEnabled,
@@ -309,6 +312,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       openApi: openApiDocument(operationTable, options.version),
       authConfigured: authenticator.configured,
       apiKeys,
+      tenancy,
+      ids: randomIds,
+      issuer: config.auth.oidcIssuer,
       workerSigningKey: config.auth.workerSigningKey,
       newTokenId: randomIds.token,
       insecure: config.server.insecure,

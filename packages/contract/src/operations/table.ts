@@ -14,6 +14,7 @@ import { sandboxOperations } from "./sandboxes.ts";
 import { systemOperations } from "./system.ts";
 import { telemetryOperations } from "./telemetry.ts";
 import { templateOperations } from "./templates.ts";
+import { tenantOperations } from "./tenants.ts";
 import { workerOperations } from "./workers.ts";
 
 /** Every operation that the server offers. A row without a handler keeps the server from starting. */
@@ -32,6 +33,7 @@ export const operations = [
   ...quotaOperations,
   ...workerOperations,
   ...apiKeyOperations,
+  ...tenantOperations,
   ...systemOperations,
   ...telemetryOperations,
 ] as const;

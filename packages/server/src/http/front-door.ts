@@ -4,7 +4,7 @@ import { mayPerform } from "../auth/roles.ts";
 import { headersMax } from "./bounds.ts";
 import type { Cors } from "./cors.ts";
 import { type HostRules, isForeignFetch, isForeignOrigin, isKnownHost } from "./hosts.ts";
-import type { Authenticator, Identity } from "./identity.ts";
+import { type Authenticator, type Identity, stranger } from "./identity.ts";
 import type { RateLimit } from "./rate-limit.ts";
 
 export interface FrontDoorOptions {
@@ -20,9 +20,6 @@ export interface Visit {
   /** Of the row that the path leads to; undefined where no route is. */
   readonly permission: Permission | undefined;
 }
-
-/** Whom a token that isn't accepted makes of its bearer where none is asked for. */
-const stranger: Identity = { role: "anonymous", keyHeader: "", keyId: "", tenantId: "", ownerHeader: "" };
 
 const sendsKey = (headers: FastifyRequest["headers"]): boolean =>
   Boolean(headers["x-api-key"]) || Boolean(headers["x-admin-api-key"]);
@@ -64,7 +61,7 @@ export const createFrontDoor = ({ authenticator, hosts, cors, rates }: FrontDoor
 
   const checkRole = (identity: Identity, permission: Permission | undefined): void => {
     if (!authenticator.configured || permission === undefined) return;
-    if (!mayPerform(identity.role, permission)) {
+    if (!mayPerform(identity.role, permission, identity.ofTenant)) {
       throw new StacyError("permission_denied", "required authorization scope missing");
     }
   };

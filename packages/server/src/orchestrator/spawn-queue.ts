@@ -6,7 +6,7 @@ import { limitDetails } from "../sandbox/limits.ts";
 export type Attempt = "taken" | "owner_full" | "full";
 
 export interface QueuedSpawn {
-  /** Empty: those of nobody are one owner together. */
+  /** Whose line it waits in; those of nobody are one owner together. */
   readonly owner: string;
   readonly attempt: () => Promise<Attempt>;
   /** Undoes an attempt that succeeded when its waiter had just left. */

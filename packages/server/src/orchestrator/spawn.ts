@@ -7,6 +7,7 @@ import { workspacePath } from "../sandbox/guest-path.ts";
 import { checkTtl } from "../sandbox/limits.ts";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
 import { statesBefore } from "../sandbox/states.ts";
+import { about } from "./about.ts";
 import { ownerLimits, requireProvider, spawnDisks } from "./admit.ts";
 import type { Caller, Context } from "./context.ts";
 import { requireHealthy, spawnOn } from "./healthy-provider.ts";
@@ -36,7 +37,7 @@ export async function spawn(
   };
   return await measured(context, what, async (facts) => {
     facts.record = record;
-    const limits = await ownerLimits(context, request.ownerId);
+    const limits = await ownerLimits(context, record, request.ownerId);
     checkTtl(record.expiresAtMs - record.createdAtMs, limits.maxTtlMs);
     await context.disks.requireRoom(...spawnDisks);
     await requireHealthy(context, provider);
@@ -52,9 +53,8 @@ export async function spawn(
       (step, error) => context.log.error({ sandbox_id: record.id, step, err: error }, "spawn could not be undone"),
     );
     facts.detail = "state=running";
-    const about = { sandboxId: record.id, tenantId: record.tenantId };
-    context.publish({ type: "sandbox.created", ...about });
-    context.publish({ type: "sandbox.running", ...about });
+    context.publish({ type: "sandbox.created", ...about(record) });
+    context.publish({ type: "sandbox.running", ...about(record) });
     return running;
   });
 }
@@ -91,6 +91,7 @@ async function start(
       imageReference: record.image,
       ownerId: record.ownerId,
       tenantId: record.tenantId,
+      projectId: record.projectId,
       expiresAtMs: record.expiresAtMs,
       memoryMb: record.memoryMb,
       vcpus: record.vcpus,

@@ -13,6 +13,7 @@ import { sandboxStore } from "./sandboxes.ts";
 import { spawnKeyStore } from "./spawn-keys.ts";
 import type { Store } from "./store.ts";
 import { templateStore } from "./templates.ts";
+import { tenantStore } from "./tenants.ts";
 import { workerStore } from "./workers.ts";
 
 /**
@@ -58,6 +59,7 @@ export const createStore = async (options: {
     fileLinkKeys: guarded(fileLinkKeyStore(database), database, "file link key"),
     spawnKeys: guarded(spawnKeyStore(database), database, "idempotency key"),
     apiKeys: guarded(apiKeyStore(database), database, "API key"),
+    tenants: guarded(tenantStore(database), database, "tenant"),
     audit: guarded(auditStore(database), database, "audit record"),
     admitAndInsert: whole.admitAndInsert,
     ping: whole.ping,

@@ -1,6 +1,8 @@
 import type { operations } from "@stacyvm/contract";
 import type { ApiKeys } from "../../auth/api-keys.ts";
+import type { Tenancy } from "../../auth/tenancy.ts";
 import type { Clock } from "../../lib/clock.ts";
+import type { Ids } from "../../lib/id.ts";
 import type { Secret } from "../../lib/secret.ts";
 import type { SpawnDefaults } from "../../orchestrator/context.ts";
 import type { SpawnQueue } from "../../orchestrator/spawn-queue.ts";
@@ -35,6 +37,7 @@ import { spawnFor } from "./spawn.ts";
 import { createSystemHandlers } from "./system.ts";
 import { createTelemetryHandlers } from "./telemetry.ts";
 import { createTemplateHandlers } from "./templates.ts";
+import { tenantHandlers } from "./tenants.ts";
 import { createWorkerHandlers } from "./workers.ts";
 
 export interface AllHandlersOptions {
@@ -57,6 +60,10 @@ export interface AllHandlersOptions {
   readonly openApi: Readonly<Record<string, unknown>>;
   readonly authConfigured: boolean;
   readonly apiKeys: ApiKeys;
+  readonly tenancy: Tenancy;
+  readonly ids: Ids;
+  /** Whose tokens count; empty where any may. */
+  readonly issuer: string;
   readonly workerSigningKey: Secret | undefined;
   readonly newTokenId: () => string;
   readonly insecure: boolean;
@@ -97,6 +104,7 @@ export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof oper
     }),
     ...createWorkerHandlers(options),
     ...apiKeyHandlers(options),
+    ...tenantHandlers(options),
     ...createSystemHandlers({
       ...options,
       startedAtMs,

@@ -3,7 +3,8 @@ import { fileLinkKeys } from "./0002-file-link-keys.ts";
 import { databaseId } from "./0003-database-id.ts";
 import { sandboxSpecs } from "./0004-sandbox-specs.ts";
 import { apiKeys } from "./0005-api-keys.ts";
+import { tenants } from "./0006-tenants.ts";
 import type { Migration } from "./migration.ts";
 
 /** In order. A released one is never changed; the next change is the next file. */
-export const migrations: readonly Migration[] = [firstTables, fileLinkKeys, databaseId, sandboxSpecs, apiKeys];
+export const migrations: readonly Migration[] = [firstTables, fileLinkKeys, databaseId, sandboxSpecs, apiKeys, tenants];
