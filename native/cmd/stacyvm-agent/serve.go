@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -32,6 +33,9 @@ const (
 	// idleGCPercent keeps the heap small; the agent's live data is a few hundred kilobytes.
 	idleGCPercent = 50
 	maxProcs      = 4
+	// spareThreads are as many as a dozen calls at once have been seen to hold; below a tracer each costs its start more.
+	spareThreads       = 24
+	tracedSpareThreads = 8
 )
 
 type options struct {
@@ -140,12 +144,33 @@ func harden(traced bool) (ownScore int, memory *idle.Memory) {
 	unix.Umask(0o022)
 	_ = unix.Chdir("/")
 	debug.SetGCPercent(idleGCPercent)
-	procs := min(runtime.NumCPU(), maxProcs)
+	procs, spare := min(runtime.NumCPU(), maxProcs), spareThreads
 	if traced {
 		procs = 1 // waiting for another processor's work is a call, and each call two stops
+		spare = tracedSpareThreads
 	}
 	runtime.GOMAXPROCS(procs)
+	reserveThreads(spare)
 	return ownScore, memory
+}
+
+// reserveThreads makes threads while there may be more: what the sandbox runs can take every place that its limit leaves,
+// and a Go program that can't make the thread that it needs ends. The runtime keeps those that are free.
+func reserveThreads(count int) {
+	var held, freed sync.WaitGroup
+	release := make(chan struct{})
+	held.Add(count)
+	for range count {
+		freed.Go(func() {
+			runtime.LockOSThread() // no other goroutine may have it meanwhile
+			defer runtime.UnlockOSThread()
+			held.Done()
+			<-release
+		})
+	}
+	held.Wait()
+	close(release)
+	freed.Wait()
 }
 
 func listen(o options) (net.Listener, error) {

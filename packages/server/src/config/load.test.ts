@@ -112,6 +112,7 @@ test("every key can be set by its variable and by a file, and both read the same
   };
   for (const { path, env, setting, properties } of keys) {
     let value = samples[setting.type] ?? (setting.type.split(" \\| ").at(-1) as string);
+    if (path.endsWith(".pids_limit")) value = "77";
     if (path === "server.trusted_proxies") value = "10.0.0.0/8,2001:db8::1";
     if (path === "server.cors_allowed_origins") value = "http://a.example,https://b.example:8";
     if (path.endsWith("_proxy") && setting.type === "secret") value = "http://a.example:3128";
@@ -329,6 +330,16 @@ test("an address that others can reach needs a credential, or the operator's wor
   for (const host of ["127.0.0.1", "127.8.8.8", "localhost", "LOCALHOST", "::1", "[::1]", "0:0:0:0:0:0:0:1"]) {
     expect(messages({}, { STACYVM_SERVER_HOST: host })).toEqual([]);
   }
+});
+
+test("a limit of processes leaves room for the agent's own threads", () => {
+  const pids = (provider: string, limit: number) => messages(yaml(`providers: {${provider}: {pids_limit: ${limit}}}`));
+  expect(pids("oci", 63)).toEqual(["providers.oci.pids_limit must be between 64 and 2147483647"]);
+  expect(pids("docker", 63)).toEqual([
+    "providers.docker.pids_limit is 63, and a sandbox's agent alone has three dozen threads",
+  ]);
+  for (const limit of [0, 64]) expect(pids("docker", limit)).toEqual([]);
+  expect(pids("oci", 64)).toEqual([]);
 });
 
 test("the configurations that others rely on load", () => {
