@@ -48,7 +48,11 @@ export async function spawn(
         scope.defer("insert", () => forget(context, record));
         context.failpoint("spawn:inserted");
         const env = request.env ?? {};
-        return await start(context, provider, record, env, signal, scope.defer, (use) => uses.use(use).root);
+        try {
+          return await start(context, provider, record, env, signal, scope.defer, (use) => uses.use(use).root);
+        } catch (error) {
+          throw (await isTaken(context, record)) ? destroyedMeanwhile(record, error) : error;
+        }
       },
       (step, error) => context.log.error({ sandbox_id: record.id, step, err: error }, "spawn could not be undone"),
     );
@@ -57,6 +61,15 @@ export async function spawn(
     context.publish({ type: "sandbox.running", ...about(record) });
     return running;
   });
+}
+
+const destroyedMeanwhile = ({ id }: SandboxRecord, cause?: unknown): StacyError =>
+  new StacyError("state_conflict", `sandbox ${id} was destroyed while it started`, { cause });
+
+/** Whether somebody destroys it, which makes its start fail in whatever way. */
+async function isTaken({ store }: Context, { id }: SandboxRecord): Promise<boolean> {
+  const now = await store.sandboxes.get(id).catch(() => undefined); // what failed first is what counts
+  return now?.state === "destroying" || now?.state === "destroyed";
 }
 
 async function start(
@@ -118,7 +131,7 @@ async function start(
     updatedAtMs: context.clock.now(),
   });
   if (running === undefined) {
-    throw new StacyError("state_conflict", `sandbox ${record.id} was destroyed while it started`);
+    throw destroyedMeanwhile(record);
   }
   context.failpoint("spawn:running");
   return running;
