@@ -96,7 +96,7 @@ export const tenantHandlers = (options: TenantHandlersOptions): HandlersOf<typeo
   const { useCases, tenancy, clock, ids, issuer } = options;
   const { tenants } = options.store;
 
-  const require = async (id: string): Promise<TenantRecord> => {
+  const requireTenant = async (id: string): Promise<TenantRecord> => {
     const tenant = await tenants.get(id);
     if (tenant === undefined) throw noTenant();
     return tenant;
@@ -174,7 +174,7 @@ export const tenantHandlers = (options: TenantHandlersOptions): HandlersOf<typeo
 
     "tenants.get": async ({ params }) => ({
       status: 200,
-      body: { tenant: tenantToWire(await require(params.tenant)) },
+      body: { tenant: tenantToWire(await requireTenant(params.tenant)) },
     }),
 
     "tenants.update": async ({ params, body }) => {
@@ -201,7 +201,7 @@ export const tenantHandlers = (options: TenantHandlersOptions): HandlersOf<typeo
     },
 
     "members.list": async ({ params }) => {
-      await require(params.tenant);
+      await requireTenant(params.tenant);
       return { status: 200, body: { members: (await tenants.listMembers(params.tenant)).map(memberToWire) } };
     },
 
@@ -212,7 +212,7 @@ export const tenantHandlers = (options: TenantHandlersOptions): HandlersOf<typeo
       await removeMember({ tenantId: params.tenant, projectId: query.project_id ?? "" }, params.user, query.issuer),
 
     "projects.list": async ({ params }) => {
-      await require(params.tenant);
+      await requireTenant(params.tenant);
       return { status: 200, body: { projects: (await tenants.listProjects(params.tenant)).map(projectToWire) } };
     },
 
@@ -222,7 +222,7 @@ export const tenantHandlers = (options: TenantHandlersOptions): HandlersOf<typeo
 
     "tenants.own": async ({ identity }) => {
       const { tenantId, projectId } = ownPlace(identity);
-      const tenant = tenantToWire(await require(tenantId));
+      const tenant = tenantToWire(await requireTenant(tenantId));
       const of = projectId === "" ? {} : { project_id: projectId };
       return { status: 200, body: { tenant, ...of, role: identity.role } };
     },
