@@ -1,3 +1,4 @@
+import type { Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,6 +11,7 @@ import { RateLimiter } from "./auth/rate-limiter.ts";
 import { createTokenVerifier, type TokenVerifier } from "./auth/token-verifier.ts";
 import { takesTokens } from "./config/cross-checks.ts";
 import type { Config } from "./config/schema.ts";
+import { judgeTlsPair, readTlsFiles, type TlsPair } from "./config/tls-files.ts";
 import { openDataDir } from "./data-dir.ts";
 import { createWarnings } from "./doctor/warnings.ts";
 import { connectGuest } from "./guest/agent/connect-guest.ts";
@@ -17,6 +19,7 @@ import { createApp } from "./http/app.ts";
 import { createClientAddress } from "./http/client-address.ts";
 import { allHandlers } from "./http/handlers/all.ts";
 import { createAuthenticator } from "./http/identity.ts";
+import { reloadTlsPair } from "./http/tls-listener.ts";
 import { createImageStore } from "./images/create-image-store.ts";
 import { registryOptions } from "./images/registry-options.ts";
 import { systemClock } from "./lib/clock.ts";
@@ -82,6 +85,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const { config, log } = options;
   await using stack = new AsyncDisposableStack();
   const nativeDir = options.nativeDir ?? builtNativeDir;
+  const tls = await tlsPair(config);
 
   const dataDir = stack.use(await openDataDir(config.dataDir));
   const { serverId } = dataDir;
@@ -313,7 +317,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       newTokenId: randomIds.token,
       insecure: config.server.insecure,
       publicUrl: config.server.publicUrl,
-      previewDomain: () => previewDomain(config.server.previewDomain, port),
+      previewDomain: () => previewDomain(config.server.previewDomain, port, tls === undefined ? 80 : 443),
     }),
     authenticator,
     hosts: {
@@ -328,20 +332,30 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       penalties: new FailurePenalties(systemClock),
       addressOf: createClientAddress(parseNetworks(config.server.trustedProxies)),
     },
+    ...(tls && { tls }),
     log,
     newRequestId: randomIds.request,
     validateResponses: options.validateResponses ?? false,
   });
   stack.defer(() => app.close());
+  if (tls !== undefined) {
+    const server = app.server as TlsServer;
+    stack.use(reloadTlsPair({ files: config.server.tls, first: tls, server, clock: systemClock, log }));
+  }
   await app.listen({ host: config.server.host, port });
   port = (app.server.address() as AddressInfo).port;
   const running = stack.move();
   return {
-    url: `http://${config.server.host.includes(":") ? `[${config.server.host}]` : config.server.host}:${port}`,
+    url: `${tls === undefined ? "http" : "https"}://${config.server.host.includes(":") ? `[${config.server.host}]` : config.server.host}:${port}`,
     defaultProvider: directory.defaultName,
     defaultReason: describeChoice(directory.choice),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+/** Undefined where the server speaks plain HTTP. */
+async function tlsPair({ server: { tls } }: Config): Promise<TlsPair | undefined> {
+  return tls.certFile === "" ? undefined : judgeTlsPair(tls, await readTlsFiles(tls), systemClock.now());
 }
 
 /** None where it is off, or where a rate of 0 says so. */
@@ -380,6 +394,6 @@ function tellChoice(choice: DefaultChoice, log: FastifyBaseLogger): void {
   else log.info(fields, "default provider chosen");
 }
 
-/** With the port where it isn't HTTP's own, so that clients build an address that works. */
-const previewDomain = (domain: string, port: number): string =>
-  domain === "" || port === 80 ? domain : `${domain}:${port}`;
+/** With the port where it isn't the scheme's usual one, so that clients build an address that works. */
+const previewDomain = (domain: string, port: number, usual: number): string =>
+  domain === "" || port === usual ? domain : `${domain}:${port}`;

@@ -14,6 +14,7 @@ import { kernelFindings } from "./doctor/kernel.ts";
 import { portFinding } from "./doctor/port.ts";
 import { programFindings } from "./doctor/programs.ts";
 import { runtimeFindings } from "./doctor/runtimes.ts";
+import { tlsFindings } from "./doctor/tls.ts";
 import { type ServerView, serverFindings, wallFindings } from "./doctor/walls.ts";
 import { connectGuest } from "./guest/agent/connect-guest.ts";
 import type { EngineImages } from "./images/image-store.ts";
@@ -86,6 +87,7 @@ function examineConfigured({
       usesEngine: providers.docker.enabled,
     }),
     dataFindings(host, config),
+    tlsFindings(config.server.tls, systemClock.now()),
     portFinding(config.server.host, config.server.port, answers).then((one) => [one]),
   ];
 }

@@ -13,6 +13,13 @@ export const server = {
     "Addresses and networks of our own proxies, whose X-Forwarded-For says where requests come from.",
   ),
   corsAllowedOrigins: list([], "Origins of web pages that may call the API; each http or https, without a path."),
+  tls: {
+    certFile: path(
+      "",
+      "The server's certificate as PEM, then those that lead to its authority; with it the port is TLS.",
+    ),
+    keyFile: path("", "Its private key as PEM, without a passphrase."),
+  },
   insecure: flag(
     false,
     "Permits a reachable address without credentials. Anybody who reaches it owns the host's sandboxes.",
