@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type LoadOptions, loadConfig } from "./config/load.ts";
 import { ConfigError } from "./config/problem.ts";
+import { productionProblems } from "./config/production.ts";
 import type { Config } from "./config/schema.ts";
 import { cgroupFindings } from "./doctor/cgroups.ts";
 import { dataFindings } from "./doctor/data.ts";
@@ -104,11 +105,16 @@ function configured(options: LoadOptions): {
 } {
   const { ok, fail } = findingsOf("configuration");
   try {
-    const { config, sources } = loadConfig(options);
+    const loaded = loadConfig(options);
+    const { config, sources } = loaded;
+    const unfit = config.server.mode === "production" ? productionProblems(loaded) : [];
     const files = [...new Set(Object.values(sources).filter((source) => source.startsWith("/")))];
     return {
       config,
-      findings: [ok("valid", files.length === 0 ? "the defaults are used; no file" : `${files.join(", ")} is valid`)],
+      findings: [
+        ok("valid", files.length === 0 ? "the defaults are used; no file" : `${files.join(", ")} is valid`),
+        ...unfit.map(({ path, message, hint }) => fail(path, message, hint)),
+      ],
     };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

@@ -23,6 +23,8 @@ export interface Setting<T> {
   readonly suffix?: "Ms" | "Bytes";
   /** The value may be given as the name of a file instead, under the key with `_file`. */
   readonly fromFile?: boolean;
+  /** The value must not be known to others. */
+  readonly secret?: true;
   /** Throws ValueProblem. */
   read(raw: unknown, key: string, place: Place): T;
 }
@@ -211,6 +213,7 @@ export const list = (fallback: readonly string[], description: string): Setting<
 
 export const secretList = (description: string): Setting<readonly Secret[]> => ({
   type: "list of secrets",
+  secret: true,
   fallback: [],
   shown: "[]",
   description,
@@ -251,6 +254,7 @@ export const map = (description: string): Setting<Readonly<Record<string, string
 
 export const secretMap = (description: string): Setting<Readonly<Record<string, Secret>>> => ({
   type: "map of secrets",
+  secret: true,
   fallback: {},
   shown: "{}",
   description,
@@ -262,6 +266,7 @@ export const secretMap = (description: string): Setting<Readonly<Record<string, 
 /** Empty is the same as not set. */
 export const secret = (description: string): Setting<Secret | undefined> => ({
   type: "secret",
+  secret: true,
   fallback: undefined,
   shown: "",
   description,

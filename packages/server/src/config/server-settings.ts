@@ -5,7 +5,11 @@ const mib = 1024 * 1024;
 export const server = {
   host: text("127.0.0.1", "Address to listen on. Any but a loopback address needs credentials."),
   port: integer(7423, "Port to listen on; 0 takes any free one.", { most: 65_535 }),
-  mode: choice("development", ["development", "production"], "What the server is run for; no difference yet."),
+  mode: choice(
+    "development",
+    ["development", "production"],
+    "What the server is run for; `production` refuses settings that are known to be bad (docs/production.md).",
+  ),
   publicUrl: text("", "The address under which clients reach the server, where it differs from host and port."),
   previewDomain: text("localhost", "Domain under which previews of sandboxes' ports are served."),
   trustedProxies: list(
