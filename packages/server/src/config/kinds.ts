@@ -211,13 +211,18 @@ export const list = (fallback: readonly string[], description: string): Setting<
   read: texts,
 });
 
+/** In a file one stands on each line. */
 export const secretList = (description: string): Setting<readonly Secret[]> => ({
   type: "list of secrets",
   secret: true,
   fallback: [],
   shown: "[]",
   description,
-  read: (raw, key) => texts(raw, key).map((value) => new Secret(value)),
+  fromFile: true,
+  read: (raw, key) => {
+    const lines = typeof raw === "string" ? raw.replaceAll(/[\r\n]+/g, ",") : raw;
+    return texts(lines, key).map((value) => new Secret(value));
+  },
 });
 
 const pairs = (raw: unknown, key: string): Record<string, string> => {
