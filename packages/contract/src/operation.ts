@@ -22,6 +22,7 @@ export const permissions = [
   "worker:read",
   "worker:admin",
   "key:admin",
+  "config:admin",
   "snapshot:read",
   "pool:read",
   "event:read",

@@ -7,9 +7,10 @@ import type { FastifyBaseLogger } from "fastify";
 import { AuditBatch } from "./audit/audit-batch.ts";
 import { ApiKeys } from "./auth/api-keys.ts";
 import { FailurePenalties } from "./auth/failure-penalties.ts";
-import { RateLimiter } from "./auth/rate-limiter.ts";
+import { type Rate, RateLimiter } from "./auth/rate-limiter.ts";
 import { createTokenVerifier, type TokenVerifier } from "./auth/token-verifier.ts";
 import { takesTokens } from "./config/cross-checks.ts";
+import { LiveConfig } from "./config/live.ts";
 import type { Config } from "./config/schema.ts";
 import { judgeTlsPair, readTlsFiles, type TlsPair } from "./config/tls-files.ts";
 import { openDataDir } from "./data-dir.ts";
@@ -29,6 +30,7 @@ import { findProgram } from "./lib/find-program.ts";
 import { randomIds } from "./lib/id.ts";
 import { isLoopback, parseNetworks } from "./lib/networks.ts";
 import { collectImages } from "./orchestrator/collect-images.ts";
+import { configuredLimits, configuredSpawnDefaults } from "./orchestrator/configured-limits.ts";
 import type { Context } from "./orchestrator/context.ts";
 import { heartbeat } from "./orchestrator/heartbeat.ts";
 import { LiveRuntimes } from "./orchestrator/live-runtimes.ts";
@@ -46,6 +48,7 @@ import { createStore } from "./store/create-store.ts";
 import { databaseLocation } from "./store/open-database.ts";
 import { createDiskSpace } from "./telemetry/disk-space.ts";
 import { createEventBus } from "./telemetry/events.ts";
+import { logLevel } from "./telemetry/log-level.ts";
 import { createOperationMetrics } from "./telemetry/metrics.ts";
 
 export interface ControlPlaneOptions {
@@ -154,6 +157,17 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     max: config.defaults.maxSpawnQueue,
     timeoutMs: config.defaults.spawnQueueTimeoutMs,
   });
+  const limiter = new RateLimiter({
+    ...rateOf(config),
+    idleMs: config.rateLimit.bucketTtlMs,
+    cleanupIntervalMs: config.rateLimit.cleanupIntervalMs,
+    clock: systemClock,
+  });
+  const liveConfig = new LiveConfig(config, (now) => {
+    queue.configure({ max: now.defaults.maxSpawnQueue, timeoutMs: now.defaults.spawnQueueTimeoutMs });
+    limiter.configure(rateOf(now));
+    log.level = logLevel(now.logging.level);
+  });
   const context: Context = {
     store,
     providers: directory,
@@ -162,25 +176,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     disks,
     clock: systemClock,
     ids: randomIds,
-    limits: {
-      defaultTtlMs: config.defaults.ttlMs,
-      maxTtlMs: config.defaults.maxTtlMs,
-      defaultExecTimeoutMs: config.defaults.defaultExecTimeoutMs,
-      maxExecTimeoutMs: config.defaults.maxExecTimeoutMs,
-      maxSandboxes: config.defaults.maxSandboxes,
-      maxSandboxesPerOwner: config.defaults.maxSandboxesPerOwner,
-    },
-    spawnDefaults: {
-      image: config.defaults.image,
-      memoryMb: config.defaults.memoryMb,
-      vcpus: config.defaults.vcpus,
-      diskMb: config.defaults.diskSizeMb,
-      pidsMax: config.providers.oci.pidsLimit,
-      security: config.defaults.security,
-      overflow: config.defaults.spawnOverflow,
-      maxQueue: config.defaults.maxSpawnQueue,
-      queueTimeoutMs: config.defaults.spawnQueueTimeoutMs,
-    },
+    limits: configuredLimits(() => liveConfig.current.defaults),
+    spawnDefaults: configuredSpawnDefaults(() => liveConfig.current.defaults, config.providers.oci.pidsLimit),
     holderId: serverId,
     leaseTtlMs: config.leases.ttlMs,
     workerId: localWorkerId,
@@ -256,7 +253,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
             store,
             providers,
             rules: { maxAgeMs: maxAgeMs || undefined, maxBytes: maxSizeBytes || undefined },
-            keep: [config.defaults.image, ...keep],
+            keep: [config.defaults.image, liveConfig.current.defaults.image, ...keep],
             dryRun: false,
             signal,
           });
@@ -289,7 +286,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     adminFallback: config.auth.adminFallbackEnabled,
     ...(takesTokens(config) ? { tokens: tokenVerifier(config, log) } : {}),
   });
-  const limiter = rateLimiter(config);
   let port = config.server.port;
   const app = createApp({
     operations,
@@ -302,8 +298,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       operations: operationMetrics,
       limits: context.limits,
       spawnDefaults: context.spawnDefaults,
-      rateLimit: { ...config.rateLimit, enabled: limiter !== undefined },
-      rateCounters: () => limiter?.counters ?? { callers: 0, allowed: 0, refused: 0, forgotten: 0 },
+      rateLimit: () => liveConfig.current.rateLimit,
+      rateCounters: () => limiter.counters,
+      liveConfig,
+      audit: audit.add,
+      log,
       workerId: localWorkerId,
       clock: systemClock,
       version: options.version,
@@ -327,7 +326,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     },
     corsAllowedOrigins: config.server.corsAllowedOrigins,
     rates: {
-      limiter,
+      get limiter() {
+        return isLimited(liveConfig.current) ? limiter : undefined;
+      },
       keyBy: config.rateLimit.keyBy,
       penalties: new FailurePenalties(systemClock),
       addressOf: createClientAddress(parseNetworks(config.server.trustedProxies)),
@@ -358,13 +359,13 @@ async function tlsPair({ server: { tls } }: Config): Promise<TlsPair | undefined
   return tls.certFile === "" ? undefined : judgeTlsPair(tls, await readTlsFiles(tls), systemClock.now());
 }
 
-/** None where it is off, or where a rate of 0 says so. */
-function rateLimiter({ rateLimit }: Config): RateLimiter | undefined {
-  const { enabled, requestsPerMinute, burst, bucketTtlMs: idleMs, cleanupIntervalMs } = rateLimit;
-  if (!enabled || requestsPerMinute <= 0) return undefined;
-  const clock = systemClock;
-  return new RateLimiter({ requestsPerMinute, burst: burst || requestsPerMinute, idleMs, cleanupIntervalMs, clock });
-}
+/** A rate of 0 says so too. */
+const isLimited = ({ rateLimit }: Config): boolean => rateLimit.enabled && rateLimit.requestsPerMinute > 0;
+
+const rateOf = ({ rateLimit: { requestsPerMinute, burst } }: Config): Rate => ({
+  requestsPerMinute,
+  burst: burst || requestsPerMinute,
+});
 
 function tokenVerifier({ auth }: Config, log: FastifyBaseLogger): TokenVerifier {
   return createTokenVerifier({

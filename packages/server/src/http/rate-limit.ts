@@ -6,7 +6,7 @@ import type { RateLimiter } from "../auth/rate-limiter.ts";
 import type { Identity } from "./identity.ts";
 
 export interface RateLimitOptions {
-  /** Undefined: not limited by rate. Failures cost nevertheless. */
+  /** Undefined: not limited by rate now. Failures cost nevertheless. Asked for each request. */
   readonly limiter: RateLimiter | undefined;
   /** What makes a caller one; without a credential it is the address always. */
   readonly keyBy: "owner" | "api_key" | "ip";
@@ -31,9 +31,10 @@ const callerOf = (identity: Identity, keyBy: RateLimitOptions["keyBy"], address:
 };
 
 /** Counts requests by who sends them, and failures by where they come from. */
-export const createRateLimit = ({ limiter, keyBy, penalties, addressOf }: RateLimitOptions) => ({
+export const createRateLimit = (options: RateLimitOptions) => ({
   /** Throws rate_limited, with Retry-After set. */
   admit(identity: Identity, request: IncomingMessage, reply: FastifyReply): void {
+    const { limiter, keyBy, addressOf } = options;
     if (limiter === undefined) return;
     const { limit, remaining, retryAfterMs } = limiter.take(callerOf(identity, keyBy, () => addressOf(request)));
     reply.header("X-RateLimit-Limit", String(limit)).header("X-RateLimit-Remaining", String(remaining));
@@ -43,7 +44,7 @@ export const createRateLimit = ({ limiter, keyBy, penalties, addressOf }: RateLi
   /** The error for a credential that doesn't count: the one that says so, or, after many of them, rate_limited. */
   failed(error: unknown, request: IncomingMessage, reply: FastifyReply): unknown {
     if (!(error instanceof StacyError) || error.reason !== "unauthenticated") return error;
-    const waitMs = penalties.note(addressOf(request));
+    const waitMs = options.penalties.note(options.addressOf(request));
     return waitMs === 0 ? error : refused(reply, waitMs);
   },
 });
