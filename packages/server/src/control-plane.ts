@@ -6,8 +6,8 @@ import { openApiDocument, operations, operationTable } from "@stacyvm/contract";
 import type { FastifyBaseLogger } from "fastify";
 import { AuditBatch } from "./audit/audit-batch.ts";
 import { ApiKeys } from "./auth/api-keys.ts";
+import { createLimiter, rateOf } from "./auth/create-limiter.ts";
 import { FailurePenalties } from "./auth/failure-penalties.ts";
-import { type Rate, RateLimiter } from "./auth/rate-limiter.ts";
 import { createTokenVerifier, type TokenVerifier } from "./auth/token-verifier.ts";
 import { takesTokens } from "./config/cross-checks.ts";
 import { LiveConfig } from "./config/live.ts";
@@ -157,15 +157,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     max: config.defaults.maxSpawnQueue,
     timeoutMs: config.defaults.spawnQueueTimeoutMs,
   });
-  const limiter = new RateLimiter({
-    ...rateOf(config),
-    idleMs: config.rateLimit.bucketTtlMs,
-    cleanupIntervalMs: config.rateLimit.cleanupIntervalMs,
-    clock: systemClock,
-  });
+  const { limiter, pruning } = createLimiter(config.rateLimit, { shared: store.rateBuckets, clock: systemClock, log });
+  if (pruning !== undefined) stack.use(pruning);
   const liveConfig = new LiveConfig(config, (now) => {
     queue.configure({ max: now.defaults.maxSpawnQueue, timeoutMs: now.defaults.spawnQueueTimeoutMs });
-    limiter.configure(rateOf(now));
+    limiter.configure(rateOf(now.rateLimit));
     log.level = logLevel(now.logging.level);
   });
   const context: Context = {
@@ -361,11 +357,6 @@ async function tlsPair({ server: { tls } }: Config): Promise<TlsPair | undefined
 
 /** A rate of 0 says so too. */
 const isLimited = ({ rateLimit }: Config): boolean => rateLimit.enabled && rateLimit.requestsPerMinute > 0;
-
-const rateOf = ({ rateLimit: { requestsPerMinute, burst } }: Config): Rate => ({
-  requestsPerMinute,
-  burst: burst || requestsPerMinute,
-});
 
 function tokenVerifier({ auth }: Config, log: FastifyBaseLogger): TokenVerifier {
   return createTokenVerifier({
