@@ -576,6 +576,15 @@ export const makeDeeds = async (world: World): Promise<Readonly<Record<Operation
       return tells(as, box, (who) => streamed(`${world.url}/api/v1/events`, who, meanwhile, words));
     },
 
+    "config.get": get("/config", "settings"),
+    "config.update": async (as) => {
+      const config = () => does("GET", "/config", undefined, root);
+      const tried = await changes(as, config, (who) =>
+        send(who, "PATCH", "/config", { "defaults.max_sandboxes": 999 }),
+      );
+      await does("PATCH", "/config", { "defaults.max_sandboxes": 1000 }, root);
+      return tried;
+    },
     "providers.list": get("/providers", "oci"),
     "providers.test": serves("POST", "/providers/test", { name: "oci", provider: "oci" }),
     "providers.get": get("/providers/oci", "oci"),

@@ -3,6 +3,7 @@ export * from "./ids.ts";
 export * from "./openapi.ts";
 export * from "./operation.ts";
 export * from "./operations/api-keys.ts";
+export * from "./operations/config.ts";
 export * from "./operations/exec.ts";
 export * from "./operations/file-archive.ts";
 export * from "./operations/file-links.ts";

@@ -26,6 +26,7 @@ export const permissions = [
   "tenant:read",
   "tenant:write",
   "tenant:admin",
+  "config:admin",
   "snapshot:read",
   "pool:read",
   "event:read",

@@ -1,3 +1,4 @@
+import type { Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -5,12 +6,14 @@ import { openApiDocument, operations, operationTable } from "@stacyvm/contract";
 import type { FastifyBaseLogger } from "fastify";
 import { AuditBatch } from "./audit/audit-batch.ts";
 import { ApiKeys } from "./auth/api-keys.ts";
+import { createLimiter, rateOf } from "./auth/create-limiter.ts";
 import { FailurePenalties } from "./auth/failure-penalties.ts";
-import { RateLimiter } from "./auth/rate-limiter.ts";
 import { Tenancy } from "./auth/tenancy.ts";
 import { createTokenVerifier, type TokenVerifier } from "./auth/token-verifier.ts";
 import { takesTokens } from "./config/cross-checks.ts";
+import { LiveConfig } from "./config/live.ts";
 import type { Config } from "./config/schema.ts";
+import { judgeTlsPair, readTlsFiles, type TlsPair } from "./config/tls-files.ts";
 import { openDataDir } from "./data-dir.ts";
 import { createWarnings } from "./doctor/warnings.ts";
 import { connectGuest } from "./guest/agent/connect-guest.ts";
@@ -18,6 +21,7 @@ import { createApp } from "./http/app.ts";
 import { createClientAddress } from "./http/client-address.ts";
 import { allHandlers } from "./http/handlers/all.ts";
 import { createAuthenticator } from "./http/identity.ts";
+import { reloadTlsPair } from "./http/tls-listener.ts";
 import { createImageStore } from "./images/create-image-store.ts";
 import { registryOptions } from "./images/registry-options.ts";
 import { systemClock } from "./lib/clock.ts";
@@ -27,6 +31,7 @@ import { findProgram } from "./lib/find-program.ts";
 import { randomIds } from "./lib/id.ts";
 import { isLoopback, parseNetworks } from "./lib/networks.ts";
 import { collectImages } from "./orchestrator/collect-images.ts";
+import { configuredLimits, configuredSpawnDefaults } from "./orchestrator/configured-limits.ts";
 import type { Context } from "./orchestrator/context.ts";
 import { heartbeat } from "./orchestrator/heartbeat.ts";
 import { LiveRuntimes } from "./orchestrator/live-runtimes.ts";
@@ -44,6 +49,7 @@ import { createStore } from "./store/create-store.ts";
 import { databaseLocation } from "./store/open-database.ts";
 import { createDiskSpace } from "./telemetry/disk-space.ts";
 import { createEventBus } from "./telemetry/events.ts";
+import { logLevel } from "./telemetry/log-level.ts";
 import { createOperationMetrics } from "./telemetry/metrics.ts";
 
 export interface ControlPlaneOptions {
@@ -83,6 +89,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const { config, log } = options;
   await using stack = new AsyncDisposableStack();
   const nativeDir = options.nativeDir ?? builtNativeDir;
+  const tls = await tlsPair(config);
 
   const dataDir = stack.use(await openDataDir(config.dataDir));
   const { serverId } = dataDir;
@@ -151,6 +158,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     max: config.defaults.maxSpawnQueue,
     timeoutMs: config.defaults.spawnQueueTimeoutMs,
   });
+  const { limiter, pruning } = createLimiter(config.rateLimit, { shared: store.rateBuckets, clock: systemClock, log });
+  if (pruning !== undefined) stack.use(pruning);
+  const liveConfig = new LiveConfig(config, (now) => {
+    queue.configure({ max: now.defaults.maxSpawnQueue, timeoutMs: now.defaults.spawnQueueTimeoutMs });
+    limiter.configure(rateOf(now.rateLimit));
+    log.level = logLevel(now.logging.level);
+  });
   const context: Context = {
     store,
     providers: directory,
@@ -159,25 +173,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     disks,
     clock: systemClock,
     ids: randomIds,
-    limits: {
-      defaultTtlMs: config.defaults.ttlMs,
-      maxTtlMs: config.defaults.maxTtlMs,
-      defaultExecTimeoutMs: config.defaults.defaultExecTimeoutMs,
-      maxExecTimeoutMs: config.defaults.maxExecTimeoutMs,
-      maxSandboxes: config.defaults.maxSandboxes,
-      maxSandboxesPerOwner: config.defaults.maxSandboxesPerOwner,
-    },
-    spawnDefaults: {
-      image: config.defaults.image,
-      memoryMb: config.defaults.memoryMb,
-      vcpus: config.defaults.vcpus,
-      diskMb: config.defaults.diskSizeMb,
-      pidsMax: config.providers.oci.pidsLimit,
-      security: config.defaults.security,
-      overflow: config.defaults.spawnOverflow,
-      maxQueue: config.defaults.maxSpawnQueue,
-      queueTimeoutMs: config.defaults.spawnQueueTimeoutMs,
-    },
+    limits: configuredLimits(() => liveConfig.current.defaults),
+    spawnDefaults: configuredSpawnDefaults(() => liveConfig.current.defaults, config.providers.oci.pidsLimit),
     holderId: serverId,
     leaseTtlMs: config.leases.ttlMs,
     workerId: localWorkerId,
@@ -253,7 +250,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
             store,
             providers,
             rules: { maxAgeMs: maxAgeMs || undefined, maxBytes: maxSizeBytes || undefined },
-            keep: [config.defaults.image, ...keep],
+            keep: [config.defaults.image, liveConfig.current.defaults.image, ...keep],
             dryRun: false,
             signal,
           });
@@ -288,7 +285,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     adminFallback: config.auth.adminFallbackEnabled,
     ...(takesTokens(config) ? { tokens: tokenVerifier(config, log) } : {}),
   });
-  const limiter = rateLimiter(config);
   let port = config.server.port;
   const app = createApp({
     operations,
@@ -301,8 +297,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       operations: operationMetrics,
       limits: context.limits,
       spawnDefaults: context.spawnDefaults,
-      rateLimit: { ...config.rateLimit, enabled: limiter !== undefined },
-      rateCounters: () => limiter?.counters ?? { callers: 0, allowed: 0, refused: 0, forgotten: 0 },
+      rateLimit: () => liveConfig.current.rateLimit,
+      rateCounters: () => limiter.counters,
+      liveConfig,
+      audit: audit.add,
+      log,
       workerId: localWorkerId,
       clock: systemClock,
       version: options.version,
@@ -319,7 +318,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       newTokenId: randomIds.token,
       insecure: config.server.insecure,
       publicUrl: config.server.publicUrl,
-      previewDomain: () => previewDomain(config.server.previewDomain, port),
+      previewDomain: () => previewDomain(config.server.previewDomain, port, tls === undefined ? 80 : 443),
     }),
     authenticator,
     hosts: {
@@ -329,34 +328,41 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     },
     corsAllowedOrigins: config.server.corsAllowedOrigins,
     rates: {
-      limiter,
+      get limiter() {
+        return isLimited(liveConfig.current) ? limiter : undefined;
+      },
       keyBy: config.rateLimit.keyBy,
       penalties: new FailurePenalties(systemClock),
       addressOf: createClientAddress(parseNetworks(config.server.trustedProxies)),
     },
+    ...(tls && { tls }),
     log,
     newRequestId: randomIds.request,
     validateResponses: options.validateResponses ?? false,
   });
   stack.defer(() => app.close());
+  if (tls !== undefined) {
+    const server = app.server as TlsServer;
+    stack.use(reloadTlsPair({ files: config.server.tls, first: tls, server, clock: systemClock, log }));
+  }
   await app.listen({ host: config.server.host, port });
   port = (app.server.address() as AddressInfo).port;
   const running = stack.move();
   return {
-    url: `http://${config.server.host.includes(":") ? `[${config.server.host}]` : config.server.host}:${port}`,
+    url: `${tls === undefined ? "http" : "https"}://${config.server.host.includes(":") ? `[${config.server.host}]` : config.server.host}:${port}`,
     defaultProvider: directory.defaultName,
     defaultReason: describeChoice(directory.choice),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
 
-/** None where it is off, or where a rate of 0 says so. */
-function rateLimiter({ rateLimit }: Config): RateLimiter | undefined {
-  const { enabled, requestsPerMinute, burst, bucketTtlMs: idleMs, cleanupIntervalMs } = rateLimit;
-  if (!enabled || requestsPerMinute <= 0) return undefined;
-  const clock = systemClock;
-  return new RateLimiter({ requestsPerMinute, burst: burst || requestsPerMinute, idleMs, cleanupIntervalMs, clock });
+/** Undefined where the server speaks plain HTTP. */
+async function tlsPair({ server: { tls } }: Config): Promise<TlsPair | undefined> {
+  return tls.certFile === "" ? undefined : judgeTlsPair(tls, await readTlsFiles(tls), systemClock.now());
 }
+
+/** A rate of 0 says so too. */
+const isLimited = ({ rateLimit }: Config): boolean => rateLimit.enabled && rateLimit.requestsPerMinute > 0;
 
 function tokenVerifier({ auth }: Config, log: FastifyBaseLogger): TokenVerifier {
   return createTokenVerifier({
@@ -386,6 +392,6 @@ function tellChoice(choice: DefaultChoice, log: FastifyBaseLogger): void {
   else log.info(fields, "default provider chosen");
 }
 
-/** With the port where it isn't HTTP's own, so that clients build an address that works. */
-const previewDomain = (domain: string, port: number): string =>
-  domain === "" || port === 80 ? domain : `${domain}:${port}`;
+/** With the port where it isn't the scheme's usual one, so that clients build an address that works. */
+const previewDomain = (domain: string, port: number, usual: number): string =>
+  domain === "" || port === usual ? domain : `${domain}:${port}`;

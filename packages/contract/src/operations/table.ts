@@ -1,5 +1,6 @@
 import type { Operation } from "../operation.ts";
 import { apiKeyOperations } from "./api-keys.ts";
+import { configOperations } from "./config.ts";
 import { execOperations } from "./exec.ts";
 import { folderOperations } from "./file-archive.ts";
 import { fileLinkOperations } from "./file-links.ts";
@@ -34,6 +35,7 @@ export const operations = [
   ...workerOperations,
   ...apiKeyOperations,
   ...tenantOperations,
+  ...configOperations,
   ...systemOperations,
   ...telemetryOperations,
 ] as const;

@@ -65,6 +65,9 @@ export interface CommitUploadRequest {
   checksum?: string;
 }
 
+/** Settings by their path, or nested as in the configuration file. */
+export type ConfigUpdate = Record<string, unknown>;
+
 export interface CreatedApiKey {
   api_key: ApiKey;
   /** Shown here and never again. */
@@ -175,6 +178,13 @@ export interface ListeningPort {
   address: string;
   pid?: number;
   command?: string;
+}
+
+export interface LiveConfig {
+  /** Setting to value, for example `defaults.max_ttl` to `24h0m0s`. */
+  settings: Record<string, unknown>;
+  /** Those that differ from what the server was started with. */
+  changed: string[];
 }
 
 export interface Liveness {

@@ -95,6 +95,14 @@ const registries = ({ images }: RawConfig): Problem[] => {
   return problems;
 };
 
+const tls = ({ server }: RawConfig): Problem[] => {
+  const { certFile, keyFile } = server.tls;
+  if ((certFile === "") === (keyFile === "")) return [];
+  const [path, other] = certFile === "" ? ["cert_file", "key_file"] : ["key_file", "cert_file"];
+  const message = `server.tls.${path} is missing beside server.tls.${other}`;
+  return [{ path: `server.tls.${path}`, message, hint: "Set both, or neither for plain HTTP." }];
+};
+
 const docker = ({ providers }: RawConfig): Problem[] => {
   const { networkMode, seccompProfile, pidsLimit } = providers.docker;
   const problems: Problem[] = [];
@@ -145,7 +153,7 @@ const proxies = ({ server }: RawConfig): Problem[] => {
 /** What is wrong between keys that are each right alone. */
 export const crossCheck = (config: RawConfig): readonly Problem[] => {
   const { defaults, leases, database } = config;
-  const problems = [...access(config), ...proxies(config), ...registries(config), ...docker(config)];
+  const problems = [...access(config), ...proxies(config), ...tls(config), ...registries(config), ...docker(config)];
   for (const origin of config.server.corsAllowedOrigins) {
     const message = originProblem(origin);
     const hint = "Write it like https://app.example.com or http://localhost:3000.";

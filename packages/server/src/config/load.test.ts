@@ -117,7 +117,8 @@ test("every key can be set by its variable and by a file, and both read the same
     if (path === "server.cors_allowed_origins") value = "http://a.example,https://b.example:8";
     if (path.endsWith("_proxy") && setting.type === "secret") value = "http://a.example:3128";
     const credential = { STACYVM_AUTH_API_KEY: "k", STACYVM_DATABASE_DSN: "d", STACYVM_AUTH_OIDC_JWKS_URL: "u" };
-    const around = { ...credential, STACYVM_LEASES_TTL: "1m", STACYVM_DEFAULTS_TTL: "10s" };
+    const tls = { STACYVM_SERVER_TLS_CERT_FILE: "/c", STACYVM_SERVER_TLS_KEY_FILE: "/k" };
+    const around = { ...credential, ...tls, STACYVM_LEASES_TTL: "1m", STACYVM_DEFAULTS_TTL: "10s" };
     const dig = (config: unknown): unknown => properties.reduce((node, name) => (node as never)[name], config);
     const plain = (loaded: unknown) =>
       inspect(dig(loaded), { depth: 9 }) + JSON.stringify(dig(loaded), (_, item) => item?.reveal?.() ?? item);

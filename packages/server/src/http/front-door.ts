@@ -79,19 +79,20 @@ export const createFrontDoor = ({ authenticator, hosts, cors, rates }: FrontDoor
       const error = new StacyError("unauthenticated", "invalid or missing API key");
       throw sendsKey(request.headers) ? rates.failed(error, request.raw, reply) : error;
     }
-    if (isUnder(request.raw.url ?? "", "/api/v1/admin")) return checkAdminArea(request, identity);
+    if (isUnder(request.raw.url ?? "", "/api/v1/admin") || permission === "config:admin")
+      return checkAdminArea(request, identity);
     checkRole(identity, permission);
     return identity;
   };
 
-  const admit = (identity: Identity, visit: Visit, isApi: boolean): Identity => {
+  const admit = (identity: Identity, visit: Visit, isApi: boolean): Identity | Promise<Identity> => {
     if (!isApi) return identity;
-    rates.admit(identity, visit.request.raw, visit.reply);
-    return checkIdentity(identity, visit);
+    const rated = rates.admit(identity, visit.request.raw, visit.reply);
+    return rated === undefined ? checkIdentity(identity, visit) : rated.then(() => checkIdentity(identity, visit));
   };
 
   return {
-    /** Answers at once where a key decides, and later where a token does. */
+    /** Answers at once where a key decides, and later where a token, or the database for the rate, does. */
     enter(visit: Visit): Identity | undefined | Promise<Identity> {
       const { request, reply, permission } = visit;
       checkAddress(request);

@@ -355,6 +355,20 @@ export interface AuditStore {
   list(limit: number): Promise<readonly (OperationAudit & { readonly id: number })[]>;
 }
 
+/** Callers' buckets of tokens, shared by all servers; by the database's clock. */
+export interface RateBucketStore {
+  /**
+   * Takes a token of a bucket that holds `burst` and gets one each `everyMs`. `tokens`: how many it holds afterwards;
+   * where none was given, the part of one that is there.
+   */
+  take(
+    caller: string,
+    bucket: { readonly everyMs: number; readonly burst: number },
+  ): Promise<{ readonly allowed: boolean; readonly tokens: number }>;
+  /** Deletes full ones, which are as good as none; resolves to how many. */
+  prune(): Promise<number>;
+}
+
 /** Everything that outlives a process. One implementation over Kysely, two dialects. */
 export interface Store extends AsyncDisposable {
   readonly dialect: "sqlite" | "postgres";
@@ -370,6 +384,8 @@ export interface Store extends AsyncDisposable {
   readonly tenants: TenantStore;
   readonly spawnKeys: SpawnKeyStore;
   readonly audit: AuditStore;
+  /** Undefined on SQLite, which one server has to itself. */
+  readonly rateBuckets: RateBucketStore | undefined;
   /**
    * Inserts the sandbox row in one transaction with its name and the caps checked against living rows (0 = unlimited),
    * so that concurrent spawns can't pass a cap or take a name together. Resolves to what refused it, or undefined when

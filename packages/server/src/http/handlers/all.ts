@@ -16,6 +16,7 @@ import { createHostStats } from "../../telemetry/host-stats.ts";
 import type { OperationMetricsRecorder } from "../../telemetry/metrics.ts";
 import type { HandlersOf } from "../handler.ts";
 import { apiKeyHandlers } from "./api-keys.ts";
+import { type ConfigHandlersOptions, configHandlers } from "./config.ts";
 import { createDiskFigures, type DiskFiguresOptions } from "./disk-figures.ts";
 import { execHandler } from "./exec.ts";
 import { execSocketHandler } from "./exec-socket.ts";
@@ -40,7 +41,7 @@ import { createTemplateHandlers } from "./templates.ts";
 import { tenantHandlers } from "./tenants.ts";
 import { createWorkerHandlers } from "./workers.ts";
 
-export interface AllHandlersOptions {
+export interface AllHandlersOptions extends ConfigHandlersOptions {
   readonly useCases: UseCases;
   readonly queue: SpawnQueue;
   readonly store: Store;
@@ -49,7 +50,7 @@ export interface AllHandlersOptions {
   readonly operations: OperationMetricsRecorder;
   readonly limits: Limits;
   readonly spawnDefaults: SpawnDefaults;
-  readonly rateLimit: RateLimitSettings;
+  readonly rateLimit: () => RateLimitSettings;
   readonly rateCounters: () => RateLimitCounters;
   readonly workerId: string;
   readonly clock: Clock;
@@ -96,15 +97,22 @@ export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof oper
       ...options,
       parseOwner: parseOwnerId,
       defaults: {
-        maxSandboxes: limits.maxSandboxesPerOwner,
-        maxTtlMs: limits.maxTtlMs,
-        maxExecTimeoutMs: limits.maxExecTimeoutMs,
+        get maxSandboxes() {
+          return limits.maxSandboxesPerOwner;
+        },
+        get maxTtlMs() {
+          return limits.maxTtlMs;
+        },
+        get maxExecTimeoutMs() {
+          return limits.maxExecTimeoutMs;
+        },
       },
       onCapacityChanged: useCases.capacityChanged,
     }),
     ...createWorkerHandlers(options),
     ...apiKeyHandlers(options),
     ...tenantHandlers(options),
+    ...configHandlers(options),
     ...createSystemHandlers({
       ...options,
       startedAtMs,
