@@ -29,7 +29,7 @@ export interface ApiClient extends Disposable {
 }
 
 /** Speaks to one server over connections that are kept. */
-export const apiClient = (url: string): ApiClient => {
+export const apiClient = (url: string, always: Readonly<Record<string, string>> = {}): ApiClient => {
   const agent = new http.Agent({ keepAlive: true, maxFreeSockets: 256 });
 
   const request = (wanted: ApiRequest): Promise<ApiAnswer> =>
@@ -39,6 +39,7 @@ export const apiClient = (url: string): ApiClient => {
         ...(text === undefined
           ? {}
           : { "content-type": "application/json", "content-length": Buffer.byteLength(text) }),
+        ...always,
         ...wanted.headers,
       };
       const outgoing = http.request(`${url}${wanted.path}`, { method: wanted.method, agent, headers }, (response) => {

@@ -4,12 +4,12 @@ import type { ApiClient } from "./api-client.ts";
 import { atLeast, type Item } from "./item.ts";
 import { load } from "./load.ts";
 
-const rows = 10_000;
-const connections = 50;
-const list = "/api/v1/sandboxes?limit=50";
+export const rows = 10_000;
+export const connections = 50;
+export const list = "/api/v1/sandboxes?limit=50";
 
 /** Rows of another worker, which this server lists and leaves alone. */
-const fill = async (databasePath: string): Promise<void> => {
+export const fill = async (databasePath: string, tenantId = ""): Promise<void> => {
   const nowMs = Date.now();
   await using store = await createStore({ database: { driver: "sqlite", path: databasePath }, nowMs });
   for (let at = 0; at < rows; at++) {
@@ -25,7 +25,7 @@ const fill = async (databasePath: string): Promise<void> => {
       diskMb: 1024,
       security: "default",
       ownerId: `owner-${at % 100}`,
-      tenantId: "",
+      tenantId,
       projectId: "",
       workerId: "elsewhere",
       metadata: { purpose: "load", number: String(at) },

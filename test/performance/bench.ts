@@ -1,11 +1,12 @@
 /**
  * Measures a real server from outside and holds it against its lines.
- * Usage: npm run bench -- [--only first-result,exec,streams,archive,terminal,followers,large-file,ports,api,idle,docker,docker-remapped,docker-gvisor,proot] [--n N] [--profile] — as root, after npm run build.
+ * Usage: npm run bench -- [--only first-result,exec,streams,archive,terminal,followers,large-file,ports,api,access,idle,docker,docker-remapped,docker-gvisor,proot] [--n N] [--profile] — as root, after npm run build.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { access, accessKeys } from "./access.ts";
 import { apiClient } from "./api-client.ts";
 import { apiLoad } from "./api-load.ts";
 import { archive } from "./archive.ts";
@@ -32,6 +33,7 @@ const items: Readonly<Record<string, Item>> = {
   "large-file": largeFile,
   ports,
   api: apiLoad,
+  access,
   idle: idleMemory,
   docker: docker({ execMaxMs: 5 }),
   "docker-remapped": docker({ remap: true, execMaxMs: 5 }),
@@ -41,6 +43,7 @@ const items: Readonly<Record<string, Item>> = {
 /** What an item's server is configured with beyond the others'. */
 const keysOf: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "large-file": largeFileKeys,
+  access: accessKeys,
   proot: prootKeys,
 };
 const root = resolve(import.meta.dirname, "../..");

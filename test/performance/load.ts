@@ -18,9 +18,11 @@ export const load = async (options: {
   readonly path: string;
   readonly connections: number;
   readonly requests: number;
+  readonly headers?: Readonly<Record<string, string>>;
 }): Promise<Load> => {
   const { host, hostname, port } = new URL(options.url);
-  const request = Buffer.from(`GET ${options.path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  const headers = Object.entries(options.headers ?? {}).map(([name, value]) => `${name}: ${value}\r\n`);
+  const request = Buffer.from(`GET ${options.path} HTTP/1.1\r\nHost: ${host}\r\n${headers.join("")}\r\n`);
   const times: number[] = [];
   let left = options.requests;
   let failed = 0;

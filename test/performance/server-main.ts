@@ -23,11 +23,14 @@ process.stdin.on("end", () => stop.resolve()).resume();
 // A terminal's signals reach the whole group; what is made here is still to be undone.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop.resolve());
 
+/** What its own items made of no tenant; those of one are ended by who made them. */
 const destroyOwn = async (url: string): Promise<void> => {
-  const listed = await fetch(`${url}/api/v1/sandboxes`);
+  const adminKey = keys["auth.admin_api_key"];
+  const headers: Record<string, string> = adminKey === undefined ? {} : { "X-Admin-API-Key": adminKey };
+  const listed = await fetch(`${url}/api/v1/sandboxes`, { headers });
   const sandboxes = (await listed.json()) as readonly { readonly id: string; readonly worker_id?: string }[];
   const own = sandboxes.filter((each) => each.worker_id === "local");
-  for (const { id } of own) await fetch(`${url}/api/v1/sandboxes/${id}`, { method: "DELETE" });
+  for (const { id } of own) await fetch(`${url}/api/v1/sandboxes/${id}`, { method: "DELETE", headers });
 };
 
 try {
