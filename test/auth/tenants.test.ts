@@ -153,6 +153,18 @@ describe.each(["sqlite", ...(why === undefined ? ["postgres"] : [])])("tenants o
     expect((await ask(server, bob, "DELETE", "/tenant/projects/web")).status).toBe(404);
   });
 
+  test("a provider's figures count a tenant's own sandboxes to its callers, and all to the server's", async () => {
+    await does("POST", "/admin/tenants", { id: "other", name: "Other" });
+    const made = await does("POST", "/sandboxes", {});
+    const key = await keyOf({ tenant_id: "other" });
+    const count = async (as: Headers) =>
+      (await does("GET", "/providers/oci", undefined, as)) as unknown as { readonly sandbox_count: number };
+    expect((await count(key)).sandbox_count).toBe(0);
+    expect((await count(root)).sandbox_count).toBe(1);
+    await does("DELETE", `/sandboxes/${made.id}`);
+    await does("DELETE", "/admin/tenants/other?cascade=true");
+  });
+
   test("a tenant is deleted once it is empty, or with all that is in it", async () => {
     await does("POST", "/admin/tenants", { id: "full", name: "Full", settings: { tier: "gold" } });
     const key = await keyOf({ tenant_id: "full" });

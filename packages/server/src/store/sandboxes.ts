@@ -48,11 +48,15 @@ const matching =
 const asksNothing = (filter: SandboxFilter): boolean => filter.states?.length === 0;
 
 export const sandboxStore = ({ queries }: Database): SandboxStore => {
-  const countBy = async (column: "state" | "provider" | "worker_id"): Promise<Readonly<Record<string, number>>> => {
+  const countBy = async (
+    column: "state" | "provider" | "worker_id",
+    scope = everywhere,
+  ): Promise<Readonly<Record<string, number>>> => {
     const rows = await queries
       .selectFrom("sandboxes")
       .select((build) => [build.ref(column).as("key"), build.fn.countAll<number>().as("rows")])
       .$if(column !== "state", (query) => query.where(living))
+      .where(seenBy(scope))
       .groupBy(column)
       .orderBy(column)
       .execute();
@@ -165,13 +169,14 @@ export const sandboxStore = ({ queries }: Database): SandboxStore => {
     },
 
     countByState: () => countBy("state"),
-    countByProvider: () => countBy("provider"),
-    diskMb: async (provider) => {
+    countByProvider: (scope) => countBy("provider", scope),
+    diskMb: async (provider, scope = everywhere) => {
       const { total } = await queries
         .selectFrom("sandboxes")
         .select((build) => build.fn.sum<number | string | null>("disk_mb").as("total"))
         .where("provider", "=", provider)
         .where(living)
+        .where(seenBy(scope))
         .executeTakeFirstOrThrow();
       return Number(total ?? 0); // A sum of integers is text in PostgreSQL.
     },

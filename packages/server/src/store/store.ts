@@ -70,9 +70,9 @@ export interface SandboxStore {
   /** Rows whose transitional state is past its deadline. */
   listOverdue(nowMs: number, limit: number): Promise<readonly SandboxRecord[]>;
   countByState(): Promise<Readonly<Record<string, number>>>;
-  countByProvider(): Promise<Readonly<Record<string, number>>>;
+  countByProvider(scope?: Scope): Promise<Readonly<Record<string, number>>>;
   /** Disks of the provider's living sandboxes together, MiB. */
-  diskMb(provider: string): Promise<number>;
+  diskMb(provider: string, scope?: Scope): Promise<number>;
   countByWorker(): Promise<Readonly<Record<string, number>>>;
   /** Deletes destroyed rows older than the time; resolves to how many. */
   purgeDestroyed(beforeMs: number, limit: number): Promise<number>;

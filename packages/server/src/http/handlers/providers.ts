@@ -1,7 +1,9 @@
 import { type DiskFigures, type providerOperations, StacyError } from "@stacyvm/contract";
 import type { Provider } from "../../providers/provider.ts";
+import { everywhere, type Scope } from "../../sandbox/scope.ts";
 import type { Store } from "../../store/store.ts";
 import type { HandlersOf } from "../handler.ts";
+import type { Identity } from "../identity.ts";
 import { allHealth, allReports, type ProviderDirectory, providerReport } from "./provider-health.ts";
 
 export interface ProviderHandlersOptions {
@@ -10,6 +12,9 @@ export interface ProviderHandlersOptions {
   readonly diskFigures: () => Promise<DiskFigures>;
 }
 
+/** How many sandboxes others have is none of a tenant's business. */
+const seenBy = ({ ofTenant, scope }: Identity): Scope => (ofTenant ? scope : everywhere);
+
 export const createProviderHandlers = (options: ProviderHandlersOptions): HandlersOf<typeof providerOperations> => {
   const { directory, store } = options;
   const find = (name: string): Provider => {
@@ -17,25 +22,26 @@ export const createProviderHandlers = (options: ProviderHandlersOptions): Handle
     if (provider === undefined) throw new StacyError("provider_not_found", `provider not found: ${name}`);
     return provider;
   };
-  const promisedBytes = async (name: string) => (await store.sandboxes.diskMb(name)) * 1024 ** 2;
-  const countByProvider = () => store.sandboxes.countByProvider();
-  const healthOf = async (provider: Provider, signal: AbortSignal) => {
-    const runtimeCount = await store.sandboxes.count({ provider: provider.name });
+  const promisedBytes = async (name: string, scope: Scope) => (await store.sandboxes.diskMb(name, scope)) * 1024 ** 2;
+  const counter = (scope: Scope) => () => store.sandboxes.countByProvider(scope);
+  const healthOf = async (provider: Provider, scope: Scope, signal: AbortSignal) => {
+    const runtimeCount = await store.sandboxes.count({ ...scope, provider: provider.name });
     return providerReport({ directory, provider, runtimeCount, signal });
   };
 
   return {
-    "providers.list": async ({ signal }) => ({
+    "providers.list": async ({ identity, signal }) => ({
       status: 200,
-      body: await allReports({ directory, countByProvider, signal }),
+      body: await allReports({ directory, countByProvider: counter(seenBy(identity)), signal }),
     }),
-    "providers.test": async ({ signal }) => {
-      const all = await allHealth({ directory, countByProvider, signal });
+    "providers.test": async ({ identity, signal }) => {
+      const all = await allHealth({ directory, countByProvider: counter(seenBy(identity)), signal });
       return { status: 200, body: Object.fromEntries(all.map(({ name, healthy }) => [name, healthy])) };
     },
-    "providers.get": async ({ params, signal }) => {
+    "providers.get": async ({ params, identity, signal }) => {
       const provider = find(params.name);
-      const health = await healthOf(provider, signal);
+      const scope = seenBy(identity);
+      const health = await healthOf(provider, scope, signal);
       return {
         status: 200,
         body: {
@@ -47,14 +53,14 @@ export const createProviderHandlers = (options: ProviderHandlersOptions): Handle
           config: { ...provider.publicConfig },
           disk: {
             ...(await options.diskFigures()),
-            sandboxes_promised_bytes: provider.capabilities.limits.disk ? await promisedBytes(provider.name) : 0,
+            sandboxes_promised_bytes: provider.capabilities.limits.disk ? await promisedBytes(provider.name, scope) : 0,
           },
         },
       };
     },
-    "providers.health": async ({ params, signal }) => ({
+    "providers.health": async ({ params, identity, signal }) => ({
       status: 200,
-      body: await healthOf(find(params.name), signal),
+      body: await healthOf(find(params.name), seenBy(identity), signal),
     }),
   };
 };
