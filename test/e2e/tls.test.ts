@@ -111,6 +111,14 @@ test("a replaced pair is shown to the next connection while an open stream goes 
 const runtimes = [
   ["the command line", async (id: string) => await cli(["exec", id, "--", "echo", "through TLS"])],
   [
+    "the command line's WebSocket",
+    async (id: string) => {
+      const body = JSON.stringify({ command: "echo through TLS" });
+      const started = await text(await ask(`/sandboxes/${id}/processes`, { method: "POST", body }));
+      return await cli(["attach", id, (JSON.parse(started) as { id: string }).id]);
+    },
+  ],
+  [
     "the TypeScript client",
     async (id: string) => await script(process.execPath, ["--input-type=module", "-e", typescript(id)]),
   ],
