@@ -10,6 +10,7 @@ import { migrations } from "./migrations/all.ts";
 import { type DatabaseLocation, openDatabase } from "./open-database.ts";
 import { quotaStore } from "./quotas.ts";
 import { sandboxStore } from "./sandboxes.ts";
+import { sessionStore } from "./sessions.ts";
 import { spawnKeyStore } from "./spawn-keys.ts";
 import type { Store } from "./store.ts";
 import { templateStore } from "./templates.ts";
@@ -58,6 +59,7 @@ export const createStore = async (options: {
     fileLinkKeys: guarded(fileLinkKeyStore(database), database, "file link key"),
     spawnKeys: guarded(spawnKeyStore(database), database, "idempotency key"),
     apiKeys: guarded(apiKeyStore(database), database, "API key"),
+    sessions: guarded(sessionStore(database), database, "session"),
     audit: guarded(auditStore(database), database, "audit record"),
     admitAndInsert: whole.admitAndInsert,
     ping: whole.ping,

@@ -3,7 +3,15 @@ import { fileLinkKeys } from "./0002-file-link-keys.ts";
 import { databaseId } from "./0003-database-id.ts";
 import { sandboxSpecs } from "./0004-sandbox-specs.ts";
 import { apiKeys } from "./0005-api-keys.ts";
+import { sessions } from "./0007-sessions.ts";
 import type { Migration } from "./migration.ts";
 
 /** In order. A released one is never changed; the next change is the next file. */
-export const migrations: readonly Migration[] = [firstTables, fileLinkKeys, databaseId, sandboxSpecs, apiKeys];
+export const migrations: readonly Migration[] = [
+  firstTables,
+  fileLinkKeys,
+  databaseId,
+  sandboxSpecs,
+  apiKeys,
+  sessions,
+];
