@@ -22,6 +22,7 @@ export const permissions = [
   "worker:read",
   "worker:admin",
   "key:admin",
+  "session:own",
   "snapshot:read",
   "pool:read",
   "event:read",

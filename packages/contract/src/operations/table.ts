@@ -11,6 +11,7 @@ import { processOperations } from "./processes.ts";
 import { providerOperations } from "./providers.ts";
 import { quotaOperations } from "./quotas.ts";
 import { sandboxOperations } from "./sandboxes.ts";
+import { sessionOperations } from "./session.ts";
 import { systemOperations } from "./system.ts";
 import { telemetryOperations } from "./telemetry.ts";
 import { templateOperations } from "./templates.ts";
@@ -32,6 +33,7 @@ export const operations = [
   ...quotaOperations,
   ...workerOperations,
   ...apiKeyOperations,
+  ...sessionOperations,
   ...systemOperations,
   ...telemetryOperations,
 ] as const;

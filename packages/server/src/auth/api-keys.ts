@@ -25,6 +25,8 @@ export interface KeyIdentity {
   readonly keyId: string;
   readonly role: ApiKeyRole;
   readonly tenantId: string;
+  /** Epoch milliseconds; 0: it counts until it is revoked. */
+  readonly expiresAtMs: number;
 }
 
 export interface ApiKeysOptions {
@@ -32,6 +34,8 @@ export interface ApiKeysOptions {
   readonly clock: Clock;
   readonly ids: Pick<Ids, "apiKey" | "apiKeySecret">;
   readonly onFailure?: (error: unknown) => void;
+  /** Told the id of a key that was just revoked. */
+  readonly onRevoked?: (id: string) => void;
 }
 
 /** How long a key that was looked up counts without another look: what another server revoked ends within this. */
@@ -102,6 +106,7 @@ export class ApiKeys {
     const record = await this.#options.store.revoke(id, this.#options.clock.now());
     if (record === undefined) throw new StacyError("key_not_found", `not found: API key ${JSON.stringify(id)}`);
     this.#known.set(record.digest, { record, atMs: this.#options.clock.now() });
+    this.#options.onRevoked?.(id);
     return record;
   }
 
@@ -115,7 +120,7 @@ export class ApiKeys {
     const role = apiKeyRoles.find((one) => one === record.role);
     if (role === undefined) throw refused(`API key ${record.prefix}… has a role that this server doesn't know`);
     this.#noteUse(record, nowMs);
-    return { keyId: record.id, role, tenantId: record.tenantId };
+    return { keyId: record.id, role, tenantId: record.tenantId, expiresAtMs: record.expiresAtMs };
   }
 
   async #lookUp(digest: string): Promise<ApiKeyRecord | undefined> {

@@ -7,7 +7,8 @@ const everything = (_permission: Permission): boolean => true;
 
 const allButAdministration = (permission: Permission): boolean => !permission.endsWith(":admin");
 
-const looking = (permission: Permission): boolean => permission === "public" || permission.endsWith(":read");
+const looking = (permission: Permission): boolean =>
+  permission === "public" || permission === "session:own" || permission.endsWith(":read");
 
 /** What each role may do. The admin area has a rule of its own in front. */
 const grants: Readonly<Record<Role, (permission: Permission) => boolean>> = {

@@ -45,7 +45,9 @@ beforeEach(() => {
 
 test("a good token names its subject, role and tenant", async () => {
   const token = await sign({ ...usual, groups: ["ops", "lookers"], tenant_id: "acme" });
-  expect(await verifier().verify(token)).toEqual({ ownerId: "alice", role: "operator", tenantId: "acme" });
+  expect(await verifier().verify(token)).toEqual({
+    ...{ ownerId: "alice", role: "operator", tenantId: "acme", expiresAtMs: (seconds + 60) * 1000 },
+  });
 });
 
 const forged = async (name: string): Promise<string> => {

@@ -6,7 +6,10 @@ export const server = {
   host: text("127.0.0.1", "Address to listen on. Any but a loopback address needs credentials."),
   port: integer(7423, "Port to listen on; 0 takes any free one.", { most: 65_535 }),
   mode: choice("development", ["development", "production"], "What the server is run for; no difference yet."),
-  publicUrl: text("", "The address under which clients reach the server, where it differs from host and port."),
+  publicUrl: text(
+    "",
+    "The address under which browsers and clients reach the server, where it differs from host and port; asked once at start.",
+  ),
   previewDomain: text("localhost", "Domain under which previews of sandboxes' ports are served."),
   trustedProxies: list(
     [],

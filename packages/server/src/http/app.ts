@@ -16,6 +16,7 @@ import { createNotFound } from "./not-found.ts";
 import { createRateLimit, type RateLimitOptions } from "./rate-limit.ts";
 import "./request-context.ts";
 import { safeHeaders } from "./served-content.ts";
+import type { SessionSite } from "./session-site.ts";
 import { closeIfUnread } from "./unread-body.ts";
 import { createUpgrades, isWebSocketRequest } from "./upgrade.ts";
 
@@ -28,6 +29,7 @@ export interface AppOptions {
   readonly hosts: HostRules;
   readonly corsAllowedOrigins: readonly string[];
   readonly rates: RateLimitOptions;
+  readonly sessionSite?: () => SessionSite | undefined;
   readonly log: FastifyBaseLogger;
   readonly newRequestId: () => string;
   /** Checks every answer against its row: on in tests. */
@@ -59,6 +61,7 @@ export const createApp = (options: AppOptions): FastifyInstance => {
     hosts: options.hosts,
     cors: createCors(options.corsAllowedOrigins),
     rates: createRateLimit(options.rates),
+    ...(options.sessionSite && { sessionSite: options.sessionSite }),
   });
 
   const sendFailure = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {

@@ -73,7 +73,7 @@ const tokens: TokenVerifier = {
     const [word, role] = token.split(" ");
     if (word === "down") throw new StacyError("issuer_unavailable", "the issuer's keys can't be had");
     if (word !== "good") throw new StacyError("unauthenticated", "invalid or expired JWT: malformed JWT");
-    return { ownerId: "alice", role: (role ?? "anonymous") as Role, tenantId: "acme" };
+    return { ownerId: "alice", role: (role ?? "anonymous") as Role, tenantId: "acme", expiresAtMs: 0 };
   },
 };
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });

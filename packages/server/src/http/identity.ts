@@ -16,6 +16,10 @@ export interface Identity {
   readonly tenantId: string;
   /** X-User-ID as it came, which its use case checks; of a token's bearer its subject, whatever the header says. */
   readonly ownerHeader: string;
+  /** When a token or a named key ends, epoch milliseconds; absent: not known to. */
+  readonly endsAtMs?: number;
+  /** Of a browser that was let in by its cookie: the session's digest. Everything else is as its credential made it. */
+  readonly session?: string;
 }
 
 export interface Credentials {
@@ -60,8 +64,8 @@ export const createAuthenticator = (credentials: Credentials) => {
   const { tokens, named } = credentials;
 
   const byToken = async (token: string, verifier: TokenVerifier): Promise<Identity> => {
-    const { role, tenantId, ownerId } = await verifier.verify(token);
-    return { role, keyHeader: "Authorization", keyId: "", tenantId, ownerHeader: ownerId };
+    const { role, tenantId, ownerId, expiresAtMs } = await verifier.verify(token);
+    return { role, keyHeader: "Authorization", keyId: "", tenantId, ownerHeader: ownerId, endsAtMs: expiresAtMs };
   };
 
   /** Of a tenant's key the tenant stays; with any other the header names one. */
@@ -70,9 +74,10 @@ export const createAuthenticator = (credentials: Credentials) => {
     { key, keyHeader }: { readonly key: string; readonly keyHeader: (typeof keyHeaders)[number] },
     headers: IncomingHttpHeaders,
   ): Promise<Identity> => {
-    const { keyId, role, tenantId } = await keys.identify(key);
+    const { keyId, role, tenantId, expiresAtMs } = await keys.identify(key);
+    const ends = expiresAtMs === 0 ? {} : { endsAtMs: expiresAtMs };
     const of = tenantId === "" ? single(headers, "x-tenant-id").trim() : tenantId;
-    return { role, keyHeader, keyId, tenantId: of, ownerHeader: single(headers, "x-user-id") };
+    return { role, keyHeader, keyId, tenantId: of, ownerHeader: single(headers, "x-user-id"), ...ends };
   };
 
   const configured = candidates.length > 0 || tokens !== undefined;

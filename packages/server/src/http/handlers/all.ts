@@ -31,13 +31,14 @@ import type { ProviderDirectory } from "./provider-health.ts";
 import { createProviderHandlers } from "./providers.ts";
 import { createQuotaHandlers } from "./quotas.ts";
 import { sandboxHandlers } from "./sandboxes.ts";
+import { type SessionHandlersOptions, sessionHandlers } from "./session.ts";
 import { spawnFor } from "./spawn.ts";
 import { createSystemHandlers } from "./system.ts";
 import { createTelemetryHandlers } from "./telemetry.ts";
 import { createTemplateHandlers } from "./templates.ts";
 import { createWorkerHandlers } from "./workers.ts";
 
-export interface AllHandlersOptions {
+export interface AllHandlersOptions extends Omit<SessionHandlersOptions, "storeId"> {
   readonly useCases: UseCases;
   readonly queue: SpawnQueue;
   readonly store: Store;
@@ -97,6 +98,7 @@ export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof oper
     }),
     ...createWorkerHandlers(options),
     ...apiKeyHandlers(options),
+    ...sessionHandlers({ ...options, storeId: store.id }),
     ...createSystemHandlers({
       ...options,
       startedAtMs,
