@@ -29,6 +29,8 @@ interface Told {
 /** Where the command line knows a better way than the API's words for everybody. */
 const ownRemediations: Readonly<Record<string, string>> = {
   unauthenticated: "Give the API key: --api-key <key>, or $STACYVM_API_KEY.",
+  admin_key_required: "Give an administrator's key: --api-key <key>, or $STACYVM_API_KEY.",
+  key_not_found: "See which there are: stacyvm key list.",
   process_not_found: "See which there are: stacyvm ps <id>. Ended ones are kept for a while only.",
   sandbox_not_found: "See which there are: stacyvm list. It may have expired.",
 };

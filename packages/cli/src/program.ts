@@ -17,6 +17,7 @@ const wholeNumber = (text: string): number => {
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
+const keyRoles = ["viewer", "api", "operator", "tenant_admin", "admin"];
 const sorts = ["created_at", "-created_at", "expires_at", "-expires_at", "name", "-name"];
 
 export interface ProgramOptions {
@@ -50,6 +51,7 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
   const processes = () => import("./commands/processes.ts");
   const ports = () => import("./commands/ports.ts");
   const providers = () => import("./commands/providers.ts");
+  const keys = () => import("./commands/keys.ts");
   const images = () => import("./commands/images.ts");
 
   program
@@ -191,6 +193,26 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
       const { completionScript } = await import("./completion/script.ts");
       process.stdout.write(completionScript(program, shell));
     });
+
+  const key = program.command("key").description("named keys of the server, for administrators");
+  key
+    .command("create")
+    .description("make a key and show it this once, for example: stacyvm key create ci --role operator --ttl 720h")
+    .argument("<name>", "what it is for")
+    .addOption(new Option("--role <role>", "what its holder may do; api where absent").choices(keyRoles))
+    .option("--tenant <id>", "its holder is of this tenant")
+    .option("--ttl <duration>", "how long it counts; until it is revoked where absent")
+    .action(async (name: string, own) => (await keys()).createKey(await client(), output(), name, own));
+  key
+    .command("list")
+    .alias("ls")
+    .description("list keys, newest first, revoked ones too")
+    .action(async () => (await keys()).listKeys(await client(), output()));
+  key
+    .command("revoke")
+    .description("take a key back, at once")
+    .argument("<id>", "the key's id, as list shows it")
+    .action(async (id: string) => (await keys()).revokeKey(await client(), output(), id));
 
   const image = program.command("image").description("images of this host (where the server runs)");
   const withConfig = (command: Command) => command.option("--config <file>", "the server's configuration file");
