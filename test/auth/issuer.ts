@@ -61,7 +61,7 @@ export const startIssuer = async (options: TestIssuerOptions): Promise<TestIssue
     const result =
       person === undefined
         ? { error: "access_denied", error_description: "nobody is here" }
-        : { login: { accountId: person } };
+        : { login: { accountId: person }, consent: {} };
     await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
   };
 
