@@ -6,9 +6,7 @@ import type { FastifyBaseLogger } from "fastify";
 import { AuditBatch } from "./audit/audit-batch.ts";
 import { ApiKeys } from "./auth/api-keys.ts";
 import { FailurePenalties } from "./auth/failure-penalties.ts";
-import { createIssuerLogin, type IssuerLogin } from "./auth/issuer-login.ts";
 import { RateLimiter } from "./auth/rate-limiter.ts";
-import { type ConfiguredKey, Sessions } from "./auth/sessions.ts";
 import { createTokenVerifier, type TokenVerifier } from "./auth/token-verifier.ts";
 import { takesTokens } from "./config/cross-checks.ts";
 import type { Config } from "./config/schema.ts";
@@ -19,10 +17,8 @@ import { createApp } from "./http/app.ts";
 import { withBrowserSessions } from "./http/browser-sessions.ts";
 import { createClientAddress } from "./http/client-address.ts";
 import { allHandlers } from "./http/handlers/all.ts";
-import type { ProgramLogin } from "./http/handlers/session.ts";
 import { createAuthenticator } from "./http/identity.ts";
-import { whyNotReached } from "./http/public-url.ts";
-import { sessionSiteOf } from "./http/session-site.ts";
+import { createLogins } from "./http/logins.ts";
 import { createImageStore } from "./images/create-image-store.ts";
 import { registryOptions } from "./images/registry-options.ts";
 import { systemClock } from "./lib/clock.ts";
@@ -47,7 +43,6 @@ import { hostHelper } from "./providers/host-helper.ts";
 import { createProviders } from "./providers/registry.ts";
 import { createStore } from "./store/create-store.ts";
 import { databaseLocation } from "./store/open-database.ts";
-import type { SessionStore } from "./store/store.ts";
 import { createDiskSpace } from "./telemetry/disk-space.ts";
 import { createEventBus } from "./telemetry/events.ts";
 import { createOperationMetrics } from "./telemetry/metrics.ts";
@@ -284,27 +279,16 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     clock: systemClock,
     ids: randomIds,
     onFailure: (error) => log.warn({ err: error }, "the use of a key could not be noted"),
-    onRevoked: (id) => sessions.forgetKey(id),
+    onRevoked: (id) => logins.sessions.forgetKey(id),
   });
-  const sessions = new Sessions({
-    store: store.sessions,
-    clock: systemClock,
-    ids: randomIds,
-    configuredKeys: configuredKeys(config),
-    idleMs: config.auth.sessionIdleTimeoutMs,
-    absoluteMs: config.auth.sessionAbsoluteTimeoutMs,
-    perPerson: config.auth.sessionsPerPerson,
-    onFailure: (error) => log.warn({ err: error }, "the use of a session could not be noted"),
-  });
-  stack.use(
-    every({
-      intervalMs: purgeIntervalMs,
-      work: () => sessions.purge(),
-      onFailure: (error) => log.error({ err: error }, "ended sessions' rows could not be deleted"),
+  let port = config.server.port;
+  const logins = stack.use(
+    createLogins({
+      ...{ config, store, log },
+      port: () => port,
+      idTokens: (clientId) => tokenVerifier(config, log, clientId),
     }),
   );
-  let port = config.server.port;
-  const sessionSite = () => sessionSiteOf(config.server.publicUrl, config.server.host, port);
   const byCredential = createAuthenticator({
     named: apiKeys,
     apiKey: config.auth.apiKey?.reveal() ?? "",
@@ -312,7 +296,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     adminFallback: config.auth.adminFallbackEnabled,
     ...(takesTokens(config) ? { tokens: tokenVerifier(config, log) } : {}),
   });
-  const authenticator = withBrowserSessions(byCredential, { sessions, site: sessionSite });
+  const authenticator = withBrowserSessions(byCredential, { sessions: logins.sessions, site: logins.sessionSite });
   const limiter = rateLimiter(config);
   const app = createApp({
     operations,
@@ -336,10 +320,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       openApi: openApiDocument(operationTable, options.version),
       authConfigured: authenticator.configured,
       apiKeys,
-      sessions,
-      sessionSite,
-      issuerLogin: issuerLogin(config, store.sessions, log),
-      programLogin: programLogin(config),
+      ...logins,
       workerSigningKey: config.auth.workerSigningKey,
       newTokenId: randomIds.token,
       insecure: config.server.insecure,
@@ -359,7 +340,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       penalties: new FailurePenalties(systemClock),
       addressOf: createClientAddress(parseNetworks(config.server.trustedProxies)),
     },
-    sessionSite,
+    sessionSite: logins.sessionSite,
     log,
     newRequestId: randomIds.request,
     validateResponses: options.validateResponses ?? false,
@@ -367,21 +348,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   stack.defer(() => app.close());
   await app.listen({ host: config.server.host, port });
   port = (app.server.address() as AddressInfo).port;
-  if (config.server.publicUrl !== "") {
-    const asking = new AbortController();
-    const { publicUrl } = config.server;
-    // Beside the start: a proxy in front may wait for this very server to answer before it lets anybody through.
-    const asked = whyNotReached(publicUrl, store.id, asking.signal).then((why) => {
-      const hint = "Correct server.public_url, or the proxy that it names. Browsers can't log in otherwise.";
-      if (why !== undefined && !asking.signal.aborted) {
-        log.error({ public_url: publicUrl, why, hint }, "server.public_url does not lead to this server");
-      }
-    });
-    stack.defer(async () => {
-      asking.abort();
-      await asked;
-    });
-  }
+  logins.checkPublicUrl();
   const running = stack.move();
   return {
     url: `http://${config.server.host.includes(":") ? `[${config.server.host}]` : config.server.host}:${port}`,
@@ -397,38 +364,6 @@ function rateLimiter({ rateLimit }: Config): RateLimiter | undefined {
   if (!enabled || requestsPerMinute <= 0) return undefined;
   const clock = systemClock;
   return new RateLimiter({ requestsPerMinute, burst: burst || requestsPerMinute, idleMs, cleanupIntervalMs, clock });
-}
-
-/** The admin area's rule: the API key opens it while there is no other. */
-function configuredKeys({ auth }: Config): readonly ConfiguredKey[] {
-  const { apiKey, adminApiKey, adminFallbackEnabled } = auth;
-  const isAdmin = adminApiKey === undefined && adminFallbackEnabled;
-  return [
-    ...(apiKey === undefined ? [] : [{ key: apiKey, role: isAdmin ? "admin" : "api" } as const]),
-    ...(adminApiKey === undefined ? [] : [{ key: adminApiKey, role: "admin" } as const]),
-  ];
-}
-
-function issuerLogin(config: Config, store: SessionStore, log: FastifyBaseLogger): IssuerLogin | undefined {
-  const { auth } = config;
-  if (auth.oidcClientId === "") return undefined;
-  return createIssuerLogin({
-    issuer: auth.oidcIssuer,
-    clientId: auth.oidcClientId,
-    clientSecret: auth.oidcClientSecret,
-    scopes: auth.oidcScopes,
-    parameters: auth.oidcLoginParameters,
-    idTokens: tokenVerifier(config, log, auth.oidcClientId),
-    store,
-    clock: systemClock,
-    ids: randomIds,
-  });
-}
-
-function programLogin({ auth }: Config): ProgramLogin | undefined {
-  if (auth.oidcCliClientId === "") return undefined;
-  const { oidcIssuer: issuer, oidcCliClientId: clientId, oidcScopes: scopes, oidcLoginParameters: parameters } = auth;
-  return { issuer, clientId, scopes, parameters };
 }
 
 function tokenVerifier({ auth }: Config, log: FastifyBaseLogger, audience = auth.oidcAudience): TokenVerifier {
