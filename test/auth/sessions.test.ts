@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import WebSocket from "ws";
+import { startPostgres, whyNoPostgres } from "../../packages/server/src/store/postgres-fixture.ts";
 import { startServer, type TestServer } from "../e2e/server.ts";
 import { clientSecret, startIssuer, type TestIssuer } from "./issuer.ts";
 import { Visitor } from "./visitor.ts";
@@ -311,4 +312,43 @@ test("a server that asks nobody for a credential has no sessions", async () => {
   expect(JSON.parse(state.body)).toEqual({ credential_needed: false, key_login: false });
   const made = await new Visitor().visit(`${here}/api/v1/session`, { method: "POST", headers: { origin: here } });
   expect(reason(made)).toEqual([409, "credentials_not_configured"]);
+});
+
+test("behind one public address a session counts on every server, and what one ends ends on the others within five seconds", async (context) => {
+  const why = await whyNoPostgres();
+  if (why !== undefined) context.skip(why);
+  await using postgres = await startPostgres();
+  const config = {
+    "auth.admin_api_key": adminKey,
+    "database.driver": "postgres",
+    "database.dsn": (await postgres.freshDatabase()).reveal(),
+    "server.public_url": "https://sandboxes.invalid",
+  };
+  await using one = await startServer({ config });
+  await using other = await startServer({ config });
+  const address = { Host: "sandboxes.invalid", origin: "https://sandboxes.invalid" };
+  const ask = (server: TestServer, method: string, path: string, headers: Record<string, string>) =>
+    new Visitor().visit(`${server.url}/api/v1${path}`, { method, headers: { ...address, ...headers } });
+  const begin = async (key: string): Promise<string> => {
+    const { setCookies } = await ask(one, "POST", "/session", { "x-api-key": key });
+    expect(setCookies[0]).toMatch(/^__Host-stacyvm-443=/);
+    return setCookies[0]?.split(";")[0] ?? "";
+  };
+  const made = await fetch(`${one.url}/api/v1/admin/api-keys`, {
+    method: "POST",
+    headers: { "x-api-key": adminKey },
+    body: JSON.stringify({ name: "shared", role: "viewer" }),
+  });
+  const { key, api_key } = (await made.json()) as { key: string; api_key: { id: string } };
+  const [byAdmin, byKey] = [await begin(adminKey), await begin(key)];
+  const statuses = async () =>
+    await Promise.all(
+      [byAdmin, byKey].map(async (cookie) => (await ask(other, "GET", "/sandboxes", { cookie })).status),
+    );
+  expect(await statuses()).toEqual([200, 200]);
+  const endedAt = performance.now();
+  expect((await ask(one, "DELETE", "/session", { cookie: byAdmin })).status).toBe(204);
+  expect((await ask(one, "DELETE", `/admin/api-keys/${api_key.id}`, { "x-api-key": adminKey })).status).toBe(200);
+  await expect.poll(statuses, { timeout: 15_000, interval: 250 }).toEqual([401, 401]);
+  expect(performance.now() - endedAt).toBeLessThan(7_000);
 });
