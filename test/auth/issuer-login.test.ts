@@ -19,21 +19,21 @@ let store: Store;
 let aheadMs = 0;
 const clock = { now: () => Date.now() + aheadMs };
 
-const login = (idTokenAudience = "web") =>
-  createIssuerLogin({
-    issuer: issuer.url,
-    clientId: "web",
-    clientSecret: new Secret(clientSecret),
-    scopes: ["openid"],
-    parameters: {},
-    idTokens: createTokenVerifier({
-      ...{ issuer: issuer.url, audience: idTokenAudience, jwksUrl: "", publicKey: "", keysKeptMs: 60_000 },
-      ...{ claims, clock },
-    }),
-    store: store.sessions,
-    clock,
-    ids: randomIds,
-  });
+const optionsOf = (idTokenAudience: string) => ({
+  issuer: issuer.url,
+  clientId: "web",
+  clientSecret: new Secret(clientSecret),
+  scopes: ["openid"],
+  parameters: {},
+  idTokens: createTokenVerifier({
+    ...{ issuer: issuer.url, audience: idTokenAudience, jwksUrl: "", publicKey: "", keysKeptMs: 60_000 },
+    ...{ claims, clock },
+  }),
+  store: store.sessions,
+  clock,
+  ids: randomIds,
+});
+const login = (idTokenAudience = "web") => createIssuerLogin(optionsOf(idTokenAudience));
 
 beforeAll(async () => {
   issuer = await startIssuer({ audience: "https://sandboxes.example", people: { alice: {} } });
@@ -95,3 +95,33 @@ test.each(["", "x", "1.2.3", `zzzzzzzz.${"a".repeat(43)}.`, `1.${"a".repeat(43)}
     await expect(login().complete(transaction, new URL(`${redirectUri}?code=x&state=y`))).rejects.toMatchObject(failed);
   },
 );
+
+test("a flood of ends of logins waits for the issuer in a bounded number, and one that is down is asked once in five seconds", async () => {
+  const one = login();
+  const { transaction, authorizeUrl } = await one.begin(redirectUri, "/");
+  const state = new URL(authorizeUrl).searchParams.get("state");
+  const forged = new URL(`${redirectUri}?code=x&state=${state}&iss=${encodeURIComponent(issuer.url)}`);
+  const reasonOf = (error: unknown) => (error as { reason?: string }).reason;
+  const before = issuer.asked();
+  const release = issuer.holdTokens();
+  const flood = Array.from({ length: 200 }, () => one.complete(transaction, forged).catch(reasonOf));
+  await expect.poll(() => issuer.asked() - before).toBe(32);
+  release();
+  const reasons = await Promise.all(flood);
+  const count = (wanted: string) => reasons.filter((reason) => reason === wanted).length;
+  expect([count("login_failed"), count("rate_limited")]).toEqual([32, 168]);
+
+  await using down = await startIssuer({ audience: "https://sandboxes.example" });
+  down.setDown(true);
+  const other = createIssuerLogin({ ...optionsOf("web"), issuer: down.url });
+  const begin = () => other.begin(redirectUri, "/").catch(reasonOf);
+  const floods = [await Promise.all(Array.from({ length: 50 }, begin)), await Promise.all([begin(), begin()])];
+  expect([new Set(floods.flat()), down.asked()]).toEqual([new Set(["issuer_unavailable"]), 1]);
+  down.setDown(false);
+  try {
+    aheadMs = 5_000;
+    expect(await begin()).toHaveProperty("transaction");
+  } finally {
+    aheadMs = 0;
+  }
+});

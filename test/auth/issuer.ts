@@ -13,6 +13,10 @@ export interface TestIssuer extends AsyncDisposable {
   token(client: string): Promise<string>;
   /** Signs with a new key from now on, and no longer offers the old one. */
   rotate(): Promise<void>;
+  /** How often anything was asked. */
+  readonly asked: () => number;
+  /** Lets requests for tokens wait until what is returned is called. */
+  holdTokens(): () => void;
   /** Answers nothing, or again. */
   setDown(down: boolean): void;
   /** The client `web` may come back to this address. */
@@ -50,6 +54,8 @@ export const startIssuer = async (options: TestIssuerOptions): Promise<TestIssue
   const { audience, clients = {}, people = {}, tokenLifeS = 600 } = options;
   let isDown = false;
   let keysAsked = 0;
+  let asked = 0;
+  let held: Promise<void> | undefined;
   let keys = 0;
   let key: JWK;
   let provider: Provider;
@@ -65,7 +71,9 @@ export const startIssuer = async (options: TestIssuerOptions): Promise<TestIssue
     await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
   };
 
-  const server: Server = createServer((request, response) => {
+  const server: Server = createServer(async (request, response) => {
+    asked += 1;
+    if (request.url === "/token") await held;
     if (isDown) {
       request.socket.destroy();
       return;
@@ -157,6 +165,15 @@ export const startIssuer = async (options: TestIssuerOptions): Promise<TestIssue
   return {
     url,
     keysAsked: () => keysAsked,
+    asked: () => asked,
+    holdTokens() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      held = promise;
+      return () => {
+        held = undefined;
+        resolve();
+      };
+    },
     rotate,
     setDown: (down) => {
       isDown = down;

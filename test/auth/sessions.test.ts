@@ -302,7 +302,8 @@ test("an issuer that can't be asked lets nobody log in, and says so", async () =
   const url = `http://app.localhost:${new URL(own.url).port}/api/v1/session/authorize`;
   expect(reason(await new Visitor().visit(url))).toEqual([503, "issuer_unavailable"]);
   elsewhere.setDown(false);
-  expect((await new Visitor().visit(url, { follow: false })).status).toBe(302);
+  const status = async () => (await new Visitor().visit(url, { follow: false })).status;
+  await expect.poll(status, { timeout: 15_000, interval: 500 }).toBe(302);
 });
 
 test("a server that asks nobody for a credential has no sessions", async () => {

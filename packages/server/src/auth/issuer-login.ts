@@ -40,6 +40,10 @@ export interface IssuerLogin {
 export const loginLifeMs = 600_000;
 /** How long what the issuer's discovery document said counts, milliseconds. */
 const discoveredForMs = 3_600_000;
+/** After a discovery that failed the issuer isn't asked again for so long, milliseconds. */
+const askAgainMs = 5_000;
+/** Most logins that wait for the issuer at once: anybody can send what looks like the end of one. */
+const exchangesMax = 32;
 /** Another server, on which a login began, may be ahead by this, milliseconds. */
 const clocksDifferMs = 30_000;
 /** Time that one answer of the issuer may take, seconds. */
@@ -70,17 +74,42 @@ const read = (transaction: string): { readonly begunAtMs: number; readonly retur
 /** Login by authorization code, with PKCE, state and nonce. */
 export const createIssuerLogin = (options: IssuerLoginOptions): IssuerLogin => {
   const { clock, store } = options;
-  let known: { readonly configuration: Promise<oidc.Configuration>; readonly atMs: number } | undefined;
+  let known: { readonly configuration: Promise<oidc.Configuration>; readonly askAtMs: number } | undefined;
+  let exchanges = 0;
+
+  const ask = (): NonNullable<typeof known> => {
+    const asked = { configuration: discover(options), askAtMs: clock.now() + discoveredForMs };
+    asked.configuration.catch(() => {
+      if (known === asked) known = { ...asked, askAtMs: clock.now() + askAgainMs };
+    });
+    return asked;
+  };
 
   const configured = async (): Promise<oidc.Configuration> => {
-    if (known === undefined || clock.now() - known.atMs >= discoveredForMs) {
-      known = { configuration: discover(options), atMs: clock.now() };
-    }
+    if (known === undefined || clock.now() >= known.askAtMs) known = ask();
     try {
       return await known.configuration;
     } catch (error) {
-      known = undefined;
       throw unavailable(error);
+    }
+  };
+
+  const exchange = async (transaction: string, callback: URL): Promise<string> => {
+    if (exchanges >= exchangesMax)
+      throw new StacyError("rate_limited", "too many logins are under way; try again soon");
+    exchanges += 1;
+    try {
+      const { id_token: idToken } = await oidc.authorizationCodeGrant(await configured(), callback, {
+        expectedState: derived(transaction, "state"),
+        expectedNonce: derived(transaction, "nonce"),
+        pkceCodeVerifier: derived(transaction, "verifier"),
+        idTokenExpected: true,
+      });
+      return idToken ?? "";
+    } catch (error) {
+      throw error instanceof StacyError ? error : grantFailure(error);
+    } finally {
+      exchanges -= 1;
     }
   };
 
@@ -107,20 +136,7 @@ export const createIssuerLogin = (options: IssuerLoginOptions): IssuerLogin => {
       if (begun === undefined || begun.begunAtMs > nowMs + clocksDifferMs)
         throw failed("no login was begun in this browser");
       if (begun.begunAtMs + loginLifeMs <= nowMs) throw failed("the login took too long");
-      const configuration = await configured();
-      let idToken: string | undefined;
-      try {
-        const tokens = await oidc.authorizationCodeGrant(configuration, callback, {
-          expectedState: derived(transaction, "state"),
-          expectedNonce: derived(transaction, "nonce"),
-          pkceCodeVerifier: derived(transaction, "verifier"),
-          idTokenExpected: true,
-        });
-        idToken = tokens.id_token;
-      } catch (error) {
-        throw grantFailure(error);
-      }
-      const token = await options.idTokens.verify(idToken ?? "");
+      const token = await options.idTokens.verify(await exchange(transaction, callback));
       // The issuer takes a code once; whoever has cookie and address of an ended login gets nothing even where it doesn't.
       const spent = createHash("sha256").update(transaction).digest("hex");
       if (!(await store.spendLogin(spent, begun.begunAtMs + loginLifeMs))) throw failed("this login has ended already");
