@@ -353,3 +353,44 @@ test("behind one public address a session counts on every server, and what one e
   await expect.poll(statuses, { timeout: 15_000, interval: 250 }).toEqual([401, 401]);
   expect(performance.now() - endedAt).toBeLessThan(7_000);
 });
+
+test("a session is where its person is a member, and as what, at each moment", async () => {
+  await using own = await startServer({
+    config: {
+      "auth.admin_api_key": adminKey,
+      "auth.oidc_issuer": issuer.url,
+      "auth.oidc_audience": "https://sandboxes.example",
+      "auth.oidc_client_id": "web",
+      "auth.oidc_client_secret": clientSecret,
+      "auth.oidc_operator_groups": "builders",
+    },
+  });
+  const here = `http://app.localhost:${new URL(own.url).port}`;
+  issuer.allowRedirect(`${here}/api/v1/session/callback`);
+  const administer = (method: string, path: string, body?: object) =>
+    new Visitor().visit(`${here}/api/v1/admin${path}`, {
+      method,
+      headers: { "x-api-key": adminKey },
+      ...(body && { body }),
+    });
+  for (const id of ["acme", "rival"]) expect((await administer("POST", "/tenants", { id, name: id })).status).toBe(201);
+  issuer.setPerson("alice");
+  const alice = new Visitor();
+  await alice.visit(`${here}/api/v1/session/authorize?return_to=/api/v1/session`);
+  const caller = async () => JSON.parse((await alice.visit(`${here}/api/v1/session`)).body).caller;
+  expect(await caller()).toMatchObject({ role: "operator", by: "session", tenant_id: "acme" });
+  await administer("PUT", "/tenants/acme/members/alice", { role: "viewer" });
+  expect(await caller()).toMatchObject({ role: "viewer", tenant_id: "acme" });
+  const spawn = { method: "POST", headers: { origin: here }, body: {} };
+  expect(reason(await alice.visit(`${here}/api/v1/sandboxes`, spawn))).toEqual([403, "permission_denied"]);
+  const rival = { headers: { "x-tenant-id": "rival" } };
+  expect(reason(await alice.visit(`${here}/api/v1/sandboxes`, rival))).toEqual([404, "tenant_not_found"]);
+  issuer.setPerson("eve");
+  const eve = new Visitor();
+  const toSession = `${here}/api/v1/session/authorize?return_to=/api/v1/session`;
+  expect(reason(await eve.visit(toSession))).toEqual([403, "permission_denied"]);
+  await administer("PUT", "/tenants/rival/members/eve", { role: "operator" });
+  expect(JSON.parse((await eve.visit(toSession)).body).caller).toMatchObject({ role: "operator", tenant_id: "rival" });
+  await administer("PUT", "/tenants/rival/members/alice", { role: "viewer" });
+  expect((await alice.visit(`${here}/api/v1/sandboxes`, rival)).status).toBe(200);
+});

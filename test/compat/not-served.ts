@@ -20,23 +20,6 @@ export const notServed: readonly { readonly what: string; readonly rows: readonl
       "registry connection delete",
     ],
   },
-  {
-    what: "tenants and members",
-    rows: [
-      "tenant create",
-      "tenant invalid",
-      "tenants",
-      "tenant get",
-      "tenant missing",
-      "tenant put",
-      "member put",
-      "member bad role",
-      "members",
-      "member delete",
-      "member delete missing",
-      "tenant delete",
-    ],
-  },
   { what: "policies", rows: ["policy create", "policy invalid", "policies", "policy delete"] },
   { what: "audit", rows: ["tenant audit", "audit", "audit bad limit", "audit csv"] },
   {

@@ -19,6 +19,8 @@ const startTimeoutMs = 30_000;
 export interface ServerProcess {
   readonly url: string;
   readonly pid: number;
+  /** The end of what it has logged: warnings and errors. */
+  readonly log: () => string;
   /** From now on the process ends, as by `kill -9`, when it gets to the step. */
   readonly arm: (step: FailpointStep) => Promise<void>;
   readonly signal: (name: "SIGKILL" | "SIGTERM") => void;
@@ -106,6 +108,7 @@ export const makeFaultHost = async (
       return {
         url,
         pid: child.pid ?? 0,
+        log: () => log,
         async arm(step) {
           child.send(step);
           await message(child, "armed");

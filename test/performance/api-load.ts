@@ -26,6 +26,7 @@ const fill = async (databasePath: string): Promise<void> => {
       security: "default",
       ownerId: `owner-${at % 100}`,
       tenantId: "",
+      projectId: "",
       workerId: "elsewhere",
       metadata: { purpose: "load", number: String(at) },
       runtimeRef: "",

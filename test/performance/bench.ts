@@ -1,6 +1,6 @@
 /**
  * Measures a real server from outside and holds it against its lines.
- * Usage: npm run bench -- [--only first-result,exec,streams,archive,terminal,followers,large-file,ports,api,idle,docker,docker-remapped,proot] [--n N] [--profile] — as root, after npm run build.
+ * Usage: npm run bench -- [--only first-result,exec,streams,archive,terminal,followers,large-file,ports,api,idle,docker,docker-remapped,docker-gvisor,proot] [--n N] [--profile] — as root, after npm run build.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
@@ -33,8 +33,9 @@ const items: Readonly<Record<string, Item>> = {
   ports,
   api: apiLoad,
   idle: idleMemory,
-  docker: docker(false),
-  "docker-remapped": docker(true),
+  docker: docker({ execMaxMs: 5 }),
+  "docker-remapped": docker({ remap: true, execMaxMs: 5 }),
+  "docker-gvisor": docker({ runtime: "runsc", execMaxMs: 15 }),
   proot,
 };
 /** What an item's server is configured with beyond the others'. */

@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -19,6 +20,7 @@ import (
 	"stacyvm/native/internal/attached"
 	"stacyvm/native/internal/bound"
 	"stacyvm/native/internal/confine"
+	"stacyvm/native/internal/fork"
 	"stacyvm/native/internal/idle"
 	"stacyvm/native/internal/process"
 	door "stacyvm/native/internal/serve"
@@ -32,6 +34,12 @@ const (
 	// idleGCPercent keeps the heap small; the agent's live data is a few hundred kilobytes.
 	idleGCPercent = 50
 	maxProcs      = 4
+	// spareThreads are as many as a dozen calls at once have been seen to hold; below a tracer each costs its start more.
+	spareThreads       = 24
+	tracedSpareThreads = 8
+	// tracedSlackNs is how late timers fire in an agent that is traced: Go's runtime looks every 20 us whether one of its threads is
+	// held up in a call, as below a tracer each one is, and to look costs two stops itself.
+	tracedSlackNs = 1_000_000
 )
 
 type options struct {
@@ -42,7 +50,7 @@ type options struct {
 	workdir    string
 	user       string
 	traced     bool
-	apart      bool
+	slackNs    uint
 	limits     bound.Limits
 }
 
@@ -56,7 +64,7 @@ func parse(args []string) (options, error) {
 	set.StringVar(&o.workdir, "workdir", "/workspace", "default working directory")
 	set.StringVar(&o.user, "user", "", "default user; root, or the agent's own where that is not root")
 	set.BoolVar(&o.traced, "traced", false, "a program that translates paths traces the sandbox: let it read this one's memory")
-	set.BoolVar(&o.apart, "apart", false, "set by the agent itself, once --traced has taken effect")
+	set.UintVar(&o.slackNs, "slack-ns", 0, "set by the agent itself, once --traced has taken effect: the timer slack of what it starts")
 	o.limits.Flags(set)
 	if err := set.Parse(args); err != nil {
 		return o, err
@@ -78,7 +86,7 @@ func serve(args []string) error {
 	if err != nil {
 		return err
 	}
-	if o.traced && !o.apart {
+	if o.traced && o.slackNs == 0 {
 		return setApart()
 	}
 	ownScore, memory := harden(o.traced)
@@ -95,13 +103,13 @@ func serve(args []string) error {
 	}
 	prepare(o, accounts)
 	memory.Start()
-	var unshareFlags uintptr
+	forkExec := syscall.ForkExec
 	if o.traced {
-		unshareFlags = confine.CopyMemory
+		forkExec = fork.Forker{SlackNs: o.slackNs}.Start
 	}
 	table := process.NewTable(process.Options{
-		UnshareFlags: unshareFlags,
-		Limits:       o.limits, Forest: forest(o.cgroupFD, ownScore), Accounts: accounts, DefaultUser: o.user, DefaultCwd: o.workdir,
+		ForkExec: forkExec,
+		Limits:   o.limits, Forest: forest(o.cgroupFD, ownScore), Accounts: accounts, DefaultUser: o.user, DefaultCwd: o.workdir,
 		Used: memory.Used,
 	})
 	server := door.New(door.Options{Limits: o.limits, Table: table, Accounts: accounts, Version: version})
@@ -119,13 +127,21 @@ func serve(args []string) error {
 	return server.Serve(listener)
 }
 
-// setApart keeps the sandbox from tracing and starts the agent anew: what it takes away belongs to a thread.
+// setApart keeps the sandbox from tracing and starts the agent anew: what it takes away belongs to a thread, as does the timer
+// slack, which the runtime's threads then begin with.
 func setApart() error {
 	runtime.LockOSThread()
 	if err := errors.Join(confine.Apart(), confine.OfTraced()); err != nil {
 		return err
 	}
-	return syscall.Exec(os.Args[0], append(slices.Clone(os.Args), "--apart"), os.Environ())
+	slackNs, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, tracedSlackNs, 0, 0, 0); err != nil {
+		return err
+	}
+	return syscall.Exec(os.Args[0], append(slices.Clone(os.Args), "--slack-ns", strconv.Itoa(max(slackNs, 1))), os.Environ())
 }
 
 // harden closes what the sandbox's processes could otherwise reach, before anything else is done. It returns the
@@ -140,12 +156,33 @@ func harden(traced bool) (ownScore int, memory *idle.Memory) {
 	unix.Umask(0o022)
 	_ = unix.Chdir("/")
 	debug.SetGCPercent(idleGCPercent)
-	procs := min(runtime.NumCPU(), maxProcs)
+	procs, spare := min(runtime.NumCPU(), maxProcs), spareThreads
 	if traced {
 		procs = 1 // waiting for another processor's work is a call, and each call two stops
+		spare = tracedSpareThreads
 	}
 	runtime.GOMAXPROCS(procs)
+	reserveThreads(spare)
 	return ownScore, memory
+}
+
+// reserveThreads makes threads while there may be more: what the sandbox runs can take every place that its limit leaves,
+// and a Go program that can't make the thread that it needs ends. The runtime keeps those that are free.
+func reserveThreads(count int) {
+	var held, freed sync.WaitGroup
+	release := make(chan struct{})
+	held.Add(count)
+	for range count {
+		freed.Go(func() {
+			runtime.LockOSThread() // no other goroutine may have it meanwhile
+			defer runtime.UnlockOSThread()
+			held.Done()
+			<-release
+		})
+	}
+	held.Wait()
+	close(release)
+	freed.Wait()
 }
 
 func listen(o options) (net.Listener, error) {

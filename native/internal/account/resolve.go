@@ -33,6 +33,9 @@ type Database struct {
 	groups []Group
 }
 
+// ownUID is the agent's own, which never changes.
+var ownUID = sync.OnceValue(os.Geteuid)
+
 // Resolve finds a name, a uid or uid:gid. An agent without root can only be itself.
 func (d *Database) Resolve(who string) (Identity, error) {
 	users, groups := d.load()
@@ -40,7 +43,7 @@ func (d *Database) Resolve(who string) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	if own := os.Geteuid(); own != 0 && identity.User.UID != uint32(own) {
+	if own := ownUID(); own != 0 && identity.User.UID != uint32(own) {
 		return Identity{}, fault.New(fault.Invalid, "user %q: only uid %d is possible in this sandbox", who, own)
 	}
 	return identity, nil

@@ -18,17 +18,11 @@ const (
 const (
 	denied  = unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)
 	unknown = unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
-	pretend = uint32(unix.SECCOMP_RET_ERRNO) // answers 0, and does nothing
 	// firstNone is where numbers begin that are no call on any architecture: what a tracer puts in a call's place.
 	firstNone = 0x80000000
 	// newNamespaces are CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET.
 	newNamespaces = 0x7e020000
 )
-
-// CopyMemory are flags of unshare that below the tracer succeed and do nothing. Go starts a program whose SysProcAttr has
-// CLONE_NEWUSER among them in a copy of its own memory, as fork does. PRoot 5.1 keeps one account of the heaps of all programs
-// that were started without: of two that run at the same time each would take the other's for its own, and crash.
-const CopyMemory = unix.CLONE_NEWUSER | 1
 
 // socketFamilies are those that are let in: Unix, IPv4, IPv6, netlink. The rest lead to hypervisors, buses or little used
 // parts of the kernel.
@@ -55,7 +49,6 @@ func belowTracer() []unix.SockFilter {
 	var p program
 	p.begin()
 	p.refuse(append(unknownToTracer, unknownHere...), unknown)
-	p.onCallWith(unix.SYS_UNSHARE, 0, CopyMemory, pretend)
 	p.refuse(append(administration, administrationHere...), denied)
 	p.onCall(unix.SYS_CLONE, func() {
 		p.loadArgument(0)
@@ -114,15 +107,6 @@ func (p *program) onCall(call uint32, body func()) {
 	body()
 	p.add(unix.BPF_RET|unix.BPF_K, unix.SECCOMP_RET_ALLOW, 0, 0)
 	(*p)[at].Jf = uint8(len(*p) - at - 1)
-}
-
-// onCallWith answers a call that has this value as one of its arguments.
-func (p *program) onCallWith(call, argument, value, answer uint32) {
-	p.add(unix.BPF_JMP|unix.BPF_JEQ|unix.BPF_K, call, 0, 4)
-	p.loadArgument(argument)
-	p.add(unix.BPF_JMP|unix.BPF_JEQ|unix.BPF_K, value, 0, 1)
-	p.add(unix.BPF_RET|unix.BPF_K, answer, 0, 0)
-	p.add(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, numberOffset, 0, 0)
 }
 
 // loadArgument loads the half of an argument that the kernel looks at.

@@ -4,8 +4,8 @@ package path
 
 import (
 	"errors"
-	"os"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -23,17 +23,17 @@ const procRootInode = 1
 
 // Place is a name in an open directory. Name is "." for the root itself. The name may not exist.
 type Place struct {
-	Dir  *os.File
+	fd   int
 	Name string
 	// Full is the canonical absolute path.
 	Full string
 }
 
 // Close frees the directory.
-func (p *Place) Close() { _ = p.Dir.Close() }
+func (p *Place) Close() { _ = unix.Close(p.fd) }
 
 // Fd is the directory's descriptor.
-func (p *Place) Fd() int { return int(p.Dir.Fd()) }
+func (p *Place) Fd() int { return p.fd }
 
 // Below names an entry in the directory that is the place, never through a symlink.
 func (p *Place) Below(name string) (*Place, error) {
@@ -41,7 +41,7 @@ func (p *Place) Below(name string) (*Place, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Place{Dir: os.NewFile(uintptr(fd), "directory"), Name: name, Full: p.Full + "/" + name}, nil
+	return &Place{fd: fd, Name: name, Full: p.Full + "/" + name}, nil
 }
 
 // Find walks an absolute path to its last component. With follow a symlink there is followed too. Components before
@@ -72,16 +72,44 @@ func Check(name string) error {
 	return nil
 }
 
+// Directory opens the directory at an absolute path, symlinks to it followed, and returns its canonical path too. The
+// descriptor is good for openat and fchdir.
+func Directory(name string) (fd int, full string, err error) {
+	if err := Check(name); err != nil {
+		return -1, "", err
+	}
+	w := &walker{wanted: name, enter: true}
+	place, err := w.walk(name, true)
+	if err != nil {
+		w.close()
+		return -1, "", fault.At(name, err)
+	}
+	if place.Name != "." {
+		place.Close()
+		return -1, "", fault.At(name, unix.ENOENT)
+	}
+	return place.fd, place.Full, nil
+}
+
+// root is open as long as the program runs: every walk begins there.
+var root = sync.OnceValues(func() (int, error) {
+	return unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+})
+
 type walker struct {
 	wanted string
-	stack  []level
-	links  int
-	work   int
+	// enter: the last component is wanted as an open directory, and the place is "." in it.
+	enter bool
+	stack []level // without the root
+	mode  uint32  // of what was opened last
+	links int
+	work  int
 }
 
 type level struct {
 	fd   int
 	name string
+	mode uint32
 }
 
 func (w *walker) close() {
@@ -92,11 +120,9 @@ func (w *walker) close() {
 }
 
 func (w *walker) walk(name string, follow bool) (*Place, error) {
-	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
+	if _, err := root(); err != nil {
 		return nil, err
 	}
-	w.stack = []level{{fd: root}}
 	pending := Components(name)
 	for len(pending) > 0 {
 		if w.work++; w.work > maxWork || len(pending) > maxWork {
@@ -111,38 +137,51 @@ func (w *walker) walk(name string, follow bool) (*Place, error) {
 		last := len(pending) == 0
 		target, fd, err := w.step(part, last && !follow)
 		if last && (errors.Is(err, unix.ENOENT) || err == nil && target == "" && fd < 0) {
-			return w.place(part), nil
+			return w.place(part)
 		}
 		if err != nil {
 			return nil, err
 		}
 		if target != "" {
 			if strings.HasPrefix(target, "/") {
-				for len(w.stack) > 1 {
-					w.up()
-				}
+				w.close()
 			}
 			pending = append(Components(target), pending...)
 			continue
 		}
-		if last {
+		if last && !w.enter {
 			_ = unix.Close(fd)
-			return w.place(part), nil
+			return w.place(part)
 		}
-		w.stack = append(w.stack, level{fd: fd, name: part})
+		w.stack = append(w.stack, level{fd: fd, name: part, mode: w.mode})
 	}
-	// The path ends in a directory on the stack: name it from its parent.
-	if len(w.stack) == 1 {
-		return w.place("."), nil
+	if len(w.stack) == 0 {
+		return w.place(".")
 	}
 	top := w.stack[len(w.stack)-1]
+	if w.enter {
+		if top.mode&unix.S_IFMT != unix.S_IFDIR {
+			return nil, unix.ENOTDIR
+		}
+		return w.place(".")
+	}
+	// The path ends in a directory on the stack: name it from its parent.
 	w.up()
-	return w.place(top.name), nil
+	return w.place(top.name)
+}
+
+// here is the directory that the walk has come to.
+func (w *walker) here() int {
+	if n := len(w.stack); n > 0 {
+		return w.stack[n-1].fd
+	}
+	fd, _ := root()
+	return fd
 }
 
 // step opens one component. A symlink gives its target instead, unless it is wanted itself (fd -1, no target).
 func (w *walker) step(part string, keepLink bool) (target string, fd int, err error) {
-	dir := w.stack[len(w.stack)-1].fd
+	dir := w.here()
 	fd, err = unix.Openat(dir, part, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return "", -1, err
@@ -152,6 +191,7 @@ func (w *walker) step(part string, keepLink bool) (target string, fd int, err er
 		_ = unix.Close(fd)
 		return "", -1, err
 	}
+	w.mode = st.Mode
 	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
 		return "", fd, nil
 	}
@@ -186,30 +226,39 @@ func madeUp(link, dir int) bool {
 }
 
 func (w *walker) up() {
-	if n := len(w.stack); n > 1 {
+	if n := len(w.stack); n > 0 {
 		_ = unix.Close(w.stack[n-1].fd)
 		w.stack = w.stack[:n-1]
 	}
 }
 
-func (w *walker) place(name string) *Place {
-	var full strings.Builder
-	top := len(w.stack) - 1
-	for i, l := range w.stack {
-		if i > 0 {
-			full.WriteByte('/')
-			full.WriteString(l.name)
+// place names an entry of the directory that the walk has come to, or with "." that directory.
+func (w *walker) place(name string) (*Place, error) {
+	fd := -1
+	if n := len(w.stack); n > 0 {
+		fd = w.stack[n-1].fd
+	} else {
+		var err error
+		if fd, err = unix.FcntlInt(uintptr(w.here()), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+			return nil, err
 		}
-		if i < top {
+	}
+	var full strings.Builder
+	for _, l := range w.stack {
+		full.WriteByte('/')
+		full.WriteString(l.name)
+		if l.fd != fd {
 			_ = unix.Close(l.fd)
 		}
 	}
-	dir := os.NewFile(uintptr(w.stack[top].fd), "directory")
 	w.stack = nil
-	if name == "." {
-		return &Place{Dir: dir, Name: name, Full: "/"}
+	if name != "." || full.Len() == 0 {
+		full.WriteByte('/')
 	}
-	return &Place{Dir: dir, Name: name, Full: full.String() + "/" + name}
+	if name != "." {
+		full.WriteString(name)
+	}
+	return &Place{fd: fd, Name: name, Full: full.String()}, nil
 }
 
 // Components are the names in a path, without those that lead nowhere.

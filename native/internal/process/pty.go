@@ -8,29 +8,31 @@ import (
 )
 
 // openPty gives the non-blocking master and the slave of a new terminal.
-func openPty(size Size, uid uint32) (master, slave *os.File, err error) {
+func openPty(size Size, uid uint32) (master *os.File, slave int, err error) {
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if err == unix.ELOOP {
 		fd, err = unix.Open("/dev/pts/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, -1, err
 	}
 	master = os.NewFile(uintptr(fd), "pty")
-	var slaveFd int
+	slave = -1
 	if err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err == nil {
-		slaveFd, err = openSlave(fd)
+		slave, err = openSlave(fd)
 	}
 	if err == nil {
 		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: size.Rows, Col: size.Cols})
 	}
 	if err != nil {
 		_ = master.Close()
-		return nil, nil, err
+		if slave >= 0 {
+			_ = unix.Close(slave)
+		}
+		return nil, -1, err
 	}
-	slave = os.NewFile(uintptr(slaveFd), "tty")
 	if uid != uint32(os.Geteuid()) {
-		_ = unix.Fchown(slaveFd, int(uid), -1)
+		_ = unix.Fchown(slave, int(uid), -1)
 	}
 	return master, slave, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -44,7 +45,7 @@ func (t *Table) start(spec Spec) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = dir.Close() }()
+	defer func() { _ = unix.Close(dir) }()
 	env := environ(identity.User, cwd, spec.Pty != nil, defaults.Env, spec.Env)
 	program, failure := lookup(spec.Argv[0], cwd, env["PATH"])
 	p := newProcess(t, spec)
@@ -64,30 +65,25 @@ func (t *Table) start(spec Spec) (*Process, error) {
 	return p, nil
 }
 
-func openCwd(asked, fallback string) (string, *os.File, error) {
+func openCwd(asked, fallback string) (string, int, error) {
 	wanted := asked
 	if wanted == "" {
 		wanted = fallback
 	}
-	place, err := path.Find(wanted, true)
+	fd, full, err := path.Directory(wanted)
 	if err == nil {
-		defer place.Close()
-		fd, openErr := unix.Openat(place.Fd(), place.Name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		if openErr == nil {
-			return place.Full, os.NewFile(uintptr(fd), place.Full), nil
-		}
-		err = fault.At(wanted, openErr)
+		return full, fd, nil
 	}
 	if asked == "" && wanted != "/" {
 		return openCwd("", "/")
 	}
-	return "", nil, &fault.Error{Kind: fault.Invalid, Message: "cwd " + err.Error(), Cause: err}
+	return "", -1, &fault.Error{Kind: fault.Invalid, Message: "cwd " + err.Error(), Cause: err}
 }
 
 type launch struct {
 	program  string
 	env      []string
-	dir      *os.File
+	dir      int
 	identity account.Identity
 	stdin    []byte
 }
@@ -99,7 +95,7 @@ func (t *Table) launch(p *Process, l launch) (*notStarted, error) {
 		files.closeParent()
 		return nil, fault.At("streams", err)
 	}
-	attr := &syscall.SysProcAttr{Setsid: true, Setctty: p.Spec.Pty != nil, Credential: t.credential(l.identity), Unshareflags: t.unshareFlags}
+	attr := &syscall.SysProcAttr{Setsid: true, Setctty: p.Spec.Pty != nil, Credential: t.credential(l.identity)}
 	grown, err := t.forest.Plant(attr)
 	if err != nil {
 		files.closeParent()
@@ -142,11 +138,11 @@ func (t *Table) launch(p *Process, l launch) (*notStarted, error) {
 func (t *Table) fork(p *Process, l launch, grown tree.Tree, attr *syscall.ProcAttr) (int, error) {
 	t.starting.Lock()
 	defer t.starting.Unlock()
-	if err := unix.Fchdir(int(l.dir.Fd())); err != nil {
+	if err := unix.Fchdir(l.dir); err != nil {
 		return 0, fault.At("cwd "+p.Cwd, err)
 	}
 	release := grown.Brace()
-	pid, err := syscall.ForkExec(l.program, p.Spec.Argv, attr)
+	pid, err := t.forkExec(l.program, p.Spec.Argv, attr)
 	release()
 	_ = unix.Chdir("/")
 	if err != nil {
@@ -187,21 +183,34 @@ func (p *Process) fail(f *notStarted) {
 }
 
 func (t *Table) credential(identity account.Identity) *syscall.Credential {
-	own, _ := os.Getgroups()
-	mine := []uint32{uint32(os.Getegid())}
-	for _, g := range own {
-		mine = append(mine, uint32(g))
-	}
-	u := identity.User
-	if os.Geteuid() != 0 || u.UID == 0 && u.GID == uint32(os.Getegid()) && sameSet(mine, identity.Groups) {
+	u, own := identity.User, ownIdentity()
+	if own.uid != 0 || u.UID == 0 && u.GID == own.gid && sameSet(own.groups, identity.Groups) {
 		return nil
 	}
 	return &syscall.Credential{Uid: u.UID, Gid: u.GID, Groups: identity.Groups, NoSetGroups: t.noGroups}
 }
 
+type ownIDs struct {
+	uid, gid uint32
+	groups   []uint32 // gid among them
+}
+
+// ownIdentity is the agent's own, which never changes.
+var ownIdentity = sync.OnceValue(func() ownIDs {
+	own := ownIDs{uid: uint32(os.Geteuid()), gid: uint32(os.Getegid())}
+	own.groups = []uint32{own.gid}
+	groups, _ := os.Getgroups()
+	for _, g := range groups {
+		own.groups = append(own.groups, uint32(g))
+	}
+	slices.Sort(own.groups)
+	own.groups = slices.Compact(own.groups)
+	return own
+})
+
+// sameSet compares with a set that is in order.
 func sameSet(a, b []uint32) bool {
-	slices.Sort(a)
 	b = slices.Clone(b)
 	slices.Sort(b)
-	return slices.Equal(slices.Compact(a), slices.Compact(b))
+	return slices.Equal(a, slices.Compact(b))
 }

@@ -22,8 +22,8 @@ type Options struct {
 	// DefaultUser and DefaultCwd apply where a spec names none.
 	DefaultUser string
 	DefaultCwd  string
-	// UnshareFlags are those of unshare with which each program is started; 0 for none.
-	UnshareFlags uintptr
+	// ForkExec starts programs; nil is syscall's.
+	ForkExec func(program string, argv []string, attr *syscall.ProcAttr) (pid int, err error)
 	// Used is called whenever a process has ended; nil does nothing.
 	Used func()
 }
@@ -34,8 +34,8 @@ type Table struct {
 	forest   tree.Forest
 	accounts *account.Database
 	used     func()
-	// unshareFlags as in Options.
-	unshareFlags uintptr
+	// forkExec as in Options.
+	forkExec func(program string, argv []string, attr *syscall.ProcAttr) (pid int, err error)
 	// noGroups: the user namespace forbids setgroups.
 	noGroups bool
 
@@ -69,7 +69,10 @@ func NewTable(o Options) *Table {
 		leaders: map[int]*Process{}, all: map[string]*Process{}, claimed: map[string]bool{}, background: map[*Process]bool{},
 		defaults: Defaults{User: o.DefaultUser, Cwd: o.DefaultCwd},
 		orphans:  make(chan struct{}, 1),
-		used:     o.Used, unshareFlags: o.UnshareFlags,
+		used:     o.Used, forkExec: o.ForkExec,
+	}
+	if t.forkExec == nil {
+		t.forkExec = syscall.ForkExec
 	}
 	if t.used == nil {
 		t.used = func() {}

@@ -88,6 +88,7 @@ type walk struct {
 	mu       sync.Mutex
 	leader   int
 	gone     bool
+	marked   bool // from its birth on
 	sessions map[int]bool
 }
 
@@ -96,7 +97,9 @@ func (w *walk) Attach(leader int) {
 	defer w.mu.Unlock()
 	w.leader = leader
 	w.sessions[leader] = true
-	mark(leader, lowestMark+w.slot)
+	if !w.marked {
+		mark(leader, lowestMark+w.slot)
+	}
 }
 
 // Brace lets the agent carry the mark while it forks: a child that forks at once has it already. Going back to the
@@ -105,7 +108,8 @@ func (w *walk) Brace() func() {
 	if w.forest.ownScore < 0 {
 		return func() {}
 	}
-	_, _ = unix.Pwrite(w.forest.ownScore, strconv.AppendInt(nil, int64(lowestMark+w.slot), 10), 0)
+	_, err := unix.Pwrite(w.forest.ownScore, strconv.AppendInt(nil, int64(lowestMark+w.slot), 10), 0)
+	w.marked = err == nil
 	return func() { _, _ = unix.Pwrite(w.forest.ownScore, w.forest.original, 0) }
 }
 

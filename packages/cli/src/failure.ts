@@ -43,6 +43,30 @@ const ownRemediations: Readonly<Record<string, string>> = {
 
 const unreachable = "Start a server with: stacyvm serve. Or name another: --server <url>, or $STACYVM_SERVER.";
 
+/** What Node calls a certificate that leads to no authority it trusts. */
+const untrusted = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+]);
+
+/** What helps where the server's address speaks TLS, or should. */
+function tlsRemediation(error: unknown): string | undefined {
+  for (let one = error, depth = 0; one instanceof Error && depth < 8; one = one.cause, depth += 1) {
+    const code = "code" in one ? String(one.code) : "";
+    if (untrusted.has(code)) {
+      return "The server's certificate isn't trusted here. Name its authority's: NODE_EXTRA_CA_CERTS=<ca.pem>, or NODE_USE_SYSTEM_CA=1 for this machine's own.";
+    }
+    if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return `${one.message}. Name the server as its certificate does.`;
+    if (code === "CERT_HAS_EXPIRED") return "The server's certificate has expired; its operator must renew it.";
+    if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG")
+      return "What answers there doesn't speak TLS; if it is the server, begin the address with http://.";
+  }
+  return undefined;
+}
+
 const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 
 function tell(error: unknown): Told {
@@ -54,7 +78,8 @@ function tell(error: unknown): Told {
   if (!(error instanceof StacyVMError)) return { message, reason, remediation };
   const { code, requestId, details } = error;
   const isUnreachable = error instanceof ConnectionError;
-  return { message, code, reason, remediation: isUnreachable ? unreachable : remediation, requestId, details };
+  const remedy = isUnreachable ? (tlsRemediation(error) ?? unreachable) : remediation;
+  return { message, code, reason, remediation: remedy, requestId, details };
 }
 
 /** Tells a failure on stderr and returns the exit status: the other program's, else 1. */

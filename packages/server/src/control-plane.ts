@@ -1,3 +1,4 @@
+import type { Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -5,11 +6,13 @@ import { openApiDocument, operations, operationTable } from "@stacyvm/contract";
 import type { FastifyBaseLogger } from "fastify";
 import { AuditBatch } from "./audit/audit-batch.ts";
 import { ApiKeys } from "./auth/api-keys.ts";
+import { createLimiter, rateOf } from "./auth/create-limiter.ts";
 import { FailurePenalties } from "./auth/failure-penalties.ts";
-import { RateLimiter } from "./auth/rate-limiter.ts";
-import { createTokenVerifier, type TokenVerifier } from "./auth/token-verifier.ts";
+import { Tenancy } from "./auth/tenancy.ts";
 import { takesTokens } from "./config/cross-checks.ts";
+import { LiveConfig } from "./config/live.ts";
 import type { Config } from "./config/schema.ts";
+import { judgeTlsPair, readTlsFiles, type TlsPair } from "./config/tls-files.ts";
 import { openDataDir } from "./data-dir.ts";
 import { createWarnings } from "./doctor/warnings.ts";
 import { connectGuest } from "./guest/agent/connect-guest.ts";
@@ -18,7 +21,8 @@ import { withBrowserSessions } from "./http/browser-sessions.ts";
 import { createClientAddress } from "./http/client-address.ts";
 import { allHandlers } from "./http/handlers/all.ts";
 import { createAuthenticator } from "./http/identity.ts";
-import { createLogins } from "./http/logins.ts";
+import { createLogins, tokenVerifier } from "./http/logins.ts";
+import { reloadTlsPair } from "./http/tls-listener.ts";
 import { createImageStore } from "./images/create-image-store.ts";
 import { registryOptions } from "./images/registry-options.ts";
 import { systemClock } from "./lib/clock.ts";
@@ -28,6 +32,7 @@ import { findProgram } from "./lib/find-program.ts";
 import { randomIds } from "./lib/id.ts";
 import { isLoopback, parseNetworks } from "./lib/networks.ts";
 import { collectImages } from "./orchestrator/collect-images.ts";
+import { configuredLimits, configuredSpawnDefaults } from "./orchestrator/configured-limits.ts";
 import type { Context } from "./orchestrator/context.ts";
 import { heartbeat } from "./orchestrator/heartbeat.ts";
 import { LiveRuntimes } from "./orchestrator/live-runtimes.ts";
@@ -45,6 +50,7 @@ import { createStore } from "./store/create-store.ts";
 import { databaseLocation } from "./store/open-database.ts";
 import { createDiskSpace } from "./telemetry/disk-space.ts";
 import { createEventBus } from "./telemetry/events.ts";
+import { logLevel } from "./telemetry/log-level.ts";
 import { createOperationMetrics } from "./telemetry/metrics.ts";
 
 export interface ControlPlaneOptions {
@@ -84,6 +90,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const { config, log } = options;
   await using stack = new AsyncDisposableStack();
   const nativeDir = options.nativeDir ?? builtNativeDir;
+  const tls = await tlsPair(config);
 
   const dataDir = stack.use(await openDataDir(config.dataDir));
   const { serverId } = dataDir;
@@ -152,6 +159,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     max: config.defaults.maxSpawnQueue,
     timeoutMs: config.defaults.spawnQueueTimeoutMs,
   });
+  const { limiter, pruning } = createLimiter(config.rateLimit, { shared: store.rateBuckets, clock: systemClock, log });
+  if (pruning !== undefined) stack.use(pruning);
+  const liveConfig = new LiveConfig(config, (now) => {
+    queue.configure({ max: now.defaults.maxSpawnQueue, timeoutMs: now.defaults.spawnQueueTimeoutMs });
+    limiter.configure(rateOf(now.rateLimit));
+    log.level = logLevel(now.logging.level);
+  });
   const context: Context = {
     store,
     providers: directory,
@@ -160,25 +174,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     disks,
     clock: systemClock,
     ids: randomIds,
-    limits: {
-      defaultTtlMs: config.defaults.ttlMs,
-      maxTtlMs: config.defaults.maxTtlMs,
-      defaultExecTimeoutMs: config.defaults.defaultExecTimeoutMs,
-      maxExecTimeoutMs: config.defaults.maxExecTimeoutMs,
-      maxSandboxes: config.defaults.maxSandboxes,
-      maxSandboxesPerOwner: config.defaults.maxSandboxesPerOwner,
-    },
-    spawnDefaults: {
-      image: config.defaults.image,
-      memoryMb: config.defaults.memoryMb,
-      vcpus: config.defaults.vcpus,
-      diskMb: config.defaults.diskSizeMb,
-      pidsMax: config.providers.oci.pidsLimit,
-      security: config.defaults.security,
-      overflow: config.defaults.spawnOverflow,
-      maxQueue: config.defaults.maxSpawnQueue,
-      queueTimeoutMs: config.defaults.spawnQueueTimeoutMs,
-    },
+    limits: configuredLimits(() => liveConfig.current.defaults),
+    spawnDefaults: configuredSpawnDefaults(() => liveConfig.current.defaults, config.providers.oci.pidsLimit),
     holderId: serverId,
     leaseTtlMs: config.leases.ttlMs,
     workerId: localWorkerId,
@@ -254,7 +251,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
             store,
             providers,
             rules: { maxAgeMs: maxAgeMs || undefined, maxBytes: maxSizeBytes || undefined },
-            keep: [config.defaults.image, ...keep],
+            keep: [config.defaults.image, liveConfig.current.defaults.image, ...keep],
             dryRun: false,
             signal,
           });
@@ -282,22 +279,17 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     onRevoked: (id) => logins.sessions.forgetKey(id),
   });
   let port = config.server.port;
-  const logins = stack.use(
-    createLogins({
-      ...{ config, store, log },
-      port: () => port,
-      idTokens: (clientId) => tokenVerifier(config, log, clientId),
-    }),
-  );
+  const logins = stack.use(createLogins({ config, store, log, port: () => port }));
+  const tenancy = new Tenancy({ store: store.tenants, clock: systemClock });
   const byCredential = createAuthenticator({
     named: apiKeys,
+    tenancy,
     apiKey: config.auth.apiKey?.reveal() ?? "",
     adminKey: config.auth.adminApiKey?.reveal() ?? "",
     adminFallback: config.auth.adminFallbackEnabled,
     ...(takesTokens(config) ? { tokens: tokenVerifier(config, log) } : {}),
   });
   const authenticator = withBrowserSessions(byCredential, { sessions: logins.sessions, site: logins.sessionSite });
-  const limiter = rateLimiter(config);
   const app = createApp({
     operations,
     handlers: allHandlers({
@@ -309,8 +301,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       operations: operationMetrics,
       limits: context.limits,
       spawnDefaults: context.spawnDefaults,
-      rateLimit: { ...config.rateLimit, enabled: limiter !== undefined },
-      rateCounters: () => limiter?.counters ?? { callers: 0, allowed: 0, refused: 0, forgotten: 0 },
+      rateLimit: () => liveConfig.current.rateLimit,
+      rateCounters: () => limiter.counters,
+      liveConfig,
+      audit: audit.add,
+      log,
       workerId: localWorkerId,
       clock: systemClock,
       version: options.version,
@@ -321,11 +316,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       authConfigured: authenticator.configured,
       apiKeys,
       ...logins,
+      tenancy,
+      ids: randomIds,
+      issuer: config.auth.oidcIssuer,
       workerSigningKey: config.auth.workerSigningKey,
       newTokenId: randomIds.token,
       insecure: config.server.insecure,
       publicUrl: config.server.publicUrl,
-      previewDomain: () => previewDomain(config.server.previewDomain, port),
+      previewDomain: () => previewDomain(config.server.previewDomain, port, tls === undefined ? 80 : 443),
     }),
     authenticator,
     hosts: {
@@ -335,57 +333,43 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     },
     corsAllowedOrigins: config.server.corsAllowedOrigins,
     rates: {
-      limiter,
+      get limiter() {
+        return isLimited(liveConfig.current) ? limiter : undefined;
+      },
       keyBy: config.rateLimit.keyBy,
       penalties: new FailurePenalties(systemClock),
       addressOf: createClientAddress(parseNetworks(config.server.trustedProxies)),
     },
     sessionSite: logins.sessionSite,
+    ...(tls && { tls }),
     log,
     newRequestId: randomIds.request,
     validateResponses: options.validateResponses ?? false,
   });
   stack.defer(() => app.close());
+  if (tls !== undefined) {
+    const server = app.server as TlsServer;
+    stack.use(reloadTlsPair({ files: config.server.tls, first: tls, server, clock: systemClock, log }));
+  }
   await app.listen({ host: config.server.host, port });
   port = (app.server.address() as AddressInfo).port;
   logins.checkPublicUrl();
   const running = stack.move();
   return {
-    url: `http://${config.server.host.includes(":") ? `[${config.server.host}]` : config.server.host}:${port}`,
+    url: `${tls === undefined ? "http" : "https"}://${config.server.host.includes(":") ? `[${config.server.host}]` : config.server.host}:${port}`,
     defaultProvider: directory.defaultName,
     defaultReason: describeChoice(directory.choice),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
 
-/** None where it is off, or where a rate of 0 says so. */
-function rateLimiter({ rateLimit }: Config): RateLimiter | undefined {
-  const { enabled, requestsPerMinute, burst, bucketTtlMs: idleMs, cleanupIntervalMs } = rateLimit;
-  if (!enabled || requestsPerMinute <= 0) return undefined;
-  const clock = systemClock;
-  return new RateLimiter({ requestsPerMinute, burst: burst || requestsPerMinute, idleMs, cleanupIntervalMs, clock });
+/** Undefined where the server speaks plain HTTP. */
+async function tlsPair({ server: { tls } }: Config): Promise<TlsPair | undefined> {
+  return tls.certFile === "" ? undefined : judgeTlsPair(tls, await readTlsFiles(tls), systemClock.now());
 }
 
-function tokenVerifier({ auth }: Config, log: FastifyBaseLogger, audience = auth.oidcAudience): TokenVerifier {
-  return createTokenVerifier({
-    issuer: auth.oidcIssuer,
-    audience,
-    jwksUrl: auth.oidcJwksUrl,
-    publicKey: auth.oidcPublicKey,
-    keysKeptMs: auth.oidcKeysKeptMs,
-    claims: {
-      groupsClaim: auth.oidcGroupsClaim,
-      tenantClaim: auth.oidcTenantClaim,
-      adminGroups: auth.oidcAdminGroups,
-      tenantAdminGroups: auth.oidcTenantAdminGroups,
-      operatorGroups: auth.oidcOperatorGroups,
-      viewerGroups: auth.oidcViewerGroups,
-      defaultRole: auth.oidcDefaultRole,
-    },
-    clock: systemClock,
-    onFailure: (error) => log.error({ err: error }, "the issuer's keys could not be had"),
-  });
-}
+/** A rate of 0 says so too. */
+const isLimited = ({ rateLimit }: Config): boolean => rateLimit.enabled && rateLimit.requestsPerMinute > 0;
 
 function tellChoice(choice: DefaultChoice, log: FastifyBaseLogger): void {
   const reasons = Object.fromEntries(choice.verdicts.map(({ name, reason }) => [name, reason]));
@@ -394,6 +378,6 @@ function tellChoice(choice: DefaultChoice, log: FastifyBaseLogger): void {
   else log.info(fields, "default provider chosen");
 }
 
-/** With the port where it isn't HTTP's own, so that clients build an address that works. */
-const previewDomain = (domain: string, port: number): string =>
-  domain === "" || port === 80 ? domain : `${domain}:${port}`;
+/** With the port where it isn't the scheme's usual one, so that clients build an address that works. */
+const previewDomain = (domain: string, port: number, usual: number): string =>
+  domain === "" || port === usual ? domain : `${domain}:${port}`;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type LoadOptions, loadConfig } from "./config/load.ts";
 import { ConfigError } from "./config/problem.ts";
+import { productionProblems } from "./config/production.ts";
 import type { Config } from "./config/schema.ts";
 import { cgroupFindings } from "./doctor/cgroups.ts";
 import { dataFindings } from "./doctor/data.ts";
@@ -14,6 +15,7 @@ import { kernelFindings } from "./doctor/kernel.ts";
 import { portFinding } from "./doctor/port.ts";
 import { programFindings } from "./doctor/programs.ts";
 import { runtimeFindings } from "./doctor/runtimes.ts";
+import { tlsFindings } from "./doctor/tls.ts";
 import { type ServerView, serverFindings, wallFindings } from "./doctor/walls.ts";
 import { connectGuest } from "./guest/agent/connect-guest.ts";
 import type { EngineImages } from "./images/image-store.ts";
@@ -86,6 +88,7 @@ function examineConfigured({
       usesEngine: providers.docker.enabled,
     }),
     dataFindings(host, config),
+    tlsFindings(config.server.tls, systemClock.now()),
     portFinding(config.server.host, config.server.port, answers).then((one) => [one]),
   ];
 }
@@ -102,11 +105,16 @@ function configured(options: LoadOptions): {
 } {
   const { ok, fail } = findingsOf("configuration");
   try {
-    const { config, sources } = loadConfig(options);
+    const loaded = loadConfig(options);
+    const { config, sources } = loaded;
+    const unfit = config.server.mode === "production" ? productionProblems(loaded) : [];
     const files = [...new Set(Object.values(sources).filter((source) => source.startsWith("/")))];
     return {
       config,
-      findings: [ok("valid", files.length === 0 ? "the defaults are used; no file" : `${files.join(", ")} is valid`)],
+      findings: [
+        ok("valid", files.length === 0 ? "the defaults are used; no file" : `${files.join(", ")} is valid`),
+        ...unfit.map(({ path, message, hint }) => fail(path, message, hint)),
+      ],
     };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

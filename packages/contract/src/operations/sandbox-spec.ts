@@ -86,6 +86,7 @@ export const sandboxSpecAudit = {
 
 /** What `view=full` adds to a sandbox; old clients read the plain one as a closed set of keys. */
 export const sandboxDetail = {
+  project_id: z.string().optional(),
   name: z.string().optional(),
   labels: z.record(z.string(), z.string()).optional(),
   env_names: z.array(z.string()).optional(),
@@ -97,6 +98,6 @@ export const sandboxDetail = {
 };
 
 export const view = oneOf(["basic", "full"]).meta({
-  description: "`full` adds name, labels, env_names, workdir, user, disk_mb, security and network_mode.",
+  description: "`full` adds project_id, name, labels, env_names, workdir, user, disk_mb, security and network_mode.",
 });
 export const viewQuery = z.object({ view: view.optional() });

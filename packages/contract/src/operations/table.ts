@@ -1,5 +1,6 @@
 import type { Operation } from "../operation.ts";
 import { apiKeyOperations } from "./api-keys.ts";
+import { configOperations } from "./config.ts";
 import { execOperations } from "./exec.ts";
 import { folderOperations } from "./file-archive.ts";
 import { fileLinkOperations } from "./file-links.ts";
@@ -15,6 +16,7 @@ import { sessionOperations } from "./session.ts";
 import { systemOperations } from "./system.ts";
 import { telemetryOperations } from "./telemetry.ts";
 import { templateOperations } from "./templates.ts";
+import { tenantOperations } from "./tenants.ts";
 import { workerOperations } from "./workers.ts";
 
 /** Every operation that the server offers. A row without a handler keeps the server from starting. */
@@ -34,6 +36,8 @@ export const operations = [
   ...workerOperations,
   ...apiKeyOperations,
   ...sessionOperations,
+  ...tenantOperations,
+  ...configOperations,
   ...systemOperations,
   ...telemetryOperations,
 ] as const;

@@ -19,6 +19,9 @@ export interface ApiKey {
   prefix: string;
   role: "viewer" | "api" | "operator" | "tenant_admin" | "admin";
   tenant_id?: string;
+  project_id?: string;
+  /** Who made it for themself: it is worth no more than they are. */
+  member?: string;
   created_by: string;
   /** RFC 3339. */
   created_at: string;
@@ -37,6 +40,8 @@ export interface ApiKeyRequest {
   role?: "viewer" | "api" | "operator" | "tenant_admin" | "admin";
   /** Its holder is of this tenant, whatever X-Tenant-ID says. */
   tenant_id?: string;
+  /** And sees this project of it alone. */
+  project_id?: string;
   /** Go duration; absent: until it is revoked. */
   ttl?: string;
 }
@@ -70,6 +75,9 @@ export interface CommitUploadRequest {
   checksum?: string;
 }
 
+/** Settings by their path, or nested as in the configuration file. */
+export type ConfigUpdate = Record<string, unknown>;
+
 export interface CreatedApiKey {
   api_key: ApiKey;
   /** Shown here and never again. */
@@ -94,7 +102,7 @@ export interface DiskFigures {
 export interface ErrorBody {
   code: "BAD_REQUEST" | "RESOURCE_LIMIT" | "TIMEOUT" | "NOT_FOUND" | "UNAUTHORIZED" | "FORBIDDEN" | "CONFLICT" | "UNAVAILABLE" | "INTERNAL_ERROR";
   message: string;
-  reason: "invalid_body" | "invalid_input" | "payload_too_large" | "headers_too_large" | "request_timeout" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "foreign_origin" | "policy_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "idempotency_key_reused" | "state_conflict" | "lease_lost" | "ttl_above_max" | "timeout_above_max" | "key_not_found" | "credentials_not_configured" | "session_not_found" | "login_not_offered" | "login_failed" | "rate_limited" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "provider_unavailable" | "image_pull_failed" | "host_disk_low" | "spawn_failed" | "store_unavailable" | "worker_tokens_unavailable" | "issuer_unavailable" | "shutting_down" | "not_supported" | "internal" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "archive_invalid" | "range_not_satisfiable" | "precondition_failed" | "link_refused" | "port_refused" | "port_protocol" | "port_timeout" | "file_permission_denied" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "upload_not_found" | "upload_conflict" | "checksum_mismatch" | "exec_timeout" | "sandbox_limit" | "disk_full" | "guest_unreachable" | "guest_protocol";
+  reason: "invalid_body" | "invalid_input" | "payload_too_large" | "headers_too_large" | "request_timeout" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "foreign_origin" | "policy_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "idempotency_key_reused" | "state_conflict" | "lease_lost" | "ttl_above_max" | "timeout_above_max" | "tenant_not_found" | "project_not_found" | "member_not_found" | "tenant_ambiguous" | "not_a_member" | "tenant_in_use" | "key_not_found" | "credentials_not_configured" | "session_not_found" | "login_not_offered" | "login_failed" | "rate_limited" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "provider_unavailable" | "image_pull_failed" | "host_disk_low" | "spawn_failed" | "store_unavailable" | "worker_tokens_unavailable" | "issuer_unavailable" | "shutting_down" | "not_supported" | "internal" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "archive_invalid" | "range_not_satisfiable" | "precondition_failed" | "link_refused" | "port_refused" | "port_protocol" | "port_timeout" | "file_permission_denied" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "upload_not_found" | "upload_conflict" | "checksum_mismatch" | "exec_timeout" | "sandbox_limit" | "disk_full" | "guest_unreachable" | "guest_protocol";
   request_id: string;
   remediation?: string;
   details?: Record<string, unknown>;
@@ -182,6 +190,13 @@ export interface ListeningPort {
   command?: string;
 }
 
+export interface LiveConfig {
+  /** Setting to value, for example `defaults.max_ttl` to `24h0m0s`. */
+  settings: Record<string, unknown>;
+  /** Those that differ from what the server was started with. */
+  changed: string[];
+}
+
 export interface Liveness {
   status: "alive";
   /** Go duration, for example 1h0m0s or 12.3ms. */
@@ -204,6 +219,29 @@ export interface MakeFolderRequest {
   mode?: string;
   /** Makes missing parents too. */
   parents?: boolean;
+}
+
+export interface Member {
+  tenant_id: string;
+  /** Absent: in the whole tenant. */
+  project_id?: string;
+  /** The subject of the issuer's tokens. */
+  user_id: string;
+  issuer?: string;
+  role: string;
+  /** RFC 3339. */
+  created_at: string;
+  /** RFC 3339. */
+  updated_at: string;
+}
+
+export interface MemberRequest {
+  /** viewer, operator, or admin, who administers the tenant. */
+  role?: string;
+  /** In that project alone; absent: in the whole tenant. */
+  project_id?: string;
+  /** Whose subject it is; the configured issuer where absent. */
+  issuer?: string;
 }
 
 export interface Metrics {
@@ -282,6 +320,24 @@ export interface OperationMetrics {
   latency_avg_ms: number;
   last_error?: string;
   last_observed_unix?: number;
+}
+
+export interface OwnApiKeyRequest {
+  /** What it is for. */
+  name: string;
+  /** api where absent. */
+  role?: "viewer" | "api" | "operator" | "tenant_admin" | "admin";
+  /** And sees this project of it alone. */
+  project_id?: string;
+  /** Go duration; absent: until it is revoked. */
+  ttl?: string;
+}
+
+export interface OwnTenant {
+  tenant: Tenant;
+  /** Absent: in the whole tenant. */
+  project_id?: string;
+  role: string;
 }
 
 export interface OwnerQuota {
@@ -363,6 +419,22 @@ export interface ProcessExit {
   background: boolean;
   /** Go duration, for example 1h0m0s or 12.3ms. */
   duration: string;
+}
+
+export interface Project {
+  tenant_id: string;
+  id: string;
+  name: string;
+  /** RFC 3339. */
+  created_at: string;
+  /** RFC 3339. */
+  updated_at: string;
+}
+
+export interface ProjectRequest {
+  /** `project-` and 8 hex digits where absent. */
+  id?: string;
+  name: string;
 }
 
 export interface ProviderDetail {
@@ -505,6 +577,7 @@ export interface Sandbox {
   expires_at: string;
   metadata?: Record<string, string>;
   preview_domain?: string;
+  project_id?: string;
   name?: string;
   labels?: Record<string, string>;
   env_names?: string[];
@@ -699,6 +772,36 @@ export interface TemplateSpawnRequest {
   name?: string;
   /** What a taken name means: 409, or the sandbox that has it. */
   if_exists?: "fail" | "get";
+}
+
+export interface Tenant {
+  id: string;
+  name: string;
+  owner_id: string;
+  /** The JSON that was given, as text. */
+  settings: string;
+  /** RFC 3339. */
+  created_at: string;
+  /** RFC 3339. */
+  updated_at: string;
+  /** Since then it is being deleted: nothing new is made in it. */
+  deleting_at?: string;
+}
+
+export interface TenantChange {
+  name?: string;
+  owner_id?: string;
+  /** Any JSON. */
+  settings?: unknown;
+}
+
+export interface TenantRequest {
+  /** `tenant-` and 8 hex digits where absent. */
+  id?: string;
+  name?: string;
+  owner_id?: string;
+  /** Any JSON. */
+  settings?: unknown;
 }
 
 export interface TerminalSize {

@@ -8,7 +8,7 @@ let store: Store;
 let nowMs = 1_800_000_000_000;
 const clock = { now: () => nowMs };
 const open = (of: Pick<Store, "apiKeys"> = store) => new ApiKeys({ store: of.apiKeys, clock, ids: randomIds });
-const wanted: NewApiKey = { name: "ci", role: "operator", tenantId: "", ttlMs: 0, createdBy: "admin" };
+const wanted: NewApiKey = { name: "ci", role: "operator", tenantId: "", projectId: "", ttlMs: 0, createdBy: "admin" };
 
 beforeAll(async () => {
   store = await createStore({ database: { driver: "sqlite", path: ":memory:" }, nowMs });
@@ -30,7 +30,12 @@ test("a key is 256 random bits, told once, and nothing in the database opens any
     await expect(keys.identify(stolen)).rejects.toMatchObject({ reason: "unauthenticated" });
   }
   expect(await keys.identify(key.reveal())).toEqual({
-    ...{ keyId: record.id, role: "operator", tenantId: "", expiresAtMs: 0 },
+    keyId: record.id,
+    role: "operator",
+    tenantId: "",
+    projectId: "",
+    member: undefined,
+    expiresAtMs: 0,
   });
   expect((await keys.create(wanted)).key.reveal()).not.toBe(key.reveal());
 });

@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import { StacyError } from "@stacyvm/contract";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/id.ts";
+import { Recent } from "../lib/recent.ts";
 import { Secret } from "../lib/secret.ts";
-import type { ApiKeyRecord, ApiKeyStore } from "../store/store.ts";
+import type { ApiKeyFilter, ApiKeyRecord, ApiKeyStore, MemberName } from "../store/store.ts";
 import type { Role } from "./roles.ts";
 
 /** What a named key may be. */
@@ -15,6 +16,10 @@ export interface NewApiKey {
   readonly role: ApiKeyRole;
   /** Empty: of no tenant. */
   readonly tenantId: string;
+  /** Empty: of its tenant as a whole. */
+  readonly projectId: string;
+  /** Whose it is, where a member makes it for themself. */
+  readonly member?: MemberName;
   /** 0: it counts until it is revoked. */
   readonly ttlMs: number;
   readonly createdBy: string;
@@ -27,6 +32,9 @@ export interface KeyIdentity {
   readonly tenantId: string;
   /** Epoch milliseconds; 0: it counts until it is revoked. */
   readonly expiresAtMs: number;
+  readonly projectId: string;
+  /** Whose it is, where a member made it for themself. */
+  readonly member: MemberName | undefined;
 }
 
 export interface ApiKeysOptions {
@@ -54,19 +62,15 @@ export const looksLikeApiKey = (text: string): boolean => format.test(text);
 
 const digestOf = (key: string): string => createHash("sha256").update(key).digest("hex");
 
-interface Known {
-  readonly record: ApiKeyRecord | undefined;
-  readonly atMs: number;
-}
-
 /** Named keys: shown once, kept as digests. */
 export class ApiKeys {
   readonly #options: ApiKeysOptions;
-  readonly #known = new Map<string, Known>();
+  readonly #known: Recent<ApiKeyRecord | undefined>;
   readonly #useNotedAtMs = new Map<string, number>();
 
   constructor(options: ApiKeysOptions) {
     this.#options = options;
+    this.#known = new Recent({ clock: options.clock, forMs: knownForMs, max: knownMax });
   }
 
   /** The key itself is told here and never again. Throws invalid_input. */
@@ -78,6 +82,12 @@ export class ApiKeys {
     if (wanted.role === "admin" && wanted.tenantId !== "") {
       throw new StacyError("invalid_input", "invalid input: an admin key is of no tenant");
     }
+    if (wanted.projectId !== "" && (wanted.tenantId === "" || wanted.role === "tenant_admin")) {
+      throw new StacyError(
+        "invalid_input",
+        "invalid input: a project's key needs its tenant_id, and no tenant_admin role",
+      );
+    }
     const key = ids.apiKeySecret();
     const nowMs = clock.now();
     const record: ApiKeyRecord = {
@@ -87,6 +97,9 @@ export class ApiKeys {
       digest: digestOf(key),
       role: wanted.role,
       tenantId: wanted.tenantId,
+      projectId: wanted.projectId,
+      memberIssuer: wanted.member?.issuer ?? "",
+      memberId: wanted.member?.userId ?? "",
       createdBy: wanted.createdBy,
       createdAtMs: nowMs,
       expiresAtMs: wanted.ttlMs === 0 ? 0 : nowMs + wanted.ttlMs,
@@ -97,22 +110,28 @@ export class ApiKeys {
     return { record, key: new Secret(key) };
   }
 
-  list(): Promise<readonly ApiKeyRecord[]> {
-    return this.#options.store.list();
+  list(whose?: ApiKeyFilter): Promise<readonly ApiKeyRecord[]> {
+    return this.#options.store.list(whose);
   }
 
   /** Counts at once here, and within five seconds on other servers. Throws key_not_found. */
-  async revoke(id: string): Promise<ApiKeyRecord> {
-    const record = await this.#options.store.revoke(id, this.#options.clock.now());
+  async revoke(id: string, whose?: ApiKeyFilter): Promise<ApiKeyRecord> {
+    const record = await this.#options.store.revoke(id, this.#options.clock.now(), whose);
     if (record === undefined) throw new StacyError("key_not_found", `not found: API key ${JSON.stringify(id)}`);
-    this.#known.set(record.digest, { record, atMs: this.#options.clock.now() });
+    this.#known.set(record.digest, record);
     this.#options.onRevoked?.(id);
     return record;
   }
 
+  /** Keys were revoked here otherwise than by `revoke`: that counts at once. */
+  changed(): void {
+    this.#known.forget();
+  }
+
   /** Throws unauthenticated; what is wrong with a key that was one is told, as only its holder can ask. */
   async identify(key: string): Promise<KeyIdentity> {
-    const record = await this.#lookUp(digestOf(key));
+    const digest = digestOf(key);
+    const record = await this.#known.get(digest, () => this.#options.store.findByDigest(digest));
     const nowMs = this.#options.clock.now();
     if (record === undefined) throw refused("invalid or missing API key");
     if (record.revokedAtMs > 0) throw refused(`API key ${record.prefix}… was revoked`);
@@ -120,22 +139,9 @@ export class ApiKeys {
     const role = apiKeyRoles.find((one) => one === record.role);
     if (role === undefined) throw refused(`API key ${record.prefix}… has a role that this server doesn't know`);
     this.#noteUse(record, nowMs);
-    return { keyId: record.id, role, tenantId: record.tenantId, expiresAtMs: record.expiresAtMs };
-  }
-
-  async #lookUp(digest: string): Promise<ApiKeyRecord | undefined> {
-    const { store, clock } = this.#options;
-    const known = this.#known.get(digest);
-    if (known !== undefined && clock.now() - known.atMs < knownForMs) return known.record;
-    // The time before the look: what changes meanwhile must not count for longer.
-    const atMs = clock.now();
-    const record = await store.findByDigest(digest);
-    const meanwhile = this.#known.get(digest);
-    if (meanwhile !== undefined && meanwhile !== known) return meanwhile.record;
-    this.#known.delete(digest);
-    this.#known.set(digest, { record, atMs });
-    if (this.#known.size > knownMax) this.#known.delete(this.#known.keys().next().value ?? "");
-    return record;
+    const { id: keyId, tenantId, projectId, memberIssuer, memberId, expiresAtMs } = record;
+    const member = memberId === "" ? undefined : { issuer: memberIssuer, userId: memberId };
+    return { keyId, role, tenantId, projectId, member, expiresAtMs };
   }
 
   #noteUse({ id }: ApiKeyRecord, nowMs: number): void {

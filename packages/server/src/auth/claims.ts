@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import { StacyError } from "@stacyvm/contract";
 import type { JWTPayload } from "jose";
 import { parseOwnerId } from "../sandbox/owner.ts";
+import type { MemberName } from "../store/store.ts";
 import type { Role } from "./roles.ts";
+import { placeIdMax } from "./tenancy.ts";
 
 /** How an issuer's claims become what somebody is here. */
 export interface ClaimRules {
@@ -23,14 +25,14 @@ export interface TokenIdentity {
   readonly ownerId: string;
   /** `anonymous`: the token is valid, and nothing in it gives a role. */
   readonly role: Role;
-  /** Empty: of no tenant. */
+  /** Empty: the token names none. */
   readonly tenantId: string;
+  /** As the issuer and its tokens call them. */
+  readonly member: MemberName;
 }
 
 /** Most groups of a token that are looked at. */
 const groupsMax = 1_000;
-/** Longest tenant id that a token may name, characters. */
-const tenantIdMax = 256;
 
 /** A claim whose own name has dots, as a namespaced one does, comes before the path. */
 const claimAt = (claims: JWTPayload, path: string): unknown => {
@@ -50,7 +52,7 @@ const groupsOf = (claim: unknown): readonly string[] => {
 };
 
 /** Subjects such as `repo:org/name` hold what an owner's id may not. */
-const ownerIdOf = (subject: string): string => {
+export const ownerIdOf = (subject: string): string => {
   try {
     return parseOwnerId(subject);
   } catch (error) {
@@ -75,5 +77,10 @@ export const identityOf = (claims: JWTPayload & { readonly sub: string }, rules:
           : fallback;
   const tenant = claimAt(claims, rules.tenantClaim);
   const tenantId = typeof tenant === "string" ? tenant.trim() : "";
-  return { ownerId: ownerIdOf(claims.sub), role, tenantId: tenantId.length > tenantIdMax ? "" : tenantId };
+  return {
+    ownerId: ownerIdOf(claims.sub),
+    role,
+    tenantId: tenantId.length > placeIdMax ? "" : tenantId,
+    member: { issuer: claims.iss ?? "", userId: claims.sub },
+  };
 };

@@ -5,7 +5,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/id.ts";
 import { isLoopback } from "../lib/networks.ts";
 import type { Secret } from "../lib/secret.ts";
-import type { SessionStore } from "../store/store.ts";
+import type { SessionStore } from "../store/session-store.ts";
 import type { TokenVerifier, VerifiedToken } from "./token-verifier.ts";
 
 export interface IssuerLoginOptions {

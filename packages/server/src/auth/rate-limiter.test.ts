@@ -62,6 +62,19 @@ test("whatever the arrivals, no more come through than the rate and the burst al
   );
 });
 
+test("another rate counts at once, and nobody waits for what the old one would have taken", () => {
+  const { limiter, pass } = limiterAt(1, 3);
+  for (let i = 0; i < 4; i += 1) limiter.take("a");
+  limiter.configure({ requestsPerMinute: 600, burst: 2 });
+  expect(limiter.take("a")).toEqual({ limit: 2, remaining: 0, retryAfterMs: 100 });
+  pass(100);
+  expect(limiter.take("a").retryAfterMs).toBe(0);
+  pass(10_000);
+  expect(limiter.take("a")).toMatchObject({ limit: 2, remaining: 1 });
+  limiter.configure({ requestsPerMinute: 60, burst: 1 });
+  expect(limiter.take("a").retryAfterMs).toBeLessThanOrEqual(1_000);
+});
+
 test("idle callers are forgotten, and beyond 100,000 the one that came first", () => {
   const { limiter, pass } = limiterAt(60, 2);
   limiter.take("idle");

@@ -1,9 +1,12 @@
 import type { Clock } from "../lib/clock.ts";
 
-export interface RateLimiterOptions {
+export interface Rate {
   readonly requestsPerMinute: number;
   /** Requests that may come at once. */
   readonly burst: number;
+}
+
+export interface RateLimiterOptions extends Rate {
   /** A caller that is idle for so long is forgotten, milliseconds. */
   readonly idleMs: number;
   /** How often that is looked for, milliseconds. */
@@ -29,7 +32,8 @@ const callersMax = 100_000;
 export class RateLimiter {
   readonly #fullAtMs = new Map<string, number>();
   readonly #options: RateLimiterOptions;
-  readonly #everyMs: number;
+  #rate: Rate;
+  #everyMs: number;
   #cleanedAtMs: number;
   #allowed = 0;
   #refused = 0;
@@ -37,8 +41,17 @@ export class RateLimiter {
 
   constructor(options: RateLimiterOptions) {
     this.#options = options;
+    this.#rate = options;
     this.#everyMs = 60_000 / options.requestsPerMinute;
     this.#cleanedAtMs = options.clock.now();
+  }
+
+  /** Another rate from now on; what callers have used stays used, as far as the new bucket can be empty. */
+  configure(rate: Rate): void {
+    this.#rate = rate;
+    this.#everyMs = 60_000 / rate.requestsPerMinute;
+    const emptyMs = this.#options.clock.now() + rate.burst * this.#everyMs;
+    for (const [caller, fullAtMs] of this.#fullAtMs) if (fullAtMs > emptyMs) this.#fullAtMs.set(caller, emptyMs);
   }
 
   get counters() {
@@ -51,8 +64,8 @@ export class RateLimiter {
   }
 
   take(caller: string): RateVerdict {
-    const { burst: limit, clock } = this.#options;
-    const nowMs = clock.now();
+    const { burst: limit } = this.#rate;
+    const nowMs = this.#options.clock.now();
     this.#forgetIdle(nowMs);
     const fullAtMs = Math.max(this.#fullAtMs.get(caller) ?? nowMs, nowMs);
     const missing = (fullAtMs - nowMs) / this.#everyMs;

@@ -24,13 +24,14 @@ const open = (change: Partial<SessionsOptions> = {}) =>
     perPerson: 100,
     ...change,
   });
+const nobody = { projectId: "", member: undefined };
 const alice: NewSession = {
-  holder: { role: "operator", keyHeader: "Authorization", keyId: "", tenantId: "acme", ownerId: "alice" },
+  holder: { role: "operator", keyHeader: "Authorization", keyId: "", tenantId: "acme", ...nobody, ownerId: "alice" },
   credentialEndsAtMs: 0,
   sentKeys: [],
 };
 const keyHolder: NewSession["holder"] = {
-  ...{ role: "api", keyHeader: "X-API-Key", keyId: "", tenantId: "", ownerId: "" },
+  ...{ role: "api", keyHeader: "X-API-Key", keyId: "", tenantId: "", ...nobody, ownerId: "" },
 };
 const ended = { reason: "unauthenticated" };
 
@@ -94,7 +95,14 @@ test("a session ends with the token that began it", async () => {
 test("a session ends at once where it or its key is ended, and within five seconds on another server", async () => {
   const [here, there] = [open(), open()];
   const keys = new ApiKeys({ store: store.apiKeys, clock, ids: randomIds, onRevoked: (id) => here.forgetKey(id) });
-  const { record } = await keys.create({ name: "ci", role: "operator", tenantId: "", ttlMs: 0, createdBy: "admin" });
+  const { record } = await keys.create({
+    name: "ci",
+    role: "operator",
+    tenantId: "",
+    projectId: "",
+    ttlMs: 0,
+    createdBy: "admin",
+  });
   const byKey = await here.create({ ...alice, holder: { ...keyHolder, role: "operator", keyId: record.id } });
   const byToken = await here.create(alice);
   const all = [byKey.id.reveal(), byToken.id.reveal()];

@@ -3,7 +3,8 @@ import { StacyError } from "@stacyvm/contract";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/id.ts";
 import { Secret } from "../lib/secret.ts";
-import type { FoundSession, SessionStore } from "../store/store.ts";
+import type { FoundSession, SessionStore } from "../store/session-store.ts";
+import type { MemberName } from "../store/store.ts";
 import type { Role } from "./roles.ts";
 
 /** What a session makes its holder: the same that the credential did which began it. */
@@ -13,6 +14,9 @@ export interface SessionHolder {
   /** Of a named key; empty for every other credential. */
   readonly keyId: string;
   readonly tenantId: string;
+  readonly projectId: string;
+  /** Where it was somebody's own credential. */
+  readonly member: MemberName | undefined;
   readonly ownerId: string;
 }
 
@@ -59,7 +63,8 @@ const sessionsKnownMax = 10_000;
 const sessionUseNotedEveryMs = 60_000;
 
 const format = /^[A-Za-z0-9_-]{43}$/;
-const roles = ["viewer", "api", "operator", "tenant_admin", "admin"] as const satisfies readonly Role[];
+/** Of anonymous ones only their memberships make something. */
+const roles = ["anonymous", "viewer", "api", "operator", "tenant_admin", "admin"] as const satisfies readonly Role[];
 const keyHeaders = ["X-API-Key", "X-Admin-API-Key", "Authorization"] as const;
 
 const digestOf = (id: string): string => createHash("sha256").update(id).digest("hex");
@@ -107,9 +112,10 @@ export class Sessions {
         credentialEndsAtMs === 0 ? Number.POSITIVE_INFINITY : credentialEndsAtMs,
       ),
     };
-    const { digest, expiresAtMs, keyHeader, keyId, tenantId, ownerId } = session;
+    const { digest, expiresAtMs, keyHeader, keyId, tenantId, projectId, ownerId, member } = session;
     const record = {
-      ...{ digest, person: personOf(session), role, keyHeader, keyId, tenantId, ownerId },
+      ...{ digest, person: personOf(session), role, keyHeader, keyId, tenantId, projectId, ownerId },
+      ...{ memberIssuer: member?.issuer ?? "", memberId: member?.userId ?? "" },
       proof: isConfigured && configured !== undefined ? proofOf(id, configured.key) : "",
       ...{ createdAtMs: nowMs, lastUsedAtMs: nowMs, expiresAtMs },
     };
@@ -131,8 +137,9 @@ export class Sessions {
     const keyHeader = keyHeaders.find((one) => one === record.keyHeader);
     if (role === undefined || keyHeader === undefined || !this.#isProven(id, record)) throw ended();
     this.#noteUse(known, digest, nowMs);
-    const { keyId, tenantId, ownerId, expiresAtMs } = record;
-    return { role, keyHeader, keyId, tenantId, ownerId, digest, expiresAtMs };
+    const { keyId, tenantId, projectId, memberIssuer, memberId, ownerId, expiresAtMs } = record;
+    const member = memberId === "" ? undefined : { issuer: memberIssuer, userId: memberId };
+    return { role, keyHeader, keyId, tenantId, projectId, member, ownerId, digest, expiresAtMs };
   }
 
   /** At once here, and within five seconds on other servers. */

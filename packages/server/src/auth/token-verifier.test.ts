@@ -46,7 +46,11 @@ beforeEach(() => {
 test("a good token names its subject, role and tenant", async () => {
   const token = await sign({ ...usual, groups: ["ops", "lookers"], tenant_id: "acme" });
   expect(await verifier().verify(token)).toEqual({
-    ...{ ownerId: "alice", role: "operator", tenantId: "acme", expiresAtMs: (seconds + 60) * 1000 },
+    ownerId: "alice",
+    role: "operator",
+    tenantId: "acme",
+    member: { issuer: "https://issuer.example", userId: "alice" },
+    expiresAtMs: (seconds + 60) * 1000,
   });
 });
 

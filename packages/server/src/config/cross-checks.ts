@@ -1,6 +1,7 @@
 import { formatDuration } from "../lib/duration.ts";
 import { isLoopback, parseNetworks } from "../lib/networks.ts";
 import type { Problem } from "./problem.ts";
+import { pidsLeast } from "./provider-settings.ts";
 import type { RawConfig } from "./schema.ts";
 
 /** Whether an issuer's tokens open the API. */
@@ -112,9 +113,22 @@ const registries = ({ images }: RawConfig): Problem[] => {
   return problems;
 };
 
+const tls = ({ server }: RawConfig): Problem[] => {
+  const { certFile, keyFile } = server.tls;
+  if ((certFile === "") === (keyFile === "")) return [];
+  const [path, other] = certFile === "" ? ["cert_file", "key_file"] : ["key_file", "cert_file"];
+  const message = `server.tls.${path} is missing beside server.tls.${other}`;
+  return [{ path: `server.tls.${path}`, message, hint: "Set both, or neither for plain HTTP." }];
+};
+
 const docker = ({ providers }: RawConfig): Problem[] => {
-  const { networkMode, seccompProfile } = providers.docker;
+  const { networkMode, seccompProfile, pidsLimit } = providers.docker;
   const problems: Problem[] = [];
+  if (pidsLimit > 0 && pidsLimit < pidsLeast) {
+    const path = "providers.docker.pids_limit";
+    const message = `${path} is ${pidsLimit}, and a sandbox's agent alone has three dozen threads`;
+    problems.push({ path, message, hint: `Use ${pidsLeast} or more, or 0.` });
+  }
   if (networkMode === "host" || networkMode.startsWith("container:")) {
     const path = "providers.docker.network_mode";
     const message = `${path} ${JSON.stringify(networkMode)} would give sandboxes the network of something else`;
@@ -161,6 +175,7 @@ export const crossCheck = (config: RawConfig): readonly Problem[] => {
     ...access(config),
     ...addresses(config),
     ...proxies(config),
+    ...tls(config),
     ...registries(config),
     ...docker(config),
   ];

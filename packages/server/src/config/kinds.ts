@@ -23,6 +23,8 @@ export interface Setting<T> {
   readonly suffix?: "Ms" | "Bytes";
   /** The value may be given as the name of a file instead, under the key with `_file`. */
   readonly fromFile?: boolean;
+  /** The value must not be known to others. */
+  readonly secret?: true;
   /** Throws ValueProblem. */
   read(raw: unknown, key: string, place: Place): T;
 }
@@ -209,12 +211,18 @@ export const list = (fallback: readonly string[], description: string): Setting<
   read: texts,
 });
 
+/** In a file one stands on each line. */
 export const secretList = (description: string): Setting<readonly Secret[]> => ({
   type: "list of secrets",
+  secret: true,
   fallback: [],
   shown: "[]",
   description,
-  read: (raw, key) => texts(raw, key).map((value) => new Secret(value)),
+  fromFile: true,
+  read: (raw, key) => {
+    const lines = typeof raw === "string" ? raw.replaceAll(/[\r\n]+/g, ",") : raw;
+    return texts(lines, key).map((value) => new Secret(value));
+  },
 });
 
 const pairs = (raw: unknown, key: string): Record<string, string> => {
@@ -251,6 +259,7 @@ export const map = (description: string): Setting<Readonly<Record<string, string
 
 export const secretMap = (description: string): Setting<Readonly<Record<string, Secret>>> => ({
   type: "map of secrets",
+  secret: true,
   fallback: {},
   shown: "{}",
   description,
@@ -262,6 +271,7 @@ export const secretMap = (description: string): Setting<Readonly<Record<string, 
 /** Empty is the same as not set. */
 export const secret = (description: string): Setting<Secret | undefined> => ({
   type: "secret",
+  secret: true,
   fallback: undefined,
   shown: "",
   description,

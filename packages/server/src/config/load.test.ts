@@ -112,17 +112,15 @@ test("every key can be set by its variable and by a file, and both read the same
   };
   for (const { path, env, setting, properties } of keys) {
     let value = samples[setting.type] ?? (setting.type.split(" \\| ").at(-1) as string);
+    if (path.endsWith(".pids_limit")) value = "77";
     if (path === "server.trusted_proxies") value = "10.0.0.0/8,2001:db8::1";
     if (path === "server.cors_allowed_origins") value = "http://a.example,https://b.example:8";
     if (path === "server.public_url") value = "https://a.example:8";
     if (path.endsWith("_proxy") && setting.type === "secret") value = "http://a.example:3128";
     const credential = { STACYVM_AUTH_API_KEY: "k", STACYVM_DATABASE_DSN: "d", STACYVM_AUTH_OIDC_JWKS_URL: "u" };
-    const around = {
-      ...credential,
-      STACYVM_LEASES_TTL: "1m",
-      STACYVM_DEFAULTS_TTL: "10s",
-      STACYVM_AUTH_OIDC_ISSUER: "i",
-    };
+    const tls = { STACYVM_SERVER_TLS_CERT_FILE: "/c", STACYVM_SERVER_TLS_KEY_FILE: "/k" };
+    const times = { STACYVM_LEASES_TTL: "1m", STACYVM_DEFAULTS_TTL: "10s" };
+    const around = { ...credential, ...tls, ...times, STACYVM_AUTH_OIDC_ISSUER: "i" };
     const dig = (config: unknown): unknown => properties.reduce((node, name) => (node as never)[name], config);
     const plain = (loaded: unknown) =>
       inspect(dig(loaded), { depth: 9 }) + JSON.stringify(dig(loaded), (_, item) => item?.reveal?.() ?? item);
@@ -339,6 +337,16 @@ test("an address that others can reach needs a credential, or the operator's wor
   for (const host of ["127.0.0.1", "127.8.8.8", "localhost", "LOCALHOST", "::1", "[::1]", "0:0:0:0:0:0:0:1"]) {
     expect(messages({}, { STACYVM_SERVER_HOST: host })).toEqual([]);
   }
+});
+
+test("a limit of processes leaves room for the agent's own threads", () => {
+  const pids = (provider: string, limit: number) => messages(yaml(`providers: {${provider}: {pids_limit: ${limit}}}`));
+  expect(pids("oci", 63)).toEqual(["providers.oci.pids_limit must be between 64 and 2147483647"]);
+  expect(pids("docker", 63)).toEqual([
+    "providers.docker.pids_limit is 63, and a sandbox's agent alone has three dozen threads",
+  ]);
+  for (const limit of [0, 64]) expect(pids("docker", limit)).toEqual([]);
+  expect(pids("oci", 64)).toEqual([]);
 });
 
 test("the configurations that others rely on load", () => {

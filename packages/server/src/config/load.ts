@@ -27,6 +27,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** Where each key's value came from: "default", a file's path, or a variable's name. */
   readonly sources: Readonly<Record<string, string>>;
+  /** Files that hold secrets: those named by `…_file` under that key, and a configuration that has secrets inline. */
+  readonly secretFiles: Readonly<Record<string, string>>;
 }
 
 const groups = new Set(
@@ -110,6 +112,7 @@ export const loadConfig = (options: LoadOptions = {}): LoadedConfig => {
   };
 
   const sources: Record<string, string> = {};
+  const secretFiles: Record<string, string> = {};
   const readKey = (key: Key): unknown => {
     const { path, setting } = key;
     let found = given(path, key.env);
@@ -122,8 +125,10 @@ export const loadConfig = (options: LoadOptions = {}): LoadedConfig => {
       }
       const text = fromFile(key, String(other.raw));
       if (text === undefined) return setting.fallback;
+      if (setting.secret) secretFiles[fileKey(key).path] = resolve(cwd, String(other.raw));
       found = { raw: text, source: other.source };
-    }
+    } else if (setting.secret && found !== undefined && found.source === file?.path)
+      secretFiles["configuration file"] = file.path;
     sources[path] = found?.source ?? "default";
     try {
       if (found === undefined) {
@@ -145,6 +150,7 @@ export const loadConfig = (options: LoadOptions = {}): LoadedConfig => {
   return {
     config: complete(config, { shareHome: dataHome(env, home), uid, env, mayUse: options.mayUse ?? canWrite }),
     sources,
+    secretFiles,
   };
 };
 

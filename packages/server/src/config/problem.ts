@@ -13,11 +13,12 @@ export class ConfigError extends Error {
   override readonly name = "ConfigError";
   readonly problems: readonly Problem[];
 
-  constructor(problems: readonly Problem[]) {
+  /** `what`: how the sentence "the configuration … 3 problem(s)" goes. */
+  constructor(problems: readonly Problem[], what = "has") {
     const lines = problems.map(({ message, hint }) =>
       hint === "" ? `  ${message}` : `  ${message}\n      fix: ${hint}`,
     );
-    super(`the configuration has ${problems.length} problem(s):\n${lines.join("\n")}`);
+    super(`the configuration ${what} ${problems.length} problem(s):\n${lines.join("\n")}`);
     this.problems = problems;
   }
 }

@@ -15,13 +15,18 @@ import {
 
 const mib = 1024 * 1024;
 
+/** Fewest processes and threads that a sandbox and its agent can do with. */
+export const pidsLeast = 64;
+
 export const providers = {
   default: text("auto", "Provider of a sandbox that names none; `auto` takes the strongest one that is healthy here."),
   oci: {
     enabled: flag(true, "Sandboxes by an OCI runtime, without a daemon."),
     runtime: text("runc", "The OCI runtime: a name in the PATH or an absolute path."),
     runtimeArgs: list([], "Arguments put before the runtime's command."),
-    pidsLimit: integer(512, "Most processes and threads of a sandbox.", { least: 8 }),
+    pidsLimit: integer(512, "Most processes and threads of a sandbox, its agent's three dozen included.", {
+      least: pidsLeast,
+    }),
     stateDir: path("", "Directory of running sandboxes' bundles and layers.", "<data_dir>/oci"),
   },
   mock: {

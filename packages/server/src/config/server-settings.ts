@@ -5,7 +5,11 @@ const mib = 1024 * 1024;
 export const server = {
   host: text("127.0.0.1", "Address to listen on. Any but a loopback address needs credentials."),
   port: integer(7423, "Port to listen on; 0 takes any free one.", { most: 65_535 }),
-  mode: choice("development", ["development", "production"], "What the server is run for; no difference yet."),
+  mode: choice(
+    "development",
+    ["development", "production"],
+    "What the server is run for; `production` refuses settings that are known to be bad (docs/production.md).",
+  ),
   publicUrl: text(
     "",
     "The address under which browsers and clients reach the server, where it differs from host and port; asked once at start.",
@@ -16,6 +20,13 @@ export const server = {
     "Addresses and networks of our own proxies, whose X-Forwarded-For says where requests come from.",
   ),
   corsAllowedOrigins: list([], "Origins of web pages that may call the API; each http or https, without a path."),
+  tls: {
+    certFile: path(
+      "",
+      "The server's certificate as PEM, then those that lead to its authority; with it the port is TLS.",
+    ),
+    keyFile: path("", "Its private key as PEM, without a passphrase."),
+  },
   insecure: flag(
     false,
     "Permits a reachable address without credentials. Anybody who reaches it owns the host's sandboxes.",

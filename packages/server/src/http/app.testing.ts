@@ -4,6 +4,7 @@ import type { Operation } from "@stacyvm/contract";
 import type { FastifyInstance } from "fastify";
 import pino from "pino";
 import { FailurePenalties } from "../auth/failure-penalties.ts";
+import { Tenancy } from "../auth/tenancy.ts";
 import type { TokenVerifier } from "../auth/token-verifier.ts";
 import { systemClock } from "../lib/clock.ts";
 import { parseNetworks } from "../lib/networks.ts";
@@ -26,6 +27,14 @@ export type TestAppOptions = Partial<AppOptions> & {
   readonly adminFallback?: boolean;
   readonly tokens?: TokenVerifier;
   readonly named?: Credentials["named"];
+  readonly tenancy?: Credentials["tenancy"];
+};
+
+const noTenants = {
+  any: async () => false,
+  get: async () => undefined,
+  getProject: async () => undefined,
+  membershipsOf: async () => [],
 };
 
 /** An application on a loopback rule set, with answers checked against their rows. */
@@ -35,6 +44,7 @@ export const testApp = ({
   adminFallback = false,
   tokens,
   named,
+  tenancy = new Tenancy({ store: noTenants, clock: systemClock }),
   ...options
 }: TestAppOptions) =>
   createApp({
@@ -44,6 +54,7 @@ export const testApp = ({
       adminFallback,
       ...(tokens && { tokens }),
       ...(named && { named }),
+      tenancy,
     }),
     hosts: { loopback: true, names: [], authorities: [] },
     corsAllowedOrigins: [],

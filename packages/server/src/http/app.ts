@@ -1,6 +1,8 @@
+import type { Server as TlsServer } from "node:https";
 import type { Operation } from "@stacyvm/contract";
 import { commonErrors, isRequestId, StacyError } from "@stacyvm/contract";
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import type { TlsPair } from "../config/tls-files.ts";
 import { logRequest } from "./access-log.ts";
 import { bindOperation, declaresError, type ErasedHandler } from "./bind.ts";
 import * as bounds from "./bounds.ts";
@@ -15,8 +17,9 @@ import { encodeJson } from "./json.ts";
 import { createNotFound } from "./not-found.ts";
 import { createRateLimit, type RateLimitOptions } from "./rate-limit.ts";
 import "./request-context.ts";
-import { safeHeaders } from "./served-content.ts";
+import { safeHeaders, strictTransport } from "./served-content.ts";
 import type { SessionSite } from "./session-site.ts";
+import { tlsServerOptions, trackConnections } from "./tls-listener.ts";
 import { closeIfUnread } from "./unread-body.ts";
 import { createUpgrades, isWebSocketRequest } from "./upgrade.ts";
 
@@ -30,6 +33,8 @@ export interface AppOptions {
   readonly corsAllowedOrigins: readonly string[];
   readonly rates: RateLimitOptions;
   readonly sessionSite?: () => SessionSite | undefined;
+  /** The application speaks TLS and nothing else; plain HTTP where absent. */
+  readonly tls?: Pick<TlsPair, "cert" | "key">;
   readonly log: FastifyBaseLogger;
   readonly newRequestId: () => string;
   /** Checks every answer against its row: on in tests. */
@@ -81,7 +86,14 @@ export const createApp = (options: AppOptions): FastifyInstance => {
     return reply.send(encodeJson(failure.body));
   };
 
-  const app = fastify({
+  const listener = {
+    maxHeaderSize: bounds.headerBytesMax,
+    headersTimeout: bounds.headersTimeoutMs,
+    connectionsCheckingInterval: bounds.connectionsCheckMs,
+    shouldUpgradeCallback: isWebSocketRequest,
+  };
+  const tls = options.tls && tlsServerOptions(options.tls);
+  const app: FastifyInstance = fastify({
     loggerInstance: log,
     logController: new fastify.LogController({ disableRequestLogging: true }),
     requestIdHeader: false,
@@ -94,12 +106,7 @@ export const createApp = (options: AppOptions): FastifyInstance => {
     forceCloseConnections: false,
     keepAliveTimeout: bounds.keepAliveTimeoutMs,
     requestTimeout: 0,
-    http: {
-      maxHeaderSize: bounds.headerBytesMax,
-      headersTimeout: bounds.headersTimeoutMs,
-      connectionsCheckingInterval: bounds.connectionsCheckMs,
-      shouldUpgradeCallback: isWebSocketRequest,
-    } as object,
+    ...((tls === undefined ? { http: listener } : { https: { ...listener, ...tls } }) as object),
     routerOptions: {
       maxParamLength: bounds.pathSegmentMax,
       querystringParser: () => ({}),
@@ -110,6 +117,7 @@ export const createApp = (options: AppOptions): FastifyInstance => {
   });
   app.server.maxConnections = bounds.connectionsMax;
   app.server.maxHeadersCount = bounds.headersMax * 2;
+  const connections = tls && trackConnections(app.server as TlsServer);
   upgrades.listen(app, app.server);
 
   app.decorateRequest("identity");
@@ -120,6 +128,7 @@ export const createApp = (options: AppOptions): FastifyInstance => {
 
   app.addHook("onRequest", (request, reply, done) => {
     reply.header("X-Request-ID", request.id).headers(safeHeaders);
+    if (tls !== undefined) reply.headers(strictTransport(request.headers.host));
     if (inFlight.closing) reply.header("Connection", "close");
     const served = new ServedRequest();
     request.served = served;
@@ -157,6 +166,7 @@ export const createApp = (options: AppOptions): FastifyInstance => {
     app.server.close();
     await inFlight.drain();
     app.server.closeAllConnections();
+    connections?.cut();
   });
   app.setErrorHandler(sendFailure);
   app.setNotFoundHandler(createNotFound(operations));

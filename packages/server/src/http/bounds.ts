@@ -48,3 +48,12 @@ export const eventHeartbeatMs = 15_000;
 
 /** Events that a slow subscriber may lag behind; older ones are dropped. */
 export const eventBufferMax = 64;
+
+/** Until a TLS handshake is over. */
+export const handshakeTimeoutMs = 10_000;
+
+/** How often the certificate's files are looked at. */
+export const tlsReloadIntervalMs = 2_000;
+
+/** How long browsers remember that a host speaks TLS, seconds. */
+export const hstsMaxAgeSeconds = 365 * 86_400;

@@ -28,9 +28,12 @@ export const withBrowserSessions = (
   authenticator: Authenticator,
   { sessions, site }: BrowserSessionsOptions,
 ): Authenticator => {
-  const byCookie = async (id: string): Promise<Identity> => {
-    const { role, keyHeader, keyId, tenantId, ownerId, digest, expiresAtMs } = await sessions.identify(id);
-    return { role, keyHeader, keyId, tenantId, ownerHeader: ownerId, endsAtMs: expiresAtMs, session: digest };
+  const byCookie = async (id: string, headers: IncomingHttpHeaders): Promise<Identity> => {
+    const { role, keyHeader, keyId, tenantId, projectId, member, ...session } = await sessions.identify(id);
+    const credential = keyHeader === "Authorization" ? "token" : "key";
+    const { ownerId: ownerHeader, expiresAtMs: endsAtMs, digest } = session;
+    const rest = { keyHeader, keyId, ownerHeader, endsAtMs, session: digest };
+    return await authenticator.standing({ role, tenantId, projectId, member, credential }, rest, headers);
   };
   return {
     ...authenticator,
@@ -38,7 +41,7 @@ export const withBrowserSessions = (
       if (headers.cookie === undefined || !authenticator.configured) return authenticator.identify(headers);
       const here = site();
       const id = here === undefined ? undefined : sessionIdOf(headers, here);
-      return id === undefined ? authenticator.identify(headers) : byCookie(id);
+      return id === undefined ? authenticator.identify(headers) : byCookie(id, headers);
     },
     admin(headers, identity) {
       if (identity.session === undefined) return authenticator.admin(headers, identity);

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 
 const methods = "GET, POST, PUT, PATCH, DELETE, OPTIONS";
 const headers =
-  "Content-Type, X-API-Key, X-Admin-API-Key, X-Request-ID, X-User-ID, X-Tenant-ID, Authorization, Upload-Offset, Idempotency-Key";
+  "Content-Type, X-API-Key, X-Admin-API-Key, X-Request-ID, X-User-ID, X-Tenant-ID, X-Project-ID, Authorization, Upload-Offset, Idempotency-Key";
 /** What a page may read beside the body: without the cursor a list would seem to end with its first page. */
 const exposed =
   "X-Request-ID, X-Next-Cursor, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, ETag, Content-Range, " +

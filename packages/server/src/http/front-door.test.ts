@@ -6,8 +6,10 @@ import { RateLimiter } from "../auth/rate-limiter.ts";
 import type { Role } from "../auth/roles.ts";
 import type { TokenVerifier } from "../auth/token-verifier.ts";
 import { parseNetworks } from "../lib/networks.ts";
+import { placeOf } from "../sandbox/scope.ts";
 import { type TestAppOptions, testApp } from "./app.testing.ts";
 import { createClientAddress } from "./client-address.ts";
+import type { Identity } from "./identity.ts";
 import type { RateLimitOptions } from "./rate-limit.ts";
 
 const row = { method: "GET", summary: "Test", auditClass: "none", errors: [], stream: "none", lenient: true } as const;
@@ -19,10 +21,10 @@ const operations = [
   defineOperation({ ...row, id: "t.admin", path: "/api/v1/admin/diagnostics", permission: "system:read", answers }),
 ] as const;
 
-type Asked = { identity: { role: string; tenantId: string; ownerHeader: string } };
+type Asked = { identity: Identity };
 const tell = async ({ identity }: Asked) => ({
   status: 200,
-  body: { role: identity.role, tenant: identity.tenantId, owner: identity.ownerHeader },
+  body: { role: identity.role, tenant: placeOf(identity.scope).tenantId, owner: identity.ownerHeader },
 });
 const handlers = { "t.list": tell, "t.write": tell, "t.health": tell, "t.admin": tell };
 
@@ -73,7 +75,8 @@ const tokens: TokenVerifier = {
     const [word, role] = token.split(" ");
     if (word === "down") throw new StacyError("issuer_unavailable", "the issuer's keys can't be had");
     if (word !== "good") throw new StacyError("unauthenticated", "invalid or expired JWT: malformed JWT");
-    return { ownerId: "alice", role: (role ?? "anonymous") as Role, tenantId: "acme", expiresAtMs: 0 };
+    const member = { issuer: "https://issuer", userId: "alice" };
+    return { ownerId: "alice", role: (role ?? "anonymous") as Role, tenantId: "acme", member, expiresAtMs: 0 };
   },
 };
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });

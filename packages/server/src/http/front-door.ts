@@ -5,7 +5,7 @@ import { headersMax } from "./bounds.ts";
 import { checkSessionOrigin } from "./browser-sessions.ts";
 import type { Cors } from "./cors.ts";
 import { type HostRules, isForeignFetch, isForeignOrigin, isKnownHost } from "./hosts.ts";
-import type { Authenticator, Identity } from "./identity.ts";
+import { type Authenticator, type Identity, stranger } from "./identity.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import type { SessionSite } from "./session-site.ts";
 
@@ -24,9 +24,6 @@ export interface Visit {
   /** Of the row that the path leads to; undefined where no route is. */
   readonly permission: Permission | undefined;
 }
-
-/** Whom a token that isn't accepted makes of its bearer where none is asked for. */
-const stranger: Identity = { role: "anonymous", keyHeader: "", keyId: "", tenantId: "", ownerHeader: "" };
 
 const sendsKey = (headers: FastifyRequest["headers"]): boolean =>
   Boolean(headers["x-api-key"]) || Boolean(headers["x-admin-api-key"]);
@@ -68,7 +65,7 @@ export const createFrontDoor = ({ authenticator, hosts, cors, rates, sessionSite
 
   const checkRole = (identity: Identity, permission: Permission | undefined): void => {
     if (!authenticator.configured || permission === undefined) return;
-    if (!mayPerform(identity.role, permission)) {
+    if (!mayPerform(identity.role, permission, identity.ofTenant)) {
       throw new StacyError("permission_denied", "required authorization scope missing");
     }
   };
@@ -86,20 +83,21 @@ export const createFrontDoor = ({ authenticator, hosts, cors, rates, sessionSite
       const error = new StacyError("unauthenticated", "invalid or missing API key");
       throw sendsKey(request.headers) ? rates.failed(error, request.raw, reply) : error;
     }
-    if (isUnder(request.raw.url ?? "", "/api/v1/admin")) return checkAdminArea(request, identity);
+    if (isUnder(request.raw.url ?? "", "/api/v1/admin") || permission === "config:admin")
+      return checkAdminArea(request, identity);
     checkRole(identity, permission);
     return identity;
   };
 
-  const admit = (identity: Identity, visit: Visit, isApi: boolean): Identity => {
+  const admit = (identity: Identity, visit: Visit, isApi: boolean): Identity | Promise<Identity> => {
     if (!isApi) return identity;
     checkSessionOrigin(identity, visit.request, sessionSite?.());
-    rates.admit(identity, visit.request.raw, visit.reply);
-    return checkIdentity(identity, visit);
+    const rated = rates.admit(identity, visit.request.raw, visit.reply);
+    return rated === undefined ? checkIdentity(identity, visit) : rated.then(() => checkIdentity(identity, visit));
   };
 
   return {
-    /** Answers at once where a key decides, and later where a token does. */
+    /** Answers at once where a key decides, and later where a token, or the database for the rate, does. */
     enter(visit: Visit): Identity | undefined | Promise<Identity> {
       const { request, reply, permission } = visit;
       checkAddress(request);

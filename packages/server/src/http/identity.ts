@@ -1,9 +1,13 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import { type ApiKeys, looksLikeApiKey } from "../auth/api-keys.ts";
+import { ownerIdOf } from "../auth/claims.ts";
 import type { Role } from "../auth/roles.ts";
+import type { Holder, Tenancy } from "../auth/tenancy.ts";
 import type { TokenVerifier } from "../auth/token-verifier.ts";
 import { workerTokenPrefix } from "../auth/worker-token.ts";
+import { everywhere, placeOf, type Scope } from "../sandbox/scope.ts";
+import type { MemberName } from "../store/store.ts";
 
 /** Who asks. */
 export interface Identity {
@@ -12,12 +16,18 @@ export interface Identity {
   readonly keyHeader: "" | "X-API-Key" | "X-Admin-API-Key" | "Authorization";
   /** Of a named key; empty for every other credential. */
   readonly keyId: string;
-  /** Empty without a credential, and where the token names none. */
-  readonly tenantId: string;
+  /** The rows that there are for this caller. */
+  readonly scope: Scope;
+  /** The credential is of a tenant, which no header leads out of. */
+  readonly ofTenant: boolean;
+  /** The member of tenants that it is, where it is somebody's own credential. */
+  readonly member: MemberName | undefined;
   /** X-User-ID as it came, which its use case checks; of a token's bearer its subject, whatever the header says. */
   readonly ownerHeader: string;
   /** When a token or a named key ends, epoch milliseconds; absent: not known to. */
   readonly endsAtMs?: number;
+  /** Of a credential that counted: its holder, wherever the request acts. */
+  readonly holder?: Holder;
   /** Of a browser that was let in by its cookie: the session's digest. Everything else is as its credential made it. */
   readonly session?: string;
 }
@@ -32,6 +42,7 @@ export interface Credentials {
   readonly tokens?: TokenVerifier;
   /** Absent: no named keys are accepted. */
   readonly named?: Pick<ApiKeys, "identify">;
+  readonly tenancy: Pick<Tenancy, "stand">;
 }
 
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
@@ -45,6 +56,17 @@ const single = (headers: IncomingHttpHeaders, name: string): string => {
 const bearerOf = (headers: IncomingHttpHeaders): string | undefined => {
   const [, token] = /^bearer\s+(.*)$/i.exec(single(headers, "authorization")) ?? [];
   return token === undefined || token.startsWith(workerTokenPrefix) ? undefined : token.trim();
+};
+
+/** The caller without any credential, or with one that isn't accepted where none is asked for. */
+export const stranger: Identity = {
+  role: "anonymous",
+  keyHeader: "",
+  keyId: "",
+  scope: placeOf({}),
+  ofTenant: false,
+  member: undefined,
+  ownerHeader: "",
 };
 
 const keyHeaders = ["X-Admin-API-Key", "X-API-Key"] as const;
@@ -61,27 +83,46 @@ export const createAuthenticator = (credentials: Credentials) => {
     credentials.adminKey !== "" ? credentials.adminKey : credentials.adminFallback ? credentials.apiKey : "";
   const adminDigest = adminKey === "" ? undefined : digest(adminKey);
 
-  const { tokens, named } = credentials;
+  const { tokens, named, tenancy } = credentials;
 
-  const byToken = async (token: string, verifier: TokenVerifier): Promise<Identity> => {
-    const { role, tenantId, ownerId, expiresAtMs } = await verifier.verify(token);
-    return { role, keyHeader: "Authorization", keyId: "", tenantId, ownerHeader: ownerId, endsAtMs: expiresAtMs };
+  /** What the holder is where the headers say that the request belongs. */
+  const standing = (
+    holder: Holder,
+    rest: Pick<Identity, "keyHeader" | "keyId" | "ownerHeader" | "endsAtMs" | "session">,
+    headers: IncomingHttpHeaders,
+  ): Identity | Promise<Identity> => {
+    const wanted = {
+      tenantId: single(headers, "x-tenant-id").trim(),
+      projectId: single(headers, "x-project-id").trim(),
+    };
+    const { member } = holder;
+    const found = tenancy.stand(holder, wanted);
+    if (found instanceof Promise) return found.then((where) => ({ ...where, ...rest, member, holder }));
+    return { ...found, ...rest, member, holder };
   };
 
-  /** Of a tenant's key the tenant stays; with any other the header names one. */
+  const byToken = async (token: string, verifier: TokenVerifier, headers: IncomingHttpHeaders): Promise<Identity> => {
+    const { role, tenantId, ownerId, member, expiresAtMs } = await verifier.verify(token);
+    const holder = { role, tenantId, projectId: "", member, credential: "token" } as const;
+    const rest = { keyHeader: "Authorization", keyId: "", ownerHeader: ownerId, endsAtMs: expiresAtMs } as const;
+    return await standing(holder, rest, headers);
+  };
+
+  /** A member's own key speaks for the member, whatever X-User-ID says. */
   const byNamedKey = async (
     keys: Pick<ApiKeys, "identify">,
     { key, keyHeader }: { readonly key: string; readonly keyHeader: (typeof keyHeaders)[number] },
     headers: IncomingHttpHeaders,
   ): Promise<Identity> => {
-    const { keyId, role, tenantId, expiresAtMs } = await keys.identify(key);
+    const { keyId, expiresAtMs, ...found } = await keys.identify(key);
+    const ownerHeader = found.member === undefined ? single(headers, "x-user-id") : ownerIdOf(found.member.userId);
     const ends = expiresAtMs === 0 ? {} : { endsAtMs: expiresAtMs };
-    const of = tenantId === "" ? single(headers, "x-tenant-id").trim() : tenantId;
-    return { role, keyHeader, keyId, tenantId: of, ownerHeader: single(headers, "x-user-id"), ...ends };
+    return await standing({ ...found, credential: "key" }, { keyHeader, keyId, ownerHeader, ...ends }, headers);
   };
 
   const configured = candidates.length > 0 || tokens !== undefined;
   return {
+    standing,
     /** False while nothing is configured: then everybody may do everything, and the Host and Origin rules are the wall. */
     configured,
     /** Whether a key could help who has none. */
@@ -93,7 +134,7 @@ export const createAuthenticator = (credentials: Credentials) => {
      */
     identify(headers: IncomingHttpHeaders): Identity | Promise<Identity> {
       const token = tokens === undefined ? undefined : bearerOf(headers);
-      if (tokens !== undefined && token !== undefined) return byToken(token, tokens);
+      if (tokens !== undefined && token !== undefined) return byToken(token, tokens, headers);
       const ownerHeader = single(headers, "x-user-id");
       let namedKey: { readonly key: string; readonly keyHeader: (typeof keyHeaders)[number] } | undefined;
       for (const keyHeader of keyHeaders) {
@@ -103,10 +144,11 @@ export const createAuthenticator = (credentials: Credentials) => {
         const match = candidates.find((candidate) => timingSafeEqual(candidate.digest, sentDigest));
         if (match === undefined && looksLikeApiKey(sent)) namedKey ??= { key: sent, keyHeader };
         if (match === undefined) continue;
-        return { role: match.role, keyHeader, keyId: "", tenantId: single(headers, "x-tenant-id").trim(), ownerHeader };
+        const holder = { role: match.role, tenantId: "", projectId: "", member: undefined, credential: "key" } as const;
+        return standing(holder, { keyHeader, keyId: "", ownerHeader }, headers);
       }
       if (configured && named !== undefined && namedKey !== undefined) return byNamedKey(named, namedKey, headers);
-      return { role: "anonymous", keyHeader: "", keyId: "", tenantId: "", ownerHeader };
+      return { ...stranger, ownerHeader, ...(configured ? {} : { scope: everywhere }) };
     },
 
     /** The rule of the admin area: the matching admin key, `scope` when only a role could decide, or `key`. */

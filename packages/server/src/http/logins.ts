@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from "fastify";
 import { createIssuerLogin, type IssuerLogin } from "../auth/issuer-login.ts";
 import { type ConfiguredKey, Sessions } from "../auth/sessions.ts";
-import type { TokenVerifier } from "../auth/token-verifier.ts";
+import { createTokenVerifier, type TokenVerifier } from "../auth/token-verifier.ts";
 import type { Config } from "../config/schema.ts";
 import { systemClock } from "../lib/clock.ts";
 import { every } from "../lib/every.ts";
@@ -17,8 +17,6 @@ export interface LoginsOptions {
   readonly log: FastifyBaseLogger;
   /** The listener's; known once it listens. */
   readonly port: () => number;
-  /** What checks the issuer's ID tokens for a client. */
-  readonly idTokens: (clientId: string) => TokenVerifier;
 }
 
 /** How people come in by browsers and programs. */
@@ -55,7 +53,8 @@ export const createLogins = (options: LoginsOptions): Logins => {
   );
   return {
     sessions,
-    sessionSite: (): SessionSite | undefined => sessionSiteOf(server.publicUrl, server.host, options.port()),
+    sessionSite: (): SessionSite | undefined =>
+      sessionSiteOf(server.publicUrl, server.host, options.port(), server.tls.certFile === "" ? "http" : "https"),
     issuerLogin: issuerLogin(options),
     programLogin: programLogin(config),
 
@@ -89,7 +88,7 @@ const configuredKeys = ({ auth }: Config): readonly ConfiguredKey[] => {
   ];
 };
 
-const issuerLogin = ({ config, store, idTokens }: LoginsOptions): IssuerLogin | undefined => {
+const issuerLogin = ({ config, store, log }: LoginsOptions): IssuerLogin | undefined => {
   const { auth } = config;
   if (auth.oidcClientId === "") return undefined;
   return createIssuerLogin({
@@ -98,7 +97,7 @@ const issuerLogin = ({ config, store, idTokens }: LoginsOptions): IssuerLogin | 
     clientSecret: auth.oidcClientSecret,
     scopes: auth.oidcScopes,
     parameters: auth.oidcLoginParameters,
-    idTokens: idTokens(auth.oidcClientId),
+    idTokens: tokenVerifier(config, log, auth.oidcClientId),
     store: store.sessions,
     clock: systemClock,
     ids: randomIds,
@@ -110,3 +109,24 @@ const programLogin = ({ auth }: Config): ProgramLogin | undefined => {
   const { oidcIssuer: issuer, oidcCliClientId: clientId, oidcScopes: scopes, oidcLoginParameters: parameters } = auth;
   return { issuer, clientId, scopes, parameters };
 };
+
+/** Checks tokens of the configured issuer, for the API or for one of its clients. */
+export const tokenVerifier = ({ auth }: Config, log: FastifyBaseLogger, audience = auth.oidcAudience): TokenVerifier =>
+  createTokenVerifier({
+    issuer: auth.oidcIssuer,
+    audience,
+    jwksUrl: auth.oidcJwksUrl,
+    publicKey: auth.oidcPublicKey,
+    keysKeptMs: auth.oidcKeysKeptMs,
+    claims: {
+      groupsClaim: auth.oidcGroupsClaim,
+      tenantClaim: auth.oidcTenantClaim,
+      adminGroups: auth.oidcAdminGroups,
+      tenantAdminGroups: auth.oidcTenantAdminGroups,
+      operatorGroups: auth.oidcOperatorGroups,
+      viewerGroups: auth.oidcViewerGroups,
+      defaultRole: auth.oidcDefaultRole,
+    },
+    clock: systemClock,
+    onFailure: (error) => log.error({ err: error }, "the issuer's keys could not be had"),
+  });

@@ -27,6 +27,7 @@ const keptFromApp: ReadonlySet<string> = new Set([
   "x-api-key",
   "x-real-ip",
   "x-tenant-id",
+  "x-project-id",
   "x-user-id",
 ]);
 

@@ -2,12 +2,12 @@ import type { IncomingMessage } from "node:http";
 import { StacyError } from "@stacyvm/contract";
 import type { FastifyReply } from "fastify";
 import type { FailurePenalties } from "../auth/failure-penalties.ts";
-import type { RateLimiter } from "../auth/rate-limiter.ts";
+import type { RateVerdict } from "../auth/rate-limiter.ts";
 import type { Identity } from "./identity.ts";
 
 export interface RateLimitOptions {
-  /** Undefined: not limited by rate. Failures cost nevertheless. */
-  readonly limiter: RateLimiter | undefined;
+  /** Undefined: not limited by rate now. Failures cost nevertheless. Asked for each request. */
+  readonly limiter: { take(caller: string): RateVerdict | Promise<RateVerdict> } | undefined;
   /** What makes a caller one; without a credential it is the address always. */
   readonly keyBy: "owner" | "api_key" | "ip";
   readonly penalties: FailurePenalties;
@@ -30,20 +30,27 @@ const callerOf = (identity: Identity, keyBy: RateLimitOptions["keyBy"], address:
   return keyBy === "owner" ? `${credential} of ${identity.ownerHeader}` : credential;
 };
 
+const apply = ({ limit, remaining, retryAfterMs }: RateVerdict, reply: FastifyReply): void => {
+  reply.header("X-RateLimit-Limit", String(limit)).header("X-RateLimit-Remaining", String(remaining));
+  if (retryAfterMs > 0) throw refused(reply, retryAfterMs);
+};
+
 /** Counts requests by who sends them, and failures by where they come from. */
-export const createRateLimit = ({ limiter, keyBy, penalties, addressOf }: RateLimitOptions) => ({
-  /** Throws rate_limited, with Retry-After set. */
-  admit(identity: Identity, request: IncomingMessage, reply: FastifyReply): void {
-    if (limiter === undefined) return;
-    const { limit, remaining, retryAfterMs } = limiter.take(callerOf(identity, keyBy, () => addressOf(request)));
-    reply.header("X-RateLimit-Limit", String(limit)).header("X-RateLimit-Remaining", String(remaining));
-    if (retryAfterMs > 0) throw refused(reply, retryAfterMs);
+export const createRateLimit = (options: RateLimitOptions) => ({
+  /** Throws rate_limited, with Retry-After set; by the promise where the database decides. */
+  admit(identity: Identity, request: IncomingMessage, reply: FastifyReply): undefined | Promise<void> {
+    const { limiter, keyBy, addressOf } = options;
+    if (limiter === undefined) return undefined;
+    const verdict = limiter.take(callerOf(identity, keyBy, () => addressOf(request)));
+    if (verdict instanceof Promise) return verdict.then((one) => apply(one, reply));
+    apply(verdict, reply);
+    return undefined;
   },
 
   /** The error for a credential that doesn't count: the one that says so, or, after many of them, rate_limited. */
   failed(error: unknown, request: IncomingMessage, reply: FastifyReply): unknown {
     if (!(error instanceof StacyError) || error.reason !== "unauthenticated") return error;
-    const waitMs = penalties.note(addressOf(request));
+    const waitMs = options.penalties.note(options.addressOf(request));
     return waitMs === 0 ? error : refused(reply, waitMs);
   },
 });

@@ -34,3 +34,7 @@ test.each([
 ])("the cookie a of %j is %j", (cookie, value) => {
   expect(cookieOf({ cookie }, "a")).toBe(value);
 });
+
+test("a server that speaks TLS itself has its sessions there", () => {
+  expect(sessionSiteOf("", "127.0.0.1", 7423, "https")?.origin).toBe("https://app.localhost:7423");
+});

@@ -19,9 +19,14 @@ export interface SessionSite {
  * cookies of `localhost`. Undefined where browsers keep no secure cookie: on plain HTTP, and where nothing says how the
  * server is reached.
  */
-export const sessionSiteOf = (publicUrl: string, host: string, port: number): SessionSite | undefined => {
+export const sessionSiteOf = (
+  publicUrl: string,
+  host: string,
+  port: number,
+  scheme: "http" | "https" = "http",
+): SessionSite | undefined => {
   if (publicUrl === "" && !isLoopback(host)) return undefined;
-  const url = new URL(publicUrl === "" ? `http://localhost:${port}` : publicUrl);
+  const url = new URL(publicUrl === "" ? `${scheme}://localhost:${port}` : publicUrl);
   if (isLoopback(url.hostname)) url.hostname = "app.localhost";
   if (url.protocol !== "https:" && !url.hostname.endsWith(".localhost")) return undefined;
   const name = url.port || (url.protocol === "https:" ? "443" : "80");

@@ -18,6 +18,10 @@ export interface Ids {
   session(): string;
   /** `up-` and 16 hex digits. */
   upload(): string;
+  /** `tenant-` and 8 hex digits. */
+  tenant(): string;
+  /** `project-` and 8 hex digits. */
+  project(): string;
   request(): string;
   /** Of a server, for as long as its data lives. */
   server(): string;
@@ -34,6 +38,8 @@ export const randomIds: Ids = {
   session: () => randomBytes(32).toString("base64url"),
   token: () => randomBytes(16).toString("hex"),
   upload: () => `up-${randomBytes(8).toString("hex")}`,
+  tenant: () => `tenant-${randomBytes(4).toString("hex")}`,
+  project: () => `project-${randomBytes(4).toString("hex")}`,
   request: () => randomUUID(),
   server: () => randomUUID(),
   database: () => randomUUID(),

@@ -1,7 +1,8 @@
 import { StacyError } from "@stacyvm/contract";
 import { effectiveLimits } from "../sandbox/limits.ts";
+import { type Place, placeOf } from "../sandbox/scope.ts";
 import { livingStates } from "../sandbox/states.ts";
-import type { Context } from "./context.ts";
+import type { Caller, Context } from "./context.ts";
 
 export type DenialReason = "max_ttl" | "max_sandboxes" | "max_sandboxes_per_owner" | "host_disk_low";
 
@@ -20,8 +21,8 @@ export interface Admission {
   readonly maxTtlMs: number;
 }
 
-export async function ownerLimits(context: Context, ownerId: string) {
-  const quota = ownerId === "" ? undefined : await context.store.quotas.get(ownerId);
+export async function ownerLimits(context: Context, { tenantId }: Pick<Place, "tenantId">, ownerId: string) {
+  const quota = ownerId === "" ? undefined : await context.store.quotas.get(tenantId, ownerId);
   const limits = effectiveLimits(context.limits, quota);
   return { ...limits, maxOwnerSandboxes: ownerId === "" ? 0 : limits.maxOwnerSandboxes };
 }
@@ -30,9 +31,11 @@ export async function ownerLimits(context: Context, ownerId: string) {
 export async function admit(
   context: Context,
   request: { readonly ownerId: string; readonly ttlMs: number; readonly provider: string },
+  { scope }: Caller,
 ): Promise<Admission> {
   requireProvider(context, request.provider);
-  const limits = await ownerLimits(context, request.ownerId);
+  const { tenantId } = placeOf(scope);
+  const limits = await ownerLimits(context, { tenantId }, request.ownerId);
   const { maxSandboxes } = context.limits;
   const none = { activeSandboxes: 0, activeOwnerSandboxes: 0, maxSandboxes, ...limits };
   if (limits.maxTtlMs > 0 && request.ttlMs > limits.maxTtlMs) {
@@ -42,7 +45,7 @@ export async function admit(
   const activeOwnerSandboxes =
     request.ownerId === ""
       ? 0
-      : await context.store.sandboxes.count({ states: livingStates, ownerId: request.ownerId });
+      : await context.store.sandboxes.count({ states: livingStates, tenantId, ownerId: request.ownerId });
   const reason: DenialReason | undefined =
     maxSandboxes > 0 && activeSandboxes >= maxSandboxes
       ? "max_sandboxes"

@@ -4,6 +4,7 @@ import type { Failpoint } from "../lib/failpoint.ts";
 import type { Ids } from "../lib/id.ts";
 import type { Fingerprint, Provider, SecurityProfile } from "../providers/provider.ts";
 import type { Limits } from "../sandbox/limits.ts";
+import { everywhere, type Scope } from "../sandbox/scope.ts";
 import type { OperationAudit, Store } from "../store/store.ts";
 import type { DiskSpace } from "../telemetry/disk-space.ts";
 import type { NewEvent } from "../telemetry/events.ts";
@@ -74,8 +75,8 @@ export interface Context {
 export interface Caller {
   /** For the audit. */
   readonly actor: string;
-  /** Empty: not bound to a tenant. */
-  readonly tenantId: string;
+  /** The rows that there are for this caller. */
+  readonly scope: Scope;
 }
 
-export const systemCaller: Caller = { actor: "system", tenantId: "" };
+export const systemCaller: Caller = { actor: "system", scope: everywhere };

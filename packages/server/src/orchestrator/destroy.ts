@@ -1,18 +1,21 @@
 import { StacyError } from "@stacyvm/contract";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
+import { placeOf } from "../sandbox/scope.ts";
 import { statesBefore, stateTimeoutMs } from "../sandbox/states.ts";
+import { about } from "./about.ts";
 import type { Caller, Context } from "./context.ts";
 import { measured } from "./measure.ts";
 
-/** What a sandbox that is gone means to the caller: success, unless a tenant must not learn of foreign ids. */
+/** One that is gone, or that there is not for the caller, is success to whom old clients speak for, and 404 in a tenant. */
 export async function destroy(context: Context, id: string, caller: Caller, signal: AbortSignal): Promise<void> {
-  const record = await context.store.sandboxes.get(id);
-  if (record === undefined || (caller.tenantId !== "" && record.tenantId !== caller.tenantId)) {
-    if (caller.tenantId === "") return;
-    throw new StacyError("sandbox_not_found", "sandbox not found");
+  const record = await context.store.sandboxes.get(id, caller.scope);
+  const isOfTenant = placeOf(caller.scope).tenantId !== "";
+  if (record === undefined) {
+    if (!isOfTenant) return;
+    throw new StacyError("sandbox_not_found", `sandbox not found: ${id}`);
   }
   if (record.state === "destroyed") {
-    if (caller.tenantId === "") return;
+    if (!isOfTenant) return;
     throw new StacyError("sandbox_destroyed", `sandbox destroyed: ${id}`);
   }
   await destroyRecord(context, record, caller, signal);
@@ -69,7 +72,7 @@ export async function destroyRecord(
     });
     context.failpoint("destroy:recorded");
     await store.leases.release(lease);
-    context.publish({ type: "sandbox.destroyed", sandboxId: record.id, tenantId: record.tenantId });
+    context.publish({ type: "sandbox.destroyed", ...about(record) });
   });
 }
 

@@ -3,6 +3,7 @@ import type { ExecEvent, ExecResult, ExecRequest as GuestExecRequest } from "../
 import { type Deadline, withDeadline } from "../lib/deadline.ts";
 import { execTimeoutMs } from "../sandbox/limits.ts";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
+import { about } from "./about.ts";
 import { ownerLimits } from "./admit.ts";
 import { type Command, guestCommand } from "./command.ts";
 import type { Caller, Context } from "./context.ts";
@@ -38,7 +39,7 @@ export async function exec(
     facts.record = record;
     const maxOutputBytes = request.maxOutputBytes || defaultMaxOutputBytes;
     const wanted = { ...(await guestRequest(context, record, request)), maxOutputBytes };
-    context.publish({ type: "exec.started", sandboxId: id, tenantId: record.tenantId });
+    context.publish({ type: "exec.started", ...about(record) });
     using silence = untilSilence(wanted, signal);
     const result = await runtime.guest.run(wanted, silence.signal);
     if (result.timedOut) {
@@ -51,7 +52,7 @@ export async function exec(
         },
       });
     }
-    context.publish({ type: "exec.completed", sandboxId: id, tenantId: record.tenantId });
+    context.publish({ type: "exec.completed", ...about(record) });
     facts.detail = `exit=${result.exitCode} duration=${Math.round(result.durationMs)}ms mode=${request.mode ?? ""}`;
     return result;
   });
@@ -117,7 +118,7 @@ function described(id: string, request: ExecRequest, caller: Caller, operation: 
 
 async function guestRequest(context: Context, record: SandboxRecord, request: ExecRequest): Promise<GuestExecRequest> {
   const command = guestCommand(record, request);
-  const limits = await ownerLimits(context, record.ownerId);
+  const limits = await ownerLimits(context, record, record.ownerId);
   const timeoutMs = execTimeoutMs(request.timeoutMs, context.limits.defaultExecTimeoutMs, limits.maxExecTimeoutMs);
   if (request.maxOutputBytes !== undefined && request.maxOutputBytes > maxOutputBytesMax) {
     throw new StacyError("invalid_input", `invalid input: max_output_bytes must be ${maxOutputBytesMax} or fewer`);

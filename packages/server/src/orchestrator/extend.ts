@@ -16,7 +16,7 @@ export async function extend(context: Context, id: string, ttlMs: number, caller
     for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
       const record = await findSandbox(context, id, caller);
       facts.record = record;
-      checkTtl(ttlMs, (await ownerLimits(context, record.ownerId)).maxTtlMs);
+      checkTtl(ttlMs, (await ownerLimits(context, record, record.ownerId)).maxTtlMs);
       const nowMs = context.clock.now();
       const renewed = await context.store.sandboxes.renewExpiry(id, record, nowMs + ttlMs, nowMs);
       if (renewed !== undefined) return renewed;

@@ -3,6 +3,7 @@ import { StacyError } from "@stacyvm/contract";
 import type { FileContent, ReadFileOptions } from "../guest/guest.ts";
 import { type FileLink, isFileLinkSignedBy, signFileLink } from "../sandbox/file-link.ts";
 import { guestPath } from "../sandbox/guest-path.ts";
+import { everywhere } from "../sandbox/scope.ts";
 import type { Caller, Context } from "./context.ts";
 import { defaultFileMode, type FileTarget, fileOperations } from "./files.ts";
 import { findSandbox } from "./find.ts";
@@ -14,7 +15,7 @@ const linkLifeMaxMs = 7 * 24 * 3_600_000;
 const defaultLinkLifeMs = 3_600_000;
 
 /** Who the audit says it was when a link is used: whoever had it. */
-const bearer: Caller = { actor: "file link", tenantId: "" };
+const bearer: Caller = { actor: "file link", scope: everywhere };
 
 /** A link as it comes in an address, word for word. */
 export interface SentFileLink {

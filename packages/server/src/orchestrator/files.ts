@@ -3,6 +3,7 @@ import { StacyError } from "@stacyvm/contract";
 import type { FileContent, FileEntry, Guest, ReadFileOptions } from "../guest/guest.ts";
 import { guestPath } from "../sandbox/guest-path.ts";
 import type { MeasuredOperation } from "../telemetry/metrics.ts";
+import { about } from "./about.ts";
 import type { Caller, Context } from "./context.ts";
 import { findServing } from "./find.ts";
 import { type Facts, measured } from "./measure.ts";
@@ -54,14 +55,14 @@ export function fileOperations(context: Context) {
       on(target, "file_read", path, async (guest, facts) => {
         const content = await guest.readFile(guestPath(path), options, target.signal);
         facts.detail = `bytes=${content.sizeBytes ?? ""}`;
-        context.publish({ type: "file.read", sandboxId: target.id, tenantId: target.caller.tenantId });
+        context.publish({ type: "file.read", ...about(facts.record) });
         return content;
       }),
     write: (target: FileTarget, path: string, content: Readable | Uint8Array, mode: number): Promise<void> =>
       on(target, "file_write", path, async (guest, facts) => {
         facts.detail = `mode=${mode.toString(8).padStart(4, "0")}`;
         await guest.writeFile(guestPath(path), content, { mode }, target.signal);
-        context.publish({ type: "file.written", sandboxId: target.id, tenantId: target.caller.tenantId });
+        context.publish({ type: "file.written", ...about(facts.record) });
       }),
     list: (target: FileTarget, path: string, depth = 1): Promise<readonly FileEntry[]> =>
       on(target, "file_list", path, async (guest, facts) => {

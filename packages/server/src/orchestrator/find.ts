@@ -4,13 +4,10 @@ import type { SandboxRecord } from "../sandbox/sandbox.ts";
 import { servingStates } from "../sandbox/states.ts";
 import type { Caller, Context } from "./context.ts";
 
-/** The caller's sandbox in any state but destroyed. Across tenants it does not exist. */
+/** The caller's sandbox in any state but destroyed. One outside of the caller's scope does not exist. */
 export async function findSandbox(context: Context, id: string, caller: Caller): Promise<SandboxRecord> {
-  const record = await context.store.sandboxes.get(id);
+  const record = await context.store.sandboxes.get(id, caller.scope);
   if (record === undefined) throw new StacyError("sandbox_not_found", `sandbox not found: ${id}`);
-  if (caller.tenantId !== "" && record.tenantId !== caller.tenantId) {
-    throw new StacyError("sandbox_not_found", "sandbox not found");
-  }
   if (record.state === "destroyed") throw new StacyError("sandbox_destroyed", `sandbox destroyed: ${id}`);
   return record;
 }

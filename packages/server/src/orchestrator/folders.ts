@@ -3,6 +3,7 @@ import type { ArchiveCompression, ArchiveContent, UnpackedArchive } from "../gue
 import type { FolderEvent } from "../guest/guest-watch.ts";
 import { resumed } from "../lib/resumed.ts";
 import { guestPath } from "../sandbox/guest-path.ts";
+import { about } from "./about.ts";
 import type { Context } from "./context.ts";
 import { type FileTarget, onFiles } from "./files.ts";
 
@@ -15,7 +16,7 @@ export function folderOperations(context: Context) {
       on(target, "file_archive_read", path, async (guest, facts) => {
         facts.detail = `compression=${compression}`;
         const content = await guest.folders.pack(guestPath(path), compression, target.signal);
-        context.publish({ type: "file.read", sandboxId: target.id, tenantId: target.caller.tenantId });
+        context.publish({ type: "file.read", ...about(facts.record) });
         return content;
       }),
     unpack: (
@@ -27,7 +28,7 @@ export function folderOperations(context: Context) {
       on(target, "file_archive_write", path, async (guest, facts) => {
         const unpacked = await guest.folders.unpack(guestPath(path), content, compression, target.signal);
         facts.detail = `compression=${compression} entries=${unpacked.entries} bytes=${unpacked.bytes}`;
-        context.publish({ type: "file.written", sandboxId: target.id, tenantId: target.caller.tenantId });
+        context.publish({ type: "file.written", ...about(facts.record) });
         return unpacked;
       }),
     /** Resolves when changes are told; throws what a read of the folder would. */

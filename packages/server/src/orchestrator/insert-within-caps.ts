@@ -32,7 +32,7 @@ export async function insertWithinCaps(
   try {
     await queue.wait(
       {
-        owner: record.ownerId,
+        owner: JSON.stringify([record.tenantId, record.ownerId]),
         attempt: async () => {
           const refusal = await context.store.admitAndInsert(record, caps);
           if (refusal === undefined) return "taken";

@@ -2,6 +2,7 @@ import { withDeadline } from "../lib/deadline.ts";
 import type { OwnedRuntime, Provider } from "../providers/provider.ts";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
 import { statesBefore } from "../sandbox/states.ts";
+import { about } from "./about.ts";
 import type { Context } from "./context.ts";
 
 /** How long a provider may take to list what it owns, milliseconds; one that takes longer is unreachable. */
@@ -54,8 +55,7 @@ export async function markLost(
     context.log.warn({ sandbox_id: record.id, provider: provider.name, how }, "sandbox lost its runtime");
     context.publish({
       type: "sandbox.error",
-      sandboxId: record.id,
-      tenantId: record.tenantId,
+      ...about(record),
       data: { operation: "reconcile.status", provider: provider.name, error: marked.stateReason },
     });
   }
@@ -97,8 +97,7 @@ export async function markHealthy(
 export function announce(context: Context, record: SandboxRecord, action: string, reason: string): void {
   context.publish({
     type: "reconcile.action",
-    sandboxId: record.id,
-    tenantId: record.tenantId,
+    ...about(record),
     data: { action, provider: record.provider, reason },
   });
 }

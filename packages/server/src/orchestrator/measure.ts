@@ -1,5 +1,6 @@
 import { StacyError } from "@stacyvm/contract";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
+import { placeOf } from "../sandbox/scope.ts";
 import type { MeasuredOperation } from "../telemetry/metrics.ts";
 import type { Caller, Context } from "./context.ts";
 
@@ -60,7 +61,7 @@ export async function measured<T>(context: Context, what: Measured, work: (facts
       provider: facts.record?.provider ?? "",
       status: error === undefined ? "success" : "failure",
       detail: (text ?? facts.detail ?? "").slice(0, auditDetailMax),
-      tenantId: facts.record?.tenantId ?? what.caller.tenantId,
+      tenantId: facts.record?.tenantId ?? placeOf(what.caller.scope).tenantId,
       createdAtMs: context.clock.now(),
     });
     if (error instanceof StacyError && error.reason === "guest_unreachable") context.reconcileSoon();
@@ -68,7 +69,7 @@ export async function measured<T>(context: Context, what: Measured, work: (facts
       context.publish({
         type: eventOf(error, what.operation),
         sandboxId: what.sandboxId,
-        tenantId: facts.record?.tenantId ?? "",
+        ...placeOf(facts.record ?? what.caller.scope),
         data: { error: text ?? "", operation: what.operation, provider },
       });
     }

@@ -1,6 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { StacyError } from "@stacyvm/contract";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
+import { placeOf } from "../sandbox/scope.ts";
 import type { Caller, Context } from "./context.ts";
 import type { SpawnRequest } from "./spawn-record.ts";
 
@@ -26,7 +27,7 @@ export async function getOrSpawn(
   signal: AbortSignal,
 ): Promise<Spawned> {
   for (;;) {
-    const named = { name: request.name, ownerId: request.ownerId, tenantId: caller.tenantId };
+    const named = { name: request.name, ownerId: request.ownerId, ...placeOf(caller.scope) };
     const [found] = await context.store.sandboxes.list(named, { limit: 1 });
     if (found === undefined) {
       try {

@@ -6,7 +6,6 @@ const rowsPerPrune = 1_000;
 
 /** Ends every sandbox of the caller's whose time has passed; resolves to how many. */
 export async function prune(context: Context, caller: Caller, signal: AbortSignal): Promise<number> {
-  const expired = await context.store.sandboxes.listExpired(context.clock.now(), rowsPerPrune);
-  const own = expired.filter((record) => caller.tenantId === "" || record.tenantId === caller.tenantId);
-  return await endAll(context, own, signal);
+  const expired = await context.store.sandboxes.listExpired(context.clock.now(), rowsPerPrune, caller.scope);
+  return await endAll(context, expired, signal);
 }

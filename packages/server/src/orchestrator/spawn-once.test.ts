@@ -9,7 +9,7 @@ import type { Spawned } from "./named-spawn.ts";
 import { spawnOnce } from "./spawn-once.ts";
 
 const never = new AbortController().signal;
-const caller = { actor: "ann", tenantId: "t" };
+const caller = { actor: "ann", scope: { tenantId: "t" } };
 const asked = { key: "the key", caller, request: { env: { TOKEN: "hunter2" } } };
 
 /** A server's spawns on a store of their own, at a time that the test sets. */
@@ -110,17 +110,22 @@ test("a key is its caller's alone, and what is kept of it tells neither the key 
   await using here = await open();
   const once = here.server("a");
   const ids = new Set<string>();
-  for (const each of [caller, { ...caller, actor: "bob" }, { ...caller, tenantId: "" }]) {
+  for (const each of [
+    caller,
+    { ...caller, actor: "bob" },
+    { ...caller, scope: {} },
+    { ...caller, scope: { tenantId: "t", projectId: "p" } },
+  ]) {
     ids.add((await once({ ...asked, caller: each }, here.make, never)).record.id);
   }
-  expect(ids.size).toBe(3);
+  expect(ids.size).toBe(4);
   const rows: unknown[] = [];
   const claim = here.store.spawnKeys.claim;
   here.store.spawnKeys.claim = async (row) => {
     rows.push(row);
     return await claim(row);
   };
-  const same = { request: asked.request, caller: { actor: "cid", tenantId: "t" } };
+  const same = { request: asked.request, caller: { actor: "cid", scope: { tenantId: "t" } } };
   for (const key of ["one", "two"]) await here.server("a")({ ...same, key }, here.make, never);
   expect(JSON.stringify(rows)).not.toMatch(/hunter2|TOKEN|"one"|"two"|the key/);
   // The same request under two keys can't be told from two requests.

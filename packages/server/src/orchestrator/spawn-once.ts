@@ -1,6 +1,7 @@
 import { createHash, createHmac } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import { StacyError } from "@stacyvm/contract";
+import { placeOf } from "../sandbox/scope.ts";
 import type { SpawnKey } from "../store/store.ts";
 import type { Caller, Context } from "./context.ts";
 import { lookAgainMs, type Spawned } from "./named-spawn.ts";
@@ -30,7 +31,7 @@ const canonical = (value: unknown): string =>
 /** What is kept tells neither the key nor, without it, what was asked for: that may hold secrets. */
 const digestsOf = ({ key, caller, request }: KeyedSpawn) => ({
   key: createHash("sha256")
-    .update(JSON.stringify([caller.tenantId, caller.actor, key]))
+    .update(JSON.stringify([placeOf(caller.scope), caller.actor, key]))
     .digest("hex"),
   fingerprint: createHmac("sha256", key).update(canonical(request)).digest("hex"),
 });

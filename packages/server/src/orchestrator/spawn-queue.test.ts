@@ -58,6 +58,21 @@ test("an owner's waiters are served first come, first served, each as soon as so
   expect(queue.counters).toMatchObject({ depth: 0, enqueued: 3, dequeued: 3, timeouts: 0 });
 });
 
+test("fewer may wait from now on: the last of the longest line is refused, and newcomers wait as long as now counts", async () => {
+  const queue = new SpawnQueue({ max: 10, timeoutMs: 60_000 });
+  const here = room(0);
+  const waiting = ["1", "2", "3"].map((who) => queue.wait(here.spawn(who), never));
+  await settle();
+  queue.configure({ max: 2, timeoutMs: 1 });
+  await expect(waiting[2]).rejects.toMatchObject({ reason: "spawn_queue_full" });
+  expect(queue.counters).toMatchObject({ depth: 2, capacity: 2 });
+  queue.configure({ max: 3, timeoutMs: 1 });
+  await expect(queue.wait(here.spawn("4"), never)).rejects.toMatchObject({ reason: "spawn_queue_timeout" });
+  here.state.free = 2;
+  queue.capacityChanged();
+  await Promise.all(waiting.slice(0, 2));
+});
+
 test("owners take turns, however many one of them sent first", async () => {
   const queue = new SpawnQueue({ max: 20, timeoutMs: 60_000 });
   const here = room(0);

@@ -6,7 +6,7 @@ import { limitDetails } from "../sandbox/limits.ts";
 export type Attempt = "taken" | "owner_full" | "full";
 
 export interface QueuedSpawn {
-  /** Empty: those of nobody are one owner together. */
+  /** Whose line it waits in; those of nobody are one owner together. */
   readonly owner: string;
   readonly attempt: () => Promise<Attempt>;
   /** Undoes an attempt that succeeded when its waiter had just left. */
@@ -41,8 +41,8 @@ const retryIntervalMs = 1_000;
 export class SpawnQueue {
   /** In the order of their turns. None is empty. */
   readonly #lines = new Map<string, Waiter[]>();
-  readonly #max: number;
-  readonly #timeoutMs: number;
+  #max: number;
+  #timeoutMs: number;
   #depth = 0;
   #pumping = false;
   #again = false;
@@ -56,6 +56,13 @@ export class SpawnQueue {
   constructor(options: { readonly max: number; readonly timeoutMs: number }) {
     this.#max = options.max;
     this.#timeoutMs = options.timeoutMs;
+  }
+
+  /** Other bounds from now on. Who waits keeps the timeout that counted on arrival. */
+  configure(options: { readonly max: number; readonly timeoutMs: number }): void {
+    this.#max = options.max;
+    this.#timeoutMs = options.timeoutMs;
+    this.capacityChanged();
   }
 
   get counters(): QueueCounters {

@@ -2,6 +2,7 @@ import { StacyError } from "@stacyvm/contract";
 import type { NetworkMode, Provider, SecurityProfile } from "../providers/provider.ts";
 import { guestPath } from "../sandbox/guest-path.ts";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
+import { placeOf } from "../sandbox/scope.ts";
 import { stateTimeoutMs } from "../sandbox/states.ts";
 import { checkUser } from "../sandbox/user.ts";
 import type { Caller, Context } from "./context.ts";
@@ -54,7 +55,7 @@ export function newRecord(
     diskMb: request.diskMb || defaults.diskMb,
     security,
     ownerId: request.ownerId,
-    tenantId: caller.tenantId,
+    ...placeOf(caller.scope),
     workerId: context.workerId,
     metadata: request.metadata ?? {},
     runtimeRef: "",

@@ -7,6 +7,7 @@ import { workspacePath } from "../sandbox/guest-path.ts";
 import { checkTtl } from "../sandbox/limits.ts";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
 import { statesBefore } from "../sandbox/states.ts";
+import { about } from "./about.ts";
 import { ownerLimits, requireProvider, spawnDisks } from "./admit.ts";
 import type { Caller, Context } from "./context.ts";
 import { requireHealthy, spawnOn } from "./healthy-provider.ts";
@@ -36,7 +37,7 @@ export async function spawn(
   };
   return await measured(context, what, async (facts) => {
     facts.record = record;
-    const limits = await ownerLimits(context, request.ownerId);
+    const limits = await ownerLimits(context, record, request.ownerId);
     checkTtl(record.expiresAtMs - record.createdAtMs, limits.maxTtlMs);
     await context.disks.requireRoom(...spawnDisks);
     await requireHealthy(context, provider);
@@ -47,16 +48,28 @@ export async function spawn(
         scope.defer("insert", () => forget(context, record));
         context.failpoint("spawn:inserted");
         const env = request.env ?? {};
-        return await start(context, provider, record, env, signal, scope.defer, (use) => uses.use(use).root);
+        try {
+          return await start(context, provider, record, env, signal, scope.defer, (use) => uses.use(use).root);
+        } catch (error) {
+          throw (await isTaken(context, record)) ? destroyedMeanwhile(record, error) : error;
+        }
       },
       (step, error) => context.log.error({ sandbox_id: record.id, step, err: error }, "spawn could not be undone"),
     );
     facts.detail = "state=running";
-    const about = { sandboxId: record.id, tenantId: record.tenantId };
-    context.publish({ type: "sandbox.created", ...about });
-    context.publish({ type: "sandbox.running", ...about });
+    context.publish({ type: "sandbox.created", ...about(record) });
+    context.publish({ type: "sandbox.running", ...about(record) });
     return running;
   });
+}
+
+const destroyedMeanwhile = ({ id }: SandboxRecord, cause?: unknown): StacyError =>
+  new StacyError("state_conflict", `sandbox ${id} was destroyed while it started`, { cause });
+
+/** Whether somebody destroys it, which makes its start fail in whatever way. */
+async function isTaken({ store }: Context, { id }: SandboxRecord): Promise<boolean> {
+  const now = await store.sandboxes.get(id).catch(() => undefined); // what failed first is what counts
+  return now?.state === "destroying" || now?.state === "destroyed";
 }
 
 async function start(
@@ -91,6 +104,7 @@ async function start(
       imageReference: record.image,
       ownerId: record.ownerId,
       tenantId: record.tenantId,
+      projectId: record.projectId,
       expiresAtMs: record.expiresAtMs,
       memoryMb: record.memoryMb,
       vcpus: record.vcpus,
@@ -117,7 +131,7 @@ async function start(
     updatedAtMs: context.clock.now(),
   });
   if (running === undefined) {
-    throw new StacyError("state_conflict", `sandbox ${record.id} was destroyed while it started`);
+    throw destroyedMeanwhile(record);
   }
   context.failpoint("spawn:running");
   return running;

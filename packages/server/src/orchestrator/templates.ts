@@ -1,11 +1,12 @@
 import { StacyError } from "@stacyvm/contract";
+import type { Place } from "../sandbox/scope.ts";
 import type { Template } from "../store/store.ts";
 import type { Context } from "./context.ts";
 import type { SpawnRequest } from "./spawn-record.ts";
 
 /** Throws template_not_found. */
-export async function findTemplate(context: Context, name: string): Promise<Template> {
-  const template = await context.store.templates.get(name);
+export async function findTemplate(context: Context, place: Place, name: string): Promise<Template> {
+  const template = await context.store.templates.get(place, name);
   if (template === undefined) throw new StacyError("template_not_found", `not found: template "${name}"`);
   return template;
 }

@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 import type { Guest } from "../guest/guest.ts";
 import type { UploadState } from "../guest/guest-uploads.ts";
 import { guestPath } from "../sandbox/guest-path.ts";
+import { about } from "./about.ts";
 import type { Context } from "./context.ts";
 import type { FileTarget } from "./files.ts";
 import { findServing } from "./find.ts";
@@ -64,7 +65,7 @@ export function uploadUseCases(context: Context) {
       on(target, "commit", target.uploadId, async (guest, facts) => {
         const written = await guest.uploads.commit(target.uploadId, sha256, target.signal);
         facts.detail = `bytes=${written.sizeBytes}`;
-        context.publish({ type: "file.written", sandboxId: target.id, tenantId: target.caller.tenantId });
+        context.publish({ type: "file.written", ...about(facts.record) });
         return written;
       }),
     abort: (target: UploadTarget): Promise<void> =>

@@ -1,5 +1,6 @@
 import { StacyError } from "@stacyvm/contract";
 import type { SandboxRecord, SandboxSummary } from "../sandbox/sandbox.ts";
+import { placeOf } from "../sandbox/scope.ts";
 import type { SandboxFilter, SandboxPage } from "../store/store.ts";
 import { admit } from "./admit.ts";
 import type { Caller, Context } from "./context.ts";
@@ -19,22 +20,27 @@ import { spawnOnce } from "./spawn-once.ts";
 import type { SpawnQueue } from "./spawn-queue.ts";
 import type { SpawnRequest } from "./spawn-record.ts";
 import { applyTemplate, findTemplate } from "./templates.ts";
+import { tenantUseCases } from "./tenants.ts";
 import { uploadUseCases } from "./uploads.ts";
 
 /** Everything a caller can ask for, bound to what it needs. Doors (HTTP now) call these and nothing below them. */
 export function createUseCases({ context, queue }: { readonly context: Context; readonly queue: SpawnQueue }) {
-  const withTemplate = async (request: SpawnRequest, template: string | undefined): Promise<SpawnRequest> =>
+  const withTemplate = async (
+    request: SpawnRequest,
+    template: string | undefined,
+    { scope }: Caller,
+  ): Promise<SpawnRequest> =>
     template === undefined || template === ""
       ? request
-      : applyTemplate(await findTemplate(context, template), request, context.spawnDefaults.image);
+      : applyTemplate(await findTemplate(context, placeOf(scope), template), request, context.spawnDefaults.image);
 
   const once = spawnOnce(context);
 
   return {
-    admit: async (request: SpawnRequest, template: string | undefined) => {
-      const wanted = await withTemplate(request, template);
+    admit: async (request: SpawnRequest, template: string | undefined, caller: Caller) => {
+      const wanted = await withTemplate(request, template, caller);
       const ttlMs = wanted.ttlMs ?? context.limits.defaultTtlMs;
-      return await admit(context, { ownerId: wanted.ownerId, ttlMs, provider: wanted.provider ?? "" });
+      return await admit(context, { ownerId: wanted.ownerId, ttlMs, provider: wanted.provider ?? "" }, caller);
     },
     /** Under a key the same request makes one sandbox however often it comes. */
     spawn: async (
@@ -45,7 +51,7 @@ export function createUseCases({ context, queue }: { readonly context: Context; 
       key?: string,
     ): Promise<Spawned & { readonly isReplay: boolean }> => {
       const work = async (id?: string): Promise<Spawned> => {
-        const wanted = await withTemplate(request, template);
+        const wanted = await withTemplate(request, template, caller);
         const make = () => spawn(context, queue, wanted, caller, signal, id);
         const { name, ifExists } = wanted;
         if (ifExists !== "get") return { record: await make(), isNew: true };
@@ -57,10 +63,10 @@ export function createUseCases({ context, queue }: { readonly context: Context; 
     },
     get: (id: string, caller: Caller): Promise<SandboxRecord> => findSandbox(context, id, caller),
     list: (filter: SandboxFilter, caller: Caller, page: SandboxPage): Promise<readonly SandboxSummary[]> =>
-      context.store.sandboxes.listSummaries(ofTenant(filter, caller), page),
+      context.store.sandboxes.listSummaries({ ...filter, ...caller.scope }, page),
     /** The same rows with all that is known of them. */
     listRecords: (filter: SandboxFilter, caller: Caller, page: SandboxPage): Promise<readonly SandboxRecord[]> =>
-      context.store.sandboxes.list(ofTenant(filter, caller), page),
+      context.store.sandboxes.list({ ...filter, ...caller.scope }, page),
     prune: async (caller: Caller, signal: AbortSignal): Promise<number> => {
       const pruned = await prune(context, caller, signal);
       queue.capacityChanged();
@@ -81,6 +87,7 @@ export function createUseCases({ context, queue }: { readonly context: Context; 
     uploads: uploadUseCases(context),
     processes: processUseCases(context),
     ports: portUseCases(context),
+    tenants: tenantUseCases(context),
     logs: async (id: string, lines: number, caller: Caller, signal: AbortSignal): Promise<readonly string[]> => {
       const { runtime } = await findServing(context, id, caller, signal);
       return await runtime.consoleLog(lines);
@@ -93,8 +100,5 @@ export function createUseCases({ context, queue }: { readonly context: Context; 
     capacityChanged: () => queue.capacityChanged(),
   };
 }
-
-const ofTenant = (filter: SandboxFilter, { tenantId }: Caller): SandboxFilter =>
-  tenantId === "" ? filter : { ...filter, tenantId };
 
 export type UseCases = ReturnType<typeof createUseCases>;

@@ -45,10 +45,12 @@ export interface SandboxSpec {
   readonly image: ImageRoot | undefined;
   /** As the caller asked for it; what a provider with images of its own looks for. */
   readonly imageReference: string;
-  /** Empty: nobody's. Kept beside the runtime, as the next three are, for whoever looks at the host. */
+  /** Empty: nobody's. Kept beside the runtime, as the next four are, for whoever looks at the host. */
   readonly ownerId: string;
   /** Empty: of no tenant. */
   readonly tenantId: string;
+  /** Empty: of its tenant as a whole. */
+  readonly projectId: string;
   /** At its start, epoch milliseconds; an extension is in the store alone. */
   readonly expiresAtMs: number;
   readonly memoryMb: number;

@@ -6,6 +6,7 @@ export const sandboxSpec = (more: Partial<SandboxSpec> & Pick<SandboxSpec, "id">
   imageReference: "busybox",
   ownerId: "",
   tenantId: "",
+  projectId: "",
   expiresAtMs: Date.now() + 600_000,
   memoryMb: 256,
   vcpus: 1,

@@ -17,7 +17,10 @@ export interface SandboxRecord {
   readonly diskMb: number;
   readonly security: string;
   readonly ownerId: string;
+  /** Empty: of no tenant. */
   readonly tenantId: string;
+  /** Empty: of its tenant as a whole. */
+  readonly projectId: string;
   readonly workerId: string;
   readonly metadata: Readonly<Record<string, string>>;
   /** The provider's RuntimeRef as JSON; empty until it runs. */

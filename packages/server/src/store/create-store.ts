@@ -9,11 +9,13 @@ import { migrate } from "./migrate.ts";
 import { migrations } from "./migrations/all.ts";
 import { type DatabaseLocation, openDatabase } from "./open-database.ts";
 import { quotaStore } from "./quotas.ts";
+import { prepareRateBuckets, rateBucketStore } from "./rate-buckets.ts";
 import { sandboxStore } from "./sandboxes.ts";
 import { sessionStore } from "./sessions.ts";
 import { spawnKeyStore } from "./spawn-keys.ts";
 import type { Store } from "./store.ts";
 import { templateStore } from "./templates.ts";
+import { tenantStore } from "./tenants.ts";
 import { workerStore } from "./workers.ts";
 
 /**
@@ -33,7 +35,10 @@ export const createStore = async (options: {
       },
       readId: async (): Promise<string> =>
         (await database.queries.selectFrom("database_id").select("id").executeTakeFirstOrThrow()).id,
-      migrate: () => migrate(database, migrations, options.nowMs),
+      migrate: async (): Promise<void> => {
+        await migrate(database, migrations, options.nowMs);
+        if (database.dialect === "postgres") await prepareRateBuckets(database);
+      },
       close: () => database.queries.destroy(),
     },
     database,
@@ -60,7 +65,9 @@ export const createStore = async (options: {
     spawnKeys: guarded(spawnKeyStore(database), database, "idempotency key"),
     apiKeys: guarded(apiKeyStore(database), database, "API key"),
     sessions: guarded(sessionStore(database), database, "session"),
+    tenants: guarded(tenantStore(database), database, "tenant"),
     audit: guarded(auditStore(database), database, "audit record"),
+    rateBuckets: database.dialect === "postgres" ? guarded(rateBucketStore(database), database, "rate") : undefined,
     admitAndInsert: whole.admitAndInsert,
     ping: whole.ping,
     [Symbol.asyncDispose]: whole.close,

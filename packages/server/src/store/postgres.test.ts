@@ -25,7 +25,14 @@ describe.skipIf(missing !== undefined)("with a real server", () => {
     const database = await fresh();
     await using store = await createStore({ database, nowMs: 1 });
     for (const ownerId of ["b", "B", "\u00e9", "_", "a"]) {
-      await store.quotas.save({ ownerId, maxSandboxes: 1, maxTtlMs: 0, maxExecTimeoutMs: 0, updatedAtMs: 1 });
+      await store.quotas.save({
+        tenantId: "",
+        ownerId,
+        maxSandboxes: 1,
+        maxTtlMs: 0,
+        maxExecTimeoutMs: 0,
+        updatedAtMs: 1,
+      });
     }
     expect((await store.quotas.list()).map((quota) => quota.ownerId)).toEqual(["B", "_", "a", "b", "\u00e9"]);
   });

@@ -4,6 +4,7 @@ import type { OwnerQuota, QuotaStore } from "./store.ts";
 import type { OwnerQuotasTable } from "./tables.ts";
 
 const toQuota = (row: Selectable<OwnerQuotasTable>): OwnerQuota => ({
+  tenantId: row.tenant_id,
   ownerId: row.owner_id,
   maxSandboxes: row.max_sandboxes,
   maxTtlMs: row.max_ttl_ms,
@@ -13,12 +14,20 @@ const toQuota = (row: Selectable<OwnerQuotasTable>): OwnerQuota => ({
 });
 
 export const quotaStore = ({ queries }: Database): QuotaStore => ({
-  get: async (ownerId) => {
-    const row = await queries.selectFrom("owner_quotas").selectAll().where("owner_id", "=", ownerId).executeTakeFirst();
+  get: async (tenantId, ownerId) => {
+    const row = await queries
+      .selectFrom("owner_quotas")
+      .selectAll()
+      .where("tenant_id", "=", tenantId)
+      .where("owner_id", "=", ownerId)
+      .executeTakeFirst();
     return row && toQuota(row);
   },
 
-  list: async () => (await queries.selectFrom("owner_quotas").selectAll().orderBy("owner_id").execute()).map(toQuota),
+  list: async (tenantId) => {
+    const rows = queries.selectFrom("owner_quotas").selectAll().orderBy("owner_id").orderBy("tenant_id");
+    return (await (tenantId === undefined ? rows : rows.where("tenant_id", "=", tenantId)).execute()).map(toQuota);
+  },
 
   save: async (quota) => {
     const limits = {
@@ -29,16 +38,17 @@ export const quotaStore = ({ queries }: Database): QuotaStore => ({
     };
     const row = await queries
       .insertInto("owner_quotas")
-      .values({ owner_id: quota.ownerId, created_at: quota.updatedAtMs, ...limits })
-      .onConflict((conflict) => conflict.column("owner_id").doUpdateSet(limits))
+      .values({ tenant_id: quota.tenantId, owner_id: quota.ownerId, created_at: quota.updatedAtMs, ...limits })
+      .onConflict((conflict) => conflict.columns(["tenant_id", "owner_id"]).doUpdateSet(limits))
       .returningAll()
       .executeTakeFirstOrThrow();
     return toQuota(row);
   },
 
-  delete: async (ownerId) => {
+  delete: async (tenantId, ownerId) => {
     const { numDeletedRows } = await queries
       .deleteFrom("owner_quotas")
+      .where("tenant_id", "=", tenantId)
       .where("owner_id", "=", ownerId)
       .executeTakeFirstOrThrow();
     return numDeletedRows > 0n;

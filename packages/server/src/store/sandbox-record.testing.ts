@@ -18,6 +18,7 @@ export const sandboxRecord = (change: Partial<SandboxRecord> = {}): SandboxRecor
   security: "default",
   ownerId: "",
   tenantId: "",
+  projectId: "",
   workerId: "local",
   metadata: {},
   runtimeRef: "",

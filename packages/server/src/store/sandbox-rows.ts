@@ -9,6 +9,7 @@ const envNames = stringListColumn("sandboxes.env_names");
 
 export const toSandbox = (row: Selectable<SandboxesTable>): SandboxRecord => ({
   ...toSandboxSummary(row),
+  projectId: row.project_id,
   stateReason: row.state_reason,
   imageDigest: row.image_digest,
   diskMb: row.disk_mb,
@@ -71,6 +72,7 @@ export const fromSandbox = (record: SandboxRecord): Insertable<SandboxesTable> =
   security: record.security,
   owner_id: record.ownerId,
   tenant_id: record.tenantId,
+  project_id: record.projectId,
   worker_id: record.workerId,
   metadata: metadata.write(record.metadata),
   runtime_ref: record.runtimeRef,
@@ -104,6 +106,7 @@ const columnOf: Readonly<Record<keyof Omit<SandboxChange, "metadata">, keyof San
   security: "security",
   ownerId: "owner_id",
   tenantId: "tenant_id",
+  projectId: "project_id",
   workerId: "worker_id",
   runtimeRef: "runtime_ref",
   generation: "generation",

@@ -1,5 +1,6 @@
 import { type Expression, type ExpressionBuilder, type SqlBool, sql } from "kysely";
 import type { SandboxState } from "../sandbox/sandbox.ts";
+import { everywhere, type Scope } from "../sandbox/scope.ts";
 import type { Database } from "./database.ts";
 import { insertSandbox } from "./sandbox-insert.ts";
 import { isBehind, newestFirst, orderOf } from "./sandbox-order.ts";
@@ -14,6 +15,14 @@ const renewable: readonly SandboxState[] = ["creating", "running", "unhealthy", 
 /** Spelled as a literal, in the very words of the partial indexes: with a parameter no planner would use them. */
 export const living = (build: Build): Expression<SqlBool> => build("state", "<>", sql.lit("destroyed"));
 
+const seenBy =
+  ({ tenantId, projectId }: Scope) =>
+  (build: Build): Expression<SqlBool> =>
+    build.and([
+      ...(tenantId === undefined ? [] : [build("tenant_id", "=", tenantId)]),
+      ...(projectId === undefined ? [] : [build("project_id", "=", projectId)]),
+    ]);
+
 const matching =
   (filter: SandboxFilter) =>
   (build: Build): Expression<SqlBool> => {
@@ -22,7 +31,7 @@ const matching =
     ];
     if (filter.provider !== undefined) parts.push(build("provider", "=", filter.provider));
     if (filter.ownerId !== undefined) parts.push(build("owner_id", "=", filter.ownerId));
-    if (filter.tenantId !== undefined) parts.push(build("tenant_id", "=", filter.tenantId));
+    parts.push(seenBy(filter)(build));
     if (filter.workerId !== undefined) parts.push(build("worker_id", "=", filter.workerId));
     if (filter.imageDigest !== undefined) parts.push(build("image_digest", "=", filter.imageDigest));
     if (filter.name !== undefined) parts.push(build("name", "=", filter.name));
@@ -66,8 +75,13 @@ export const sandboxStore = ({ queries }: Database): SandboxStore => {
       await queries.transaction().execute((transaction) => insertSandbox(transaction, record));
     },
 
-    get: async (id) => {
-      const row = await queries.selectFrom("sandboxes").selectAll().where("id", "=", id).executeTakeFirst();
+    get: async (id, scope = everywhere) => {
+      const row = await queries
+        .selectFrom("sandboxes")
+        .selectAll()
+        .where("id", "=", id)
+        .where(seenBy(scope))
+        .executeTakeFirst();
       return row && toSandbox(row);
     },
 
@@ -119,7 +133,7 @@ export const sandboxStore = ({ queries }: Database): SandboxStore => {
       return row && toSandbox(row);
     },
 
-    listExpired: async (nowMs, limit) => {
+    listExpired: async (nowMs, limit, scope = everywhere) => {
       const rows = await queries
         .selectFrom("sandboxes")
         .selectAll()
@@ -129,6 +143,7 @@ export const sandboxStore = ({ queries }: Database): SandboxStore => {
         .where("state", "<>", "creating")
         .where("state", "<>", "destroying")
         .where("expires_at", "<=", nowMs)
+        .where(seenBy(scope))
         .orderBy("expires_at")
         .orderBy("id")
         .limit(limit)

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
-import type { SessionRecord, Store } from "./store.ts";
+import type { SessionRecord } from "./session-store.ts";
+import type { Store } from "./store.ts";
 
 const start = 1_790_000_000_000;
 const hex = (bytes: number): string => randomBytes(bytes).toString("hex");
@@ -12,6 +13,9 @@ const session = (change: Partial<SessionRecord> = {}): SessionRecord => ({
   keyHeader: "Authorization",
   keyId: "",
   tenantId: "acme",
+  projectId: "web",
+  memberIssuer: "https://issuer.example",
+  memberId: "alice",
   ownerId: "alice",
   proof: "",
   createdAtMs: start,
@@ -40,7 +44,17 @@ export const sessionsAreKept = (opened: () => Store): void => {
     const one = session({ keyId });
     await sessions.insert(one, 5);
     expect(await sessions.find(one.digest)).toMatchObject({ key: "revoked" });
-    const owner = { name: "ci", prefix: "svm_abcdefgh", role: "operator", tenantId: "", createdBy: "admin" };
+    const nobody = { memberIssuer: "", memberId: "" };
+    const owner = {
+      name: "ci",
+      prefix: "svm_abcdefgh",
+      role: "operator",
+      tenantId: "",
+      projectId: "",
+      ...nobody,
+      createdBy: "admin",
+    };
+
     const times = { createdAtMs: start, expiresAtMs: 0, lastUsedAtMs: 0, revokedAtMs: 0 };
     await apiKeys.insert({ id: keyId, digest: hex(32), ...owner, ...times });
     expect(await sessions.find(one.digest)).toMatchObject({ key: "counts" });

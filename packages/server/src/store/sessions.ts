@@ -1,5 +1,5 @@
 import type { Database } from "./database.ts";
-import type { SessionStore } from "./store.ts";
+import type { SessionStore } from "./session-store.ts";
 
 export const sessionStore = ({ queries }: Database): SessionStore => ({
   insert: async (session, most) => {
@@ -12,6 +12,9 @@ export const sessionStore = ({ queries }: Database): SessionStore => ({
         key_header: session.keyHeader,
         key_id: session.keyId,
         tenant_id: session.tenantId,
+        project_id: session.projectId,
+        member_issuer: session.memberIssuer,
+        member_id: session.memberId,
         owner_id: session.ownerId,
         proof: session.proof,
         created_at: session.createdAtMs,
@@ -51,6 +54,9 @@ export const sessionStore = ({ queries }: Database): SessionStore => ({
       keyHeader: row.key_header,
       keyId: row.key_id,
       tenantId: row.tenant_id,
+      projectId: row.project_id,
+      memberIssuer: row.member_issuer,
+      memberId: row.member_id,
       ownerId: row.owner_id,
       proof: row.proof,
       createdAtMs: row.created_at,

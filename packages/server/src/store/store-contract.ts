@@ -12,11 +12,14 @@ import { sessionsAreKept } from "./session-contract.ts";
 import { specsAreKept } from "./spec-contract.ts";
 import type { OperationAudit, Store, Template } from "./store.ts";
 import { inProcess } from "./store-process.testing.ts";
+import { tenantsAreWalls } from "./tenant-contract.ts";
 
 const id = (): string => `sb-${randomBytes(8).toString("hex")}`;
 const start = 1_790_000_000_000;
 
 const template = (change: Partial<Template> = {}): Template => ({
+  tenantId: "",
+  projectId: "",
   name: id(),
   version: 1,
   image: "alpine",
@@ -68,6 +71,7 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
 
     specsAreKept(() => store, freshDatabase);
 
+    tenantsAreWalls(freshDatabase);
     apiKeysAreKept(() => store);
 
     sessionsAreKept(() => store);
@@ -127,17 +131,24 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
 
     test("a quota is saved, replaced with its first time kept, listed in order and deleted", async () => {
       const ownerId = id();
-      const quota = { ownerId, maxSandboxes: 3, maxTtlMs: 60_000, maxExecTimeoutMs: 0, updatedAtMs: start };
+      const quota = {
+        tenantId: "",
+        ownerId,
+        maxSandboxes: 3,
+        maxTtlMs: 60_000,
+        maxExecTimeoutMs: 0,
+        updatedAtMs: start,
+      };
       expect(await store.quotas.save(quota)).toEqual({ ...quota, createdAtMs: start });
       const replaced = await store.quotas.save({ ...quota, maxSandboxes: 0, updatedAtMs: start + 1 });
       expect(replaced).toEqual({ ...quota, maxSandboxes: 0, createdAtMs: start, updatedAtMs: start + 1 });
-      expect(await store.quotas.get(ownerId)).toEqual(replaced);
+      expect(await store.quotas.get("", ownerId)).toEqual(replaced);
       for (const name of ["B", "_", "a"]) await store.quotas.save({ ...quota, ownerId: `${ownerId}${name}` });
-      const owners = (await store.quotas.list()).map((item) => item.ownerId);
+      const owners = (await store.quotas.list("")).map((item) => item.ownerId);
       expect(owners).toEqual([ownerId, `${ownerId}B`, `${ownerId}_`, `${ownerId}a`]);
-      expect(await store.quotas.delete(ownerId)).toBe(true);
-      expect(await store.quotas.delete(ownerId)).toBe(false);
-      expect(await store.quotas.get(ownerId)).toBeUndefined();
+      expect(await store.quotas.delete("", ownerId)).toBe(true);
+      expect(await store.quotas.delete("", ownerId)).toBe(false);
+      expect(await store.quotas.get("", ownerId)).toBeUndefined();
     });
 
     test("a template is inserted once, changed where it exists, listed by name and deleted", async () => {
@@ -146,13 +157,13 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
       await expect(store.templates.insert(first)).rejects.toMatchObject({
         message: "conflict: template already exists",
       });
-      expect(await store.templates.get(first.name)).toEqual(first);
+      expect(await store.templates.get(first, first.name)).toEqual(first);
       const change = { version: 2, env: {}, secrets: [], updatedAtMs: start + 1 };
-      expect(await store.templates.update(first.name, change)).toEqual({ ...first, ...change });
-      expect(await store.templates.update(id(), change)).toBeUndefined();
-      expect(await store.templates.list()).toEqual([{ ...first, ...change }]);
-      expect(await store.templates.delete(first.name)).toBe(true);
-      expect(await store.templates.get(first.name)).toBeUndefined();
+      expect(await store.templates.update(first, first.name, change)).toEqual({ ...first, ...change });
+      expect(await store.templates.update(first, id(), change)).toBeUndefined();
+      expect(await store.templates.list(first)).toEqual([{ ...first, ...change }]);
+      expect(await store.templates.delete(first, first.name)).toBe(true);
+      expect(await store.templates.get(first, first.name)).toBeUndefined();
     });
 
     test("a worker is written over under its id, with its first time kept", async () => {

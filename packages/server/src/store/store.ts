@@ -1,10 +1,11 @@
 import type { SandboxRecord, SandboxState, SandboxSummary } from "../sandbox/sandbox.ts";
+import type { Place, Scope } from "../sandbox/scope.ts";
+import type { SessionStore } from "./session-store.ts";
 
-export interface SandboxFilter {
+export interface SandboxFilter extends Scope {
   readonly states?: readonly SandboxState[];
   readonly provider?: string;
   readonly ownerId?: string;
-  readonly tenantId?: string;
   readonly workerId?: string;
   readonly imageDigest?: string;
   readonly name?: string;
@@ -38,7 +39,8 @@ export interface SandboxPage {
 export interface SandboxStore {
   /** Throws already_exists when the id is taken. */
   insert(record: SandboxRecord): Promise<void>;
-  get(id: string): Promise<SandboxRecord | undefined>;
+  /** Outside of the scope it is not found. */
+  get(id: string, scope?: Scope): Promise<SandboxRecord | undefined>;
   /** Without destroyed ones unless `states` names them. */
   list(filter: SandboxFilter, page?: SandboxPage): Promise<readonly SandboxRecord[]>;
   /** The same order and the same rows, for those who look rather than act. */
@@ -65,7 +67,7 @@ export interface SandboxStore {
     nowMs: number,
   ): Promise<SandboxRecord | undefined>;
   /** Rows in a living state whose expiry has passed, oldest expiry first. */
-  listExpired(nowMs: number, limit: number): Promise<readonly SandboxRecord[]>;
+  listExpired(nowMs: number, limit: number, scope?: Scope): Promise<readonly SandboxRecord[]>;
   /** Rows whose transitional state is past its deadline. */
   listOverdue(nowMs: number, limit: number): Promise<readonly SandboxRecord[]>;
   countByState(): Promise<Readonly<Record<string, number>>>;
@@ -107,6 +109,8 @@ export interface LeaseStore {
 }
 
 export interface OwnerQuota {
+  /** Empty: of an owner outside of all tenants. */
+  readonly tenantId: string;
   readonly ownerId: string;
   /** 0 means: the default applies. */
   readonly maxSandboxes: number;
@@ -117,13 +121,14 @@ export interface OwnerQuota {
 }
 
 export interface QuotaStore {
-  get(ownerId: string): Promise<OwnerQuota | undefined>;
-  list(): Promise<readonly OwnerQuota[]>;
+  get(tenantId: string, ownerId: string): Promise<OwnerQuota | undefined>;
+  /** By owner; of one tenant, or of all. */
+  list(tenantId?: string): Promise<readonly OwnerQuota[]>;
   save(quota: Omit<OwnerQuota, "createdAtMs">): Promise<OwnerQuota>;
-  delete(ownerId: string): Promise<boolean>;
+  delete(tenantId: string, ownerId: string): Promise<boolean>;
 }
 
-export interface Template {
+export interface Template extends Place {
   readonly name: string;
   readonly version: number;
   readonly image: string;
@@ -145,11 +150,16 @@ export interface Template {
 export interface TemplateStore {
   /** Throws already_exists. */
   insert(template: Template): Promise<void>;
-  get(name: string): Promise<Template | undefined>;
-  list(): Promise<readonly Template[]>;
+  get(place: Place, name: string): Promise<Template | undefined>;
+  /** By name; of one place, or of all. */
+  list(place?: Place): Promise<readonly Template[]>;
   /** Undefined when there is no such template. */
-  update(name: string, change: Partial<Omit<Template, "name" | "createdAtMs">>): Promise<Template | undefined>;
-  delete(name: string): Promise<boolean>;
+  update(
+    place: Place,
+    name: string,
+    change: Partial<Omit<Template, "name" | "createdAtMs" | keyof Place>>,
+  ): Promise<Template | undefined>;
+  delete(place: Place, name: string): Promise<boolean>;
 }
 
 export interface WorkerRecord {
@@ -182,6 +192,11 @@ export interface ApiKeyRecord {
   readonly role: string;
   /** Empty: of no tenant. */
   readonly tenantId: string;
+  /** Empty: of its tenant as a whole. */
+  readonly projectId: string;
+  /** Whose it is, where a member made it for themself; both empty otherwise. */
+  readonly memberIssuer: string;
+  readonly memberId: string;
   readonly createdBy: string;
   readonly createdAtMs: number;
   readonly expiresAtMs: number;
@@ -189,54 +204,98 @@ export interface ApiKeyRecord {
   readonly revokedAtMs: number;
 }
 
+/** Keys of a tenant or a project, or of one member. */
+export interface ApiKeyFilter extends Scope {
+  readonly memberIssuer?: string;
+  readonly memberId?: string;
+}
+
 export interface ApiKeyStore {
   insert(key: ApiKeyRecord): Promise<void>;
   findByDigest(digest: string): Promise<ApiKeyRecord | undefined>;
   /** Newest first, revoked and expired ones among them. */
-  list(): Promise<readonly ApiKeyRecord[]>;
-  /** Keeps the time of the first call. Undefined when there is no such key. */
-  revoke(id: string, nowMs: number): Promise<ApiKeyRecord | undefined>;
+  list(whose?: ApiKeyFilter): Promise<readonly ApiKeyRecord[]>;
+  /** Keeps the time of the first call. Undefined when there is no such key among them. */
+  revoke(id: string, nowMs: number, whose?: ApiKeyFilter): Promise<ApiKeyRecord | undefined>;
   /** Never goes back. */
   noteUse(id: string, nowMs: number): Promise<void>;
 }
 
-/** A browser's session as the store keeps it: whoever reads it can't use it. */
-export interface SessionRecord {
-  /** SHA-256 of the random id, hex. */
-  readonly digest: string;
-  /** Whose sessions are counted together: a key's, or a subject's. */
-  readonly person: string;
-  readonly role: string;
-  /** Header of the credential that made it. */
-  readonly keyHeader: string;
-  /** Of a named key; empty for every other credential. */
-  readonly keyId: string;
-  readonly tenantId: string;
+export interface TenantRecord {
+  readonly id: string;
+  readonly name: string;
   readonly ownerId: string;
-  /** HMAC of a configured key under the session's id; empty for every other credential. */
-  readonly proof: string;
+  /** Any JSON, as text. */
+  readonly settings: string;
   readonly createdAtMs: number;
-  readonly lastUsedAtMs: number;
-  readonly expiresAtMs: number;
+  readonly updatedAtMs: number;
+  /** 0 while it stands; from then on nothing new is made in it. */
+  readonly deletingAtMs: number;
 }
 
-/** A session, and how the named key behind it stands now. */
-export interface FoundSession extends SessionRecord {
-  /** `none`: no named key is behind it. */
-  readonly key: "none" | "counts" | "revoked";
+export interface ProjectRecord {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly name: string;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
 }
 
-export interface SessionStore {
-  /** Keeps the newest `most` of the person, this one among them, and deletes the others. */
-  insert(session: SessionRecord, most: number): Promise<void>;
-  find(digest: string): Promise<FoundSession | undefined>;
-  /** Never goes back. */
-  noteUse(digest: string, nowMs: number): Promise<void>;
-  delete(digest: string): Promise<boolean>;
-  /** Marks a login as come to its end; false where it was already. */
-  spendLogin(digest: string, expiresAtMs: number): Promise<boolean>;
-  /** Deletes what has expired, what was last used before the other time, and logins marked as spent; resolves to how many sessions. */
-  purge(nowMs: number, idleSinceMs: number): Promise<number>;
+/** Who a member is: an issuer's name, and the subject of its tokens. */
+export interface MemberName {
+  readonly issuer: string;
+  readonly userId: string;
+}
+
+/** A role in a tenant, or, with a project, in that alone. */
+export interface MemberRecord extends MemberName, Place {
+  readonly role: string;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+}
+
+/** How much of a tenant is left. */
+export interface TenantUse {
+  readonly sandboxes: number;
+  readonly templates: number;
+  readonly apiKeys: number;
+}
+
+export interface TenantStore {
+  /** Throws already_exists. */
+  insert(tenant: Omit<TenantRecord, "deletingAtMs">): Promise<void>;
+  get(id: string): Promise<TenantRecord | undefined>;
+  /** Newest first. */
+  list(): Promise<readonly TenantRecord[]>;
+  update(
+    id: string,
+    change: Partial<Pick<TenantRecord, "name" | "ownerId" | "settings">>,
+    nowMs: number,
+  ): Promise<TenantRecord | undefined>;
+  /** From then on nothing new is made in it; keeps the time of the first call. False when there is no such tenant. */
+  markDeleting(id: string, nowMs: number): Promise<boolean>;
+  /** With its projects, members, quotas and revoked keys, unless something of it is left: then what. */
+  delete(id: string): Promise<"deleted" | "not_found" | TenantUse>;
+  /** Ends what is rows alone: templates are deleted, keys revoked. */
+  emptyRows(id: string, nowMs: number): Promise<void>;
+  any(): Promise<boolean>;
+
+  /** Throws already_exists; undefined where there is no such tenant. */
+  insertProject(project: ProjectRecord): Promise<ProjectRecord | undefined>;
+  getProject(tenantId: string, id: string): Promise<ProjectRecord | undefined>;
+  /** Oldest first. */
+  listProjects(tenantId: string): Promise<readonly ProjectRecord[]>;
+  /** With its members, unless something of it is left: then what. */
+  deleteProject(tenantId: string, id: string): Promise<"deleted" | "not_found" | TenantUse>;
+
+  /** Undefined where there is no such tenant or project. */
+  saveMember(member: Omit<MemberRecord, "createdAtMs">): Promise<MemberRecord | undefined>;
+  /** Oldest first. */
+  listMembers(tenantId: string): Promise<readonly MemberRecord[]>;
+  /** All that somebody is a member of. */
+  membershipsOf(name: MemberName): Promise<readonly MemberRecord[]>;
+  /** With the last of somebody's roles in a tenant their own keys to it are revoked. */
+  deleteMember(member: MemberName & Place, nowMs: number): Promise<boolean>;
 }
 
 /** What signs the links to a sandbox's files. */
@@ -297,6 +356,20 @@ export interface AuditStore {
   list(limit: number): Promise<readonly (OperationAudit & { readonly id: number })[]>;
 }
 
+/** Callers' buckets of tokens, shared by all servers; by the database's clock. */
+export interface RateBucketStore {
+  /**
+   * Takes a token of a bucket that holds `burst` and gets one each `everyMs`. `tokens`: how many it holds afterwards;
+   * where none was given, the part of one that is there.
+   */
+  take(
+    caller: string,
+    bucket: { readonly everyMs: number; readonly burst: number },
+  ): Promise<{ readonly allowed: boolean; readonly tokens: number }>;
+  /** Deletes full ones, which are as good as none; resolves to how many. */
+  prune(): Promise<number>;
+}
+
 /** Everything that outlives a process. One implementation over Kysely, two dialects. */
 export interface Store extends AsyncDisposable {
   readonly dialect: "sqlite" | "postgres";
@@ -310,12 +383,15 @@ export interface Store extends AsyncDisposable {
   readonly fileLinkKeys: FileLinkKeyStore;
   readonly apiKeys: ApiKeyStore;
   readonly sessions: SessionStore;
+  readonly tenants: TenantStore;
   readonly spawnKeys: SpawnKeyStore;
   readonly audit: AuditStore;
+  /** Undefined on SQLite, which one server has to itself. */
+  readonly rateBuckets: RateBucketStore | undefined;
   /**
    * Inserts the sandbox row in one transaction with its name and the caps checked against living rows (0 = unlimited),
    * so that concurrent spawns can't pass a cap or take a name together. Resolves to what refused it, or undefined when
-   * inserted.
+   * inserted. Throws tenant_not_found, project_not_found, or state_conflict for a tenant that is being deleted.
    */
   admitAndInsert(
     record: SandboxRecord,

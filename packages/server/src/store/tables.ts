@@ -14,6 +14,8 @@ export interface SandboxesTable {
   security: string;
   owner_id: string;
   tenant_id: string;
+  /** Empty: of its tenant as a whole. */
+  project_id: string;
   worker_id: string;
   metadata: string;
   runtime_ref: string;
@@ -62,6 +64,7 @@ export interface LeasesTable {
 }
 
 export interface OwnerQuotasTable {
+  tenant_id: string;
   owner_id: string;
   max_sandboxes: number;
   max_ttl_ms: number;
@@ -71,6 +74,8 @@ export interface OwnerQuotasTable {
 }
 
 export interface TemplatesTable {
+  tenant_id: string;
+  project_id: string;
   name: string;
   version: number;
   image: string;
@@ -141,6 +146,10 @@ export interface ApiKeysTable {
   digest: string;
   role: string;
   tenant_id: string;
+  project_id: string;
+  /** Whose it is, where a member made it for themself: the issuer's name and the subject. */
+  member_issuer: string;
+  member_id: string;
   created_by: string;
   created_at: number;
   expires_at: number;
@@ -157,6 +166,9 @@ export interface SessionsTable {
   key_header: string;
   key_id: string;
   tenant_id: string;
+  project_id: string;
+  member_issuer: string;
+  member_id: string;
   owner_id: string;
   proof: string;
   created_at: number;
@@ -170,7 +182,41 @@ export interface SpentLoginsTable {
   expires_at: number;
 }
 
+export interface TenantsTable {
+  id: string;
+  name: string;
+  owner_id: string;
+  /** Any JSON, as text. */
+  settings: string;
+  created_at: number;
+  updated_at: number;
+  /** 0 while it stands. */
+  deleting_at: number;
+}
+
+export interface ProjectsTable {
+  tenant_id: string;
+  id: string;
+  name: string;
+  created_at: number;
+  updated_at: number;
+}
+
+/** Somebody's role in a tenant, or, with a project, in that alone. */
+export interface TenantMembersTable {
+  tenant_id: string;
+  project_id: string;
+  issuer: string;
+  user_id: string;
+  role: string;
+  created_at: number;
+  updated_at: number;
+}
+
 export interface Tables {
+  tenants: TenantsTable;
+  projects: ProjectsTable;
+  tenant_members: TenantMembersTable;
   sessions: SessionsTable;
   spent_logins: SpentLoginsTable;
   api_keys: ApiKeysTable;

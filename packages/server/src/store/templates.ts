@@ -1,8 +1,10 @@
-import type { Insertable, Selectable } from "kysely";
+import type { Expression, ExpressionBuilder, Insertable, Selectable, SqlBool } from "kysely";
+import type { Place } from "../sandbox/scope.ts";
 import type { Database } from "./database.ts";
 import { secretRefsColumn, stringListColumn, stringMapColumn } from "./json-column.ts";
+import { requirePlace } from "./place.ts";
 import type { Template, TemplateStore } from "./store.ts";
-import type { TemplatesTable } from "./tables.ts";
+import type { Tables, TemplatesTable } from "./tables.ts";
 
 const setup = stringListColumn("templates.setup");
 const allowedHosts = stringListColumn("templates.allowed_hosts");
@@ -11,6 +13,8 @@ const secrets = secretRefsColumn("templates.secrets");
 const metadata = stringMapColumn("templates.metadata");
 
 const toTemplate = (row: Selectable<TemplatesTable>): Template => ({
+  tenantId: row.tenant_id,
+  projectId: row.project_id,
   name: row.name,
   version: row.version,
   image: row.image,
@@ -30,6 +34,8 @@ const toTemplate = (row: Selectable<TemplatesTable>): Template => ({
 });
 
 const fromTemplate = (template: Template): Insertable<TemplatesTable> => ({
+  tenant_id: template.tenantId,
+  project_id: template.projectId,
   name: template.name,
   version: template.version,
   image: template.image,
@@ -48,38 +54,55 @@ const fromTemplate = (template: Template): Insertable<TemplatesTable> => ({
   updated_at: template.updatedAtMs,
 });
 
+const isAt =
+  ({ tenantId, projectId }: Place) =>
+  (build: ExpressionBuilder<Tables, "templates">): Expression<SqlBool> =>
+    build.and([build("tenant_id", "=", tenantId), build("project_id", "=", projectId)]);
+
 export const templateStore = (database: Database): TemplateStore => ({
   insert: async (template) => {
-    await database.queries.insertInto("templates").values(fromTemplate(template)).execute();
+    await database.queries.transaction().execute(async (transaction) => {
+      await requirePlace(database, transaction, template);
+      await transaction.insertInto("templates").values(fromTemplate(template)).execute();
+    });
   },
 
-  get: async (name) => {
-    const row = await database.queries.selectFrom("templates").selectAll().where("name", "=", name).executeTakeFirst();
+  get: async (place, name) => {
+    const rows = database.queries.selectFrom("templates").selectAll().where(isAt(place)).where("name", "=", name);
+    const row = await rows.executeTakeFirst();
     return row && toTemplate(row);
   },
 
-  list: async () =>
-    (await database.queries.selectFrom("templates").selectAll().orderBy("name").execute()).map(toTemplate),
+  list: async (place) => {
+    const rows = database.queries.selectFrom("templates").selectAll().orderBy("name");
+    return (await (place === undefined ? rows : rows.where(isAt(place))).execute()).map(toTemplate);
+  },
 
-  update: async (name, change) =>
+  update: async (place, name, change) =>
     await database.queries.transaction().execute(async (transaction) => {
-      await database.lockInTransaction(transaction, `template ${name}`);
-      const row = await transaction.selectFrom("templates").selectAll().where("name", "=", name).executeTakeFirst();
+      await database.lockInTransaction(
+        transaction,
+        `template ${JSON.stringify([place.tenantId, place.projectId, name])}`,
+      );
+      const rows = transaction.selectFrom("templates").selectAll().where(isAt(place)).where("name", "=", name);
+      const row = await rows.executeTakeFirst();
       if (row === undefined) return undefined;
       const kept = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
       const { name: _, created_at: __, ...columns } = fromTemplate({ ...toTemplate(row), ...kept });
       const updated = await transaction
         .updateTable("templates")
         .set(columns)
+        .where(isAt(place))
         .where("name", "=", name)
         .returningAll()
         .executeTakeFirst();
       return updated && toTemplate(updated);
     }),
 
-  delete: async (name) => {
+  delete: async (place, name) => {
     const { numDeletedRows } = await database.queries
       .deleteFrom("templates")
+      .where(isAt(place))
       .where("name", "=", name)
       .executeTakeFirstOrThrow();
     return numDeletedRows > 0n;

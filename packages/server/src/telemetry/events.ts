@@ -47,8 +47,9 @@ export type NewEvent = {
   [Type in EventType]: {
     readonly type: Type;
     readonly sandboxId?: string;
-    /** Whose it is; events of a tenant are shown to that tenant, and to callers without one. */
+    /** Whose it is: shown to whom such rows are. */
     readonly tenantId?: string;
+    readonly projectId?: string;
   } & (EventData[Type] extends undefined ? { readonly data?: undefined } : { readonly data: EventData[Type] });
 }[EventType];
 

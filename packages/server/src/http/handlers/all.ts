@@ -1,6 +1,8 @@
 import type { operations } from "@stacyvm/contract";
 import type { ApiKeys } from "../../auth/api-keys.ts";
+import type { Tenancy } from "../../auth/tenancy.ts";
 import type { Clock } from "../../lib/clock.ts";
+import type { Ids } from "../../lib/id.ts";
 import type { Secret } from "../../lib/secret.ts";
 import type { SpawnDefaults } from "../../orchestrator/context.ts";
 import type { SpawnQueue } from "../../orchestrator/spawn-queue.ts";
@@ -14,6 +16,7 @@ import { createHostStats } from "../../telemetry/host-stats.ts";
 import type { OperationMetricsRecorder } from "../../telemetry/metrics.ts";
 import type { HandlersOf } from "../handler.ts";
 import { apiKeyHandlers } from "./api-keys.ts";
+import { type ConfigHandlersOptions, configHandlers } from "./config.ts";
 import { createDiskFigures, type DiskFiguresOptions } from "./disk-figures.ts";
 import { execHandler } from "./exec.ts";
 import { execSocketHandler } from "./exec-socket.ts";
@@ -36,9 +39,10 @@ import { spawnFor } from "./spawn.ts";
 import { createSystemHandlers } from "./system.ts";
 import { createTelemetryHandlers } from "./telemetry.ts";
 import { createTemplateHandlers } from "./templates.ts";
+import { tenantHandlers } from "./tenants.ts";
 import { createWorkerHandlers } from "./workers.ts";
 
-export interface AllHandlersOptions extends Omit<SessionHandlersOptions, "storeId"> {
+export interface AllHandlersOptions extends ConfigHandlersOptions, Omit<SessionHandlersOptions, "storeId"> {
   readonly useCases: UseCases;
   readonly queue: SpawnQueue;
   readonly store: Store;
@@ -47,7 +51,7 @@ export interface AllHandlersOptions extends Omit<SessionHandlersOptions, "storeI
   readonly operations: OperationMetricsRecorder;
   readonly limits: Limits;
   readonly spawnDefaults: SpawnDefaults;
-  readonly rateLimit: RateLimitSettings;
+  readonly rateLimit: () => RateLimitSettings;
   readonly rateCounters: () => RateLimitCounters;
   readonly workerId: string;
   readonly clock: Clock;
@@ -58,6 +62,10 @@ export interface AllHandlersOptions extends Omit<SessionHandlersOptions, "storeI
   readonly openApi: Readonly<Record<string, unknown>>;
   readonly authConfigured: boolean;
   readonly apiKeys: ApiKeys;
+  readonly tenancy: Tenancy;
+  readonly ids: Ids;
+  /** Whose tokens count; empty where any may. */
+  readonly issuer: string;
   readonly workerSigningKey: Secret | undefined;
   readonly newTokenId: () => string;
   readonly insecure: boolean;
@@ -90,15 +98,23 @@ export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof oper
       ...options,
       parseOwner: parseOwnerId,
       defaults: {
-        maxSandboxes: limits.maxSandboxesPerOwner,
-        maxTtlMs: limits.maxTtlMs,
-        maxExecTimeoutMs: limits.maxExecTimeoutMs,
+        get maxSandboxes() {
+          return limits.maxSandboxesPerOwner;
+        },
+        get maxTtlMs() {
+          return limits.maxTtlMs;
+        },
+        get maxExecTimeoutMs() {
+          return limits.maxExecTimeoutMs;
+        },
       },
       onCapacityChanged: useCases.capacityChanged,
     }),
     ...createWorkerHandlers(options),
     ...apiKeyHandlers(options),
     ...sessionHandlers({ ...options, storeId: store.id }),
+    ...tenantHandlers(options),
+    ...configHandlers(options),
     ...createSystemHandlers({
       ...options,
       startedAtMs,

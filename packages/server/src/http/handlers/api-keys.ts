@@ -1,12 +1,17 @@
 import { type ApiKey, type apiKeyOperations, StacyError } from "@stacyvm/contract";
-import type { ApiKeyRole, ApiKeys } from "../../auth/api-keys.ts";
-import type { ApiKeyRecord } from "../../store/store.ts";
+import type { ApiKeyRole, ApiKeys, NewApiKey } from "../../auth/api-keys.ts";
+import { isWeakerOrSame } from "../../auth/roles.ts";
+import type { Tenancy } from "../../auth/tenancy.ts";
+import { placeOf } from "../../sandbox/scope.ts";
+import type { ApiKeyFilter, ApiKeyRecord, MemberName } from "../../store/store.ts";
 import type { HandlersOf } from "../handler.ts";
+import type { Identity } from "../identity.ts";
 import { callerOf, durationOf } from "./caller.ts";
 import { rfc3339 } from "./wire-time.ts";
 
 export interface ApiKeyHandlersOptions {
   readonly apiKeys: ApiKeys;
+  readonly tenancy: Pick<Tenancy, "isMember">;
   readonly authConfigured: boolean;
 }
 
@@ -19,6 +24,8 @@ const keyToWire = (record: ApiKeyRecord): ApiKey => ({
   prefix: record.prefix,
   role: record.role as ApiKeyRole,
   ...(record.tenantId === "" ? {} : { tenant_id: record.tenantId }),
+  ...(record.projectId === "" ? {} : { project_id: record.projectId }),
+  ...(record.memberId === "" ? {} : { member: record.memberId }),
   created_by: record.createdBy,
   created_at: rfc3339(record.createdAtMs),
   ...timeAt("expires_at", record.expiresAtMs),
@@ -33,25 +40,81 @@ const ttlOf = (text: string | undefined): number => {
   return ttlMs;
 };
 
+/** Who governs a tenant makes keys for its programs, and sees all of them. */
+const governs = ({ role }: Identity): boolean => role === "tenant_admin" || role === "admin";
+
+const notAMember = (): StacyError => new StacyError("not_a_member", "keys of one's own are for members of a tenant");
+
+/** Whose keys the caller has to do with: all of the place, or a member's own. A key makes no keys for a person. */
+const whoseKeys = (identity: Identity): ApiKeyFilter & { readonly member: MemberName | undefined } => {
+  const { scope, member, keyHeader } = identity;
+  if (placeOf(scope).tenantId === "") throw notAMember();
+  if (governs(identity)) return { ...scope, member: undefined };
+  if (member === undefined || keyHeader !== "Authorization") throw notAMember();
+  return { ...scope, memberIssuer: member.issuer, memberId: member.userId, member };
+};
+
 export const apiKeyHandlers = ({
   apiKeys,
+  tenancy,
   authConfigured,
-}: ApiKeyHandlersOptions): HandlersOf<typeof apiKeyOperations> => ({
-  "keys.list": async () => ({ status: 200, body: { api_keys: (await apiKeys.list()).map(keyToWire) } }),
+}: ApiKeyHandlersOptions): HandlersOf<typeof apiKeyOperations> => {
+  const create = async (wanted: NewApiKey) => {
+    const { record, key } = await apiKeys.create(wanted);
+    return { status: 201, body: { api_key: keyToWire(record), key: key.reveal() } } as const;
+  };
 
-  "keys.create": async ({ body, identity }) => {
-    if (!authConfigured) {
-      throw new StacyError("credentials_not_configured", "conflict: this server asks nobody for a key");
-    }
-    const { record, key } = await apiKeys.create({
-      name: body.name.trim(),
-      role: body.role ?? "api",
-      tenantId: (body.tenant_id ?? "").trim(),
-      ttlMs: ttlOf(body.ttl),
-      createdBy: callerOf(identity).actor,
-    });
-    return { status: 201, body: { api_key: keyToWire(record), key: key.reveal() } };
-  },
+  return {
+    "keys.list": async () => ({ status: 200, body: { api_keys: (await apiKeys.list()).map(keyToWire) } }),
 
-  "keys.revoke": async ({ params }) => ({ status: 200, body: keyToWire(await apiKeys.revoke(params.id)) }),
-});
+    "keys.create": async ({ body, identity }) => {
+      if (!authConfigured) {
+        throw new StacyError("credentials_not_configured", "conflict: this server asks nobody for a key");
+      }
+      return await create({
+        name: body.name.trim(),
+        role: body.role ?? "api",
+        tenantId: (body.tenant_id ?? "").trim(),
+        projectId: (body.project_id ?? "").trim(),
+        ttlMs: ttlOf(body.ttl),
+        createdBy: callerOf(identity).actor,
+      });
+    },
+
+    "keys.revoke": async ({ params }) => ({ status: 200, body: keyToWire(await apiKeys.revoke(params.id)) }),
+
+    "keys.listOwn": async ({ identity }) => {
+      const { member: _, ...whose } = whoseKeys(identity);
+      return { status: 200, body: { api_keys: (await apiKeys.list(whose)).map(keyToWire) } };
+    },
+
+    "keys.createOwn": async ({ body, identity }) => {
+      const { member } = whoseKeys(identity);
+      const own = placeOf(identity.scope);
+      const projectId = (body.project_id ?? "").trim() || own.projectId;
+      if (own.projectId !== "" && projectId !== own.projectId) {
+        throw new StacyError("project_not_found", "project not found");
+      }
+      const role = body.role ?? (governs(identity) ? "api" : (identity.role as ApiKeyRole));
+      if (!isWeakerOrSame(role, identity.role)) {
+        throw new StacyError("permission_denied", `a key may be no more than its maker, who is ${identity.role} here`);
+      }
+      // Who is a member by the token's claim alone is told by no row when that ends.
+      if (member !== undefined && !(await tenancy.isMember(member, { ...own, projectId }))) throw notAMember();
+      return await create({
+        name: body.name.trim(),
+        role,
+        tenantId: own.tenantId,
+        projectId,
+        ...(member === undefined ? {} : { member }),
+        ttlMs: ttlOf(body.ttl),
+        createdBy: callerOf(identity).actor,
+      });
+    },
+
+    "keys.revokeOwn": async ({ params, identity }) => {
+      const { member: _, ...whose } = whoseKeys(identity);
+      return { status: 200, body: keyToWire(await apiKeys.revoke(params.id, whose)) };
+    },
+  };
+};

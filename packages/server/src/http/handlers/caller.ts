@@ -10,7 +10,7 @@ export const callerOf = (identity: Identity): Caller => ({
     identity.ownerHeader !== ""
       ? identity.ownerHeader.slice(0, 128)
       : `${identity.role}:${identity.keyId || identity.keyHeader}`,
-  tenantId: identity.tenantId,
+  scope: identity.scope,
 });
 
 /** X-User-ID, else the body's owner_id; empty where neither is given. Throws invalid_input. */

@@ -7,7 +7,7 @@ const clock = { now: () => Date.UTC(2026, 0, 2) };
 test("events arrive in order as data lines, and the stream ends with the signal", async () => {
   const events = createEventBus({ clock });
   const stop = new AbortController();
-  const lines = eventLines({ events, signal: stop.signal, tenantId: "" });
+  const lines = eventLines({ events, signal: stop.signal, scope: {} });
   expect((await lines.next()).value).toBe(": connected\n\n");
   const next = lines.next();
   events.publish({ type: "sandbox.created", sandboxId: "sb-<1>" });
@@ -23,7 +23,7 @@ test("events arrive in order as data lines, and the stream ends with the signal"
 test("an idle stream carries heartbeats", async () => {
   const stop = new AbortController();
   const events = createEventBus({ clock });
-  const lines = eventLines({ events, signal: stop.signal, tenantId: "", heartbeatMs: 1 });
+  const lines = eventLines({ events, signal: stop.signal, scope: {}, heartbeatMs: 1 });
   await lines.next();
   expect((await lines.next()).value).toBe(": heartbeat\n\n");
   await lines.return(undefined);
@@ -31,7 +31,7 @@ test("an idle stream carries heartbeats", async () => {
 
 test("a slow reader loses the oldest beyond 64, and is told how many", async () => {
   const events = createEventBus({ clock });
-  const lines = eventLines({ events, signal: new AbortController().signal, tenantId: "" });
+  const lines = eventLines({ events, signal: new AbortController().signal, scope: {} });
   await lines.next();
   for (let count = 0; count < 65; count += 1) events.publish({ type: "sandbox.running" });
   expect((await lines.next()).value).toBe(": 1 events dropped\n\n");
@@ -41,7 +41,7 @@ test("a slow reader loses the oldest beyond 64, and is told how many", async () 
 
 test("a tenant sees its own events only", async () => {
   const events = createEventBus({ clock });
-  const lines = eventLines({ events, signal: new AbortController().signal, tenantId: "acme" });
+  const lines = eventLines({ events, signal: new AbortController().signal, scope: { tenantId: "acme" } });
   await lines.next();
   events.publish({ type: "sandbox.running", sandboxId: "other", tenantId: "rival" });
   events.publish({ type: "sandbox.running", sandboxId: "nobody's" });

@@ -1,3 +1,4 @@
+import { isWithin, type Scope } from "../../sandbox/scope.ts";
 import type { EventBus, PublishedEvent } from "../../telemetry/events.ts";
 import { eventBufferMax, eventHeartbeatMs } from "../bounds.ts";
 import type { StreamAnswer } from "../handler.ts";
@@ -7,8 +8,8 @@ import { rfc3339 } from "./wire-time.ts";
 export interface EventStreamOptions {
   readonly events: EventBus;
   readonly signal: AbortSignal;
-  /** Only this tenant's events; empty for all. */
-  readonly tenantId: string;
+  /** Only events of these rows. */
+  readonly scope: Scope;
   readonly heartbeatMs?: number;
 }
 
@@ -22,7 +23,7 @@ const eventToWire = (event: PublishedEvent) => ({
 
 /** Events as server-sent events. Comments keep the connection alive, and say when the reader was too slow. */
 export async function* eventLines(options: EventStreamOptions): AsyncGenerator<string> {
-  const { events, signal, tenantId, heartbeatMs = eventHeartbeatMs } = options;
+  const { events, signal, scope, heartbeatMs = eventHeartbeatMs } = options;
   using subscription = events.subscribe(eventBufferMax, signal);
   // Sends the headers at once.
   yield ": connected\n\n";
@@ -32,7 +33,7 @@ export async function* eventLines(options: EventStreamOptions): AsyncGenerator<s
     if (dropped > 0) yield `: ${dropped} events dropped\n\n`;
     if (event === undefined) {
       if (!signal.aborted) yield ": heartbeat\n\n";
-    } else if (tenantId === "" || event.tenantId === tenantId) {
+    } else if (isWithin(event, scope)) {
       yield `data: ${compactJson(eventToWire(event))}\n\n`;
     }
   }

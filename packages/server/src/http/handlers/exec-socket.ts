@@ -10,7 +10,7 @@ import type { Handler, OperationRequest } from "../handler.ts";
 import { outputDecoders } from "../streams/exec-lines.ts";
 import { callerOf } from "./caller.ts";
 import { execRequest } from "./exec.ts";
-import { endSocket, failureText, sendFrame } from "./socket-frames.ts";
+import { endSocket, failureMessage, failureText, sendFrame } from "./socket-frames.ts";
 
 /** Time a client has to send its first message, milliseconds. */
 const firstMessageTimeoutMs = 30_000;
@@ -117,7 +117,7 @@ const converse = async (
     socket.close(1000);
   } catch (error) {
     if (socket.readyState !== socket.OPEN) return;
-    await sendFrame(socket, { ...(start.legacy ? {} : { type: "error" }), error: failureText(error) }).catch(() => {});
+    await sendFrame(socket, start.legacy ? { error: failureText(error) } : failureMessage(error)).catch(() => {});
     endSocket(socket, 1011, "exec failed");
   }
 };

@@ -21,7 +21,7 @@ export interface SpawnQueueCounts {
   readonly spawn_queue_wait_max_ms: number;
 }
 
-/** As configured. */
+/** As they count now. */
 export interface RateLimitSettings {
   readonly enabled: boolean;
   readonly requestsPerMinute: number;
@@ -39,7 +39,7 @@ export interface RateLimitCounters {
 }
 
 const rateLimit = (settings: RateLimitSettings, counters: RateLimitCounters) => ({
-  enabled: settings.enabled,
+  enabled: settings.enabled && settings.requestsPerMinute > 0,
   requests_per_minute: settings.requestsPerMinute,
   burst: settings.burst,
   key_by: settings.keyBy,
@@ -79,7 +79,7 @@ export interface MetricsOptions {
   readonly operations: OperationMetricsRecorder;
   readonly spawnQueue: () => SpawnQueueCounts;
   readonly spawnDefaults: SpawnDefaults;
-  readonly rateLimit: RateLimitSettings;
+  readonly rateLimit: () => RateLimitSettings;
   readonly rateCounters: () => RateLimitCounters;
   readonly workerId: string;
   readonly diskFigures: () => Promise<DiskFigures>;
@@ -147,7 +147,7 @@ export const collectMetrics = async (options: MetricsOptions, signal: AbortSigna
       with_max_ttl: quotas.filter(({ maxTtlMs }) => maxTtlMs > 0).length,
       with_max_exec_timeout: quotas.filter(({ maxExecTimeoutMs }) => maxExecTimeoutMs > 0).length,
     },
-    rate_limit: rateLimit(options.rateLimit, options.rateCounters()),
+    rate_limit: rateLimit(options.rateLimit(), options.rateCounters()),
     disk,
   };
 };

@@ -2,6 +2,7 @@ import net, { type AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import type { UseCases } from "../../orchestrator/use-cases.ts";
+import { stranger } from "../identity.ts";
 import { portTunnelHandler } from "./port-tunnel.ts";
 
 let app: net.Server;
@@ -36,7 +37,7 @@ test("a client that left while its connection was made keeps none", async () => 
   const handler = portTunnelHandler({ useCases: { ports: { dial } } as unknown as UseCases });
   const request = {
     params: { id: "sb-0000000000000000", port: 3000 },
-    identity: { role: "anonymous", keyHeader: "", keyId: "", tenantId: "", ownerHeader: "" },
+    identity: stranger,
     signal: leaving.signal,
   };
   await handler(request as unknown as Parameters<typeof handler>[0], socket);

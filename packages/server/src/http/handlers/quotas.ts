@@ -1,9 +1,11 @@
 import { type OwnerQuota, type quotaOperations, StacyError } from "@stacyvm/contract";
 import type { Clock } from "../../lib/clock.ts";
 import { formatDuration, parseDuration } from "../../lib/duration.ts";
+import { placeOf } from "../../sandbox/scope.ts";
 import type { OwnerQuota as QuotaRecord, Store } from "../../store/store.ts";
 import type { EventBus } from "../../telemetry/events.ts";
 import type { HandlersOf } from "../handler.ts";
+import type { Identity } from "../identity.ts";
 import { rfc3339 } from "./wire-time.ts";
 
 export interface QuotaHandlersOptions {
@@ -48,6 +50,9 @@ const wholeSeconds = (field: string, text: string | undefined): number => {
   return ms;
 };
 
+/** Owners are the tenant's: the same id in another one is somebody else. */
+const tenantOf = ({ scope }: Identity): string => placeOf(scope).tenantId;
+
 export const createQuotaHandlers = (options: QuotaHandlersOptions): HandlersOf<typeof quotaOperations> => {
   const { store, clock, events, defaults } = options;
   const parseOwner = (text: string): string => {
@@ -58,10 +63,13 @@ export const createQuotaHandlers = (options: QuotaHandlersOptions): HandlersOf<t
   const notFound = (owner: string) => new StacyError("quota_not_found", `not found: owner_quota "${owner}"`);
 
   return {
-    "quotas.list": async () => ({ status: 200, body: (await store.quotas.list()).map(quotaToWire) }),
+    "quotas.list": async ({ identity }) => ({
+      status: 200,
+      body: (await store.quotas.list(tenantOf(identity))).map(quotaToWire),
+    }),
 
-    "quotas.summary": async () => {
-      const quotas = await store.quotas.list();
+    "quotas.summary": async ({ identity }) => {
+      const quotas = await store.quotas.list(tenantOf(identity));
       const having = (test: (quota: QuotaRecord) => boolean): number => quotas.filter(test).length;
       return {
         status: 200,
@@ -74,15 +82,17 @@ export const createQuotaHandlers = (options: QuotaHandlersOptions): HandlersOf<t
       };
     },
 
-    "quotas.get": async ({ params }) => {
+    "quotas.get": async ({ params, identity }) => {
       const ownerId = parseOwner(params.owner);
-      const quota = await store.quotas.get(ownerId);
+      const quota = await store.quotas.get(tenantOf(identity), ownerId);
       if (quota === undefined) throw notFound(ownerId);
       return { status: 200, body: quotaToWire(quota) };
     },
 
-    "quotas.save": async ({ params, body }) => {
+    "quotas.save": async ({ params, body, identity }) => {
+      const tenantId = tenantOf(identity);
       const quota = await store.quotas.save({
+        tenantId,
         ownerId: parseOwner(params.owner),
         maxSandboxes: body.max_sandboxes ?? 0,
         maxTtlMs: wholeSeconds("max_ttl", body.max_ttl),
@@ -91,22 +101,27 @@ export const createQuotaHandlers = (options: QuotaHandlersOptions): HandlersOf<t
       });
       const wire = quotaToWire(quota);
       const { owner_id, max_sandboxes, max_ttl, max_exec_timeout } = wire;
-      events.publish({ type: "quota.saved", data: { owner_id, max_sandboxes, max_ttl, max_exec_timeout } });
+      events.publish({ type: "quota.saved", tenantId, data: { owner_id, max_sandboxes, max_ttl, max_exec_timeout } });
       options.onCapacityChanged();
       return { status: 200, body: wire };
     },
 
-    "quotas.delete": async ({ params }) => {
+    "quotas.delete": async ({ params, identity }) => {
+      const tenantId = tenantOf(identity);
       const ownerId = parseOwner(params.owner);
-      if (!(await store.quotas.delete(ownerId))) throw notFound(ownerId);
-      events.publish({ type: "quota.deleted", data: { owner_id: ownerId } });
+      if (!(await store.quotas.delete(tenantId, ownerId))) throw notFound(ownerId);
+      events.publish({ type: "quota.deleted", tenantId, data: { owner_id: ownerId } });
       options.onCapacityChanged();
       return { status: 200, body: { status: "deleted" } };
     },
 
-    "quotas.usage": async ({ params }) => {
+    "quotas.usage": async ({ params, identity }) => {
+      const tenantId = tenantOf(identity);
       const ownerId = parseOwner(params.owner);
-      const [quota, active] = await Promise.all([store.quotas.get(ownerId), store.sandboxes.count({ ownerId })]);
+      const [quota, active] = await Promise.all([
+        store.quotas.get(tenantId, ownerId),
+        store.sandboxes.count({ ownerId, tenantId }),
+      ]);
       return {
         status: 200,
         body: {

@@ -112,7 +112,7 @@ const serve = async (apiKey = "") => {
         operations: metrics,
         spawnQueue: () => queue,
         spawnDefaults,
-        rateLimit,
+        rateLimit: () => rateLimit,
         rateCounters: () => ({ callers: 0, allowed: 0, refused: 0, forgotten: 0 }),
         workerId: "local",
       }),

@@ -27,6 +27,7 @@ export const wireSandbox = (record: SandboxSummary, previewDomain: string): Sand
 /** The public object with what `view=full` adds; of the environment its names alone. */
 export const fullSandbox = (record: SandboxRecord, previewDomain: string): Sandbox => {
   const wire = wireSandbox(record, previewDomain);
+  if (record.projectId !== "") wire.project_id = record.projectId;
   if (record.name !== "") wire.name = record.name;
   if (Object.keys(record.labels).length > 0) wire.labels = record.labels;
   if (record.envNames.length > 0) wire.env_names = [...record.envNames];

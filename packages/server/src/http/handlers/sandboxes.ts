@@ -45,7 +45,7 @@ export const sandboxHandlers = ({
     "sandboxes.spawn": async ({ body, query, ...context }) =>
       await spawnFor({ useCases, previewDomain })(body, query.view, context),
     "sandboxes.admission": async ({ body, identity }) => {
-      const admission = await useCases.admit(spawnRequest(body, identity), body.template);
+      const admission = await useCases.admit(spawnRequest(body, identity), body.template, callerOf(identity));
       return {
         status: 200,
         body: {

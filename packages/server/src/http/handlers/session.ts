@@ -2,6 +2,8 @@ import { createHmac } from "node:crypto";
 import { type Caller, StacyError, type sessionOperations } from "@stacyvm/contract";
 import { type IssuerLogin, loginLifeMs } from "../../auth/issuer-login.ts";
 import type { SessionHolder, Sessions } from "../../auth/sessions.ts";
+import type { Tenancy } from "../../auth/tenancy.ts";
+import type { VerifiedToken } from "../../auth/token-verifier.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { HandlersOf } from "../handler.ts";
 import type { Identity } from "../identity.ts";
@@ -25,6 +27,7 @@ export interface SessionHandlersOptions {
   readonly programLogin: ProgramLogin | undefined;
   /** Of the database: every server that uses it proves by it that it is this one. */
   readonly storeId: string;
+  readonly tenancy: Pick<Tenancy, "stand">;
   readonly clock: Clock;
 }
 
@@ -40,7 +43,7 @@ const callerToWire = (identity: Identity): Caller => ({
   role: identity.role,
   by: identity.session !== undefined ? "session" : identity.keyHeader === "Authorization" ? "token" : "key",
   ...(identity.ownerHeader === "" ? {} : { owner_id: identity.ownerHeader }),
-  ...(identity.tenantId === "" ? {} : { tenant_id: identity.tenantId }),
+  ...(identity.scope.tenantId ? { tenant_id: identity.scope.tenantId } : {}),
   ...(identity.endsAtMs === undefined ? {} : { expires_at: rfc3339(identity.endsAtMs) }),
 });
 
@@ -73,6 +76,17 @@ export const sessionHandlers = (options: SessionHandlersOptions): HandlersOf<typ
       });
     }
     return issuerLogin;
+  };
+
+  /** By the token's groups, or as a member of something. */
+  const hasRole = async ({ role, tenantId, member }: VerifiedToken): Promise<boolean> => {
+    const holder = { role, tenantId, projectId: "", member, credential: "token" } as const;
+    try {
+      return (await options.tenancy.stand(holder, { tenantId: "", projectId: "" })).role !== "anonymous";
+    } catch (error) {
+      if (error instanceof StacyError && error.reason === "tenant_ambiguous") return true;
+      throw error;
+    }
   };
 
   const sessionCookie = (site: SessionSite, id: string, expiresAtMs: number): string =>
@@ -122,9 +136,12 @@ export const sessionHandlers = (options: SessionHandlersOptions): HandlersOf<typ
           "invalid input: a session begins with a key or a token, not with a session",
         );
       }
-      const { role, keyHeader, keyId, tenantId, ownerHeader: ownerId } = identity;
-      if (keyHeader === "") throw new StacyError("unauthenticated", "invalid or missing API key");
-      const holder: SessionHolder = { role, keyHeader, keyId, tenantId, ownerId };
+      const { keyHeader, keyId, ownerHeader: ownerId } = identity;
+      if (keyHeader === "" || identity.holder === undefined) {
+        throw new StacyError("unauthenticated", "invalid or missing API key");
+      }
+      const { role, tenantId, projectId, member } = identity.holder;
+      const holder: SessionHolder = { role, keyHeader, keyId, tenantId, projectId, member, ownerId };
       const sentKeys = [headers["x-admin-api-key"], headers["x-api-key"]].filter((key) => typeof key === "string");
       const { id, session } = await sessions.create({
         holder,
@@ -168,14 +185,14 @@ export const sessionHandlers = (options: SessionHandlersOptions): HandlersOf<typ
       const query = (raw.url ?? "").split("?").slice(1).join("?");
       const transaction = cookieOf(headers, site.transactionCookie) ?? "";
       const { token, returnTo } = await login.complete(transaction, new URL(`${site.base}${callbackPath}?${query}`));
-      if (token.role === "anonymous") {
-        throw new StacyError("permission_denied", "the issuer knows you, and none of your groups has a role here", {
-          remediation: "Ask the operator for a group that auth.oidc_*_groups names.",
+      if (!(await hasRole(token))) {
+        throw new StacyError("permission_denied", "the issuer knows you, and nothing gives you a role here", {
+          remediation: "Ask the operator for a group that auth.oidc_*_groups names, or for a membership of a tenant.",
         });
       }
-      const { role, tenantId, ownerId, expiresAtMs: credentialEndsAtMs } = token;
+      const { role, tenantId, ownerId, member, expiresAtMs: credentialEndsAtMs } = token;
       const { id, session } = await sessions.create({
-        holder: { role, keyHeader: "Authorization", keyId: "", tenantId, ownerId },
+        holder: { role, keyHeader: "Authorization", keyId: "", tenantId, projectId: "", member, ownerId },
         credentialEndsAtMs,
         sentKeys: [],
         replaces: cookieOf(headers, site.sessionCookie),

@@ -2,6 +2,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import type { UseCases } from "../../orchestrator/use-cases.ts";
+import { stranger } from "../identity.ts";
 import { execSocketHandler } from "./exec-socket.ts";
 import { processSocketHandler } from "./process-socket.ts";
 
@@ -25,7 +26,7 @@ const pair = async () => {
 const request = {
   params: { id: "sb-0000000000000000", process: "pr-0000000000000000" },
   query: {},
-  identity: { role: "anonymous", keyHeader: "", tenantId: "", ownerHeader: "" },
+  identity: stranger,
   signal: new AbortController().signal,
 };
 

@@ -10,7 +10,7 @@ async function* once(text: string): AsyncGenerator<string> {
 
 export const createTelemetryHandlers = (options: MetricsOptions): HandlersOf<typeof telemetryOperations> => ({
   "events.stream": async ({ identity, signal }) =>
-    eventStream({ events: options.events, signal, tenantId: identity.tenantId }),
+    eventStream({ events: options.events, signal, scope: identity.scope }),
   "metrics.json": async ({ signal }) => ({ status: 200, body: await collectMetrics(options, signal) }),
   "metrics.prometheus": async ({ signal }) => {
     const metrics = await collectMetrics(options, signal);

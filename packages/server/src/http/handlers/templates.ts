@@ -1,5 +1,6 @@
 import { StacyError, type templateOperations } from "@stacyvm/contract";
 import type { Clock } from "../../lib/clock.ts";
+import { placeOf } from "../../sandbox/scope.ts";
 import type { Store, Template } from "../../store/store.ts";
 import type { HandlersOf } from "../handler.ts";
 import type { Spawn } from "./spawn.ts";
@@ -26,9 +27,10 @@ export const createTemplateHandlers = (options: TemplateHandlersOptions): Handle
   };
 
   return {
-    "templates.create": async ({ body }) => {
+    "templates.create": async ({ body, identity }) => {
       const now = clock.now();
       const template: Template = {
+        ...placeOf(identity.scope),
         name: required("name", body.name),
         version: 1,
         image: required("image", body.image),
@@ -51,20 +53,24 @@ export const createTemplateHandlers = (options: TemplateHandlersOptions): Handle
       return { status: 201, body: templateToWire(template) };
     },
 
-    "templates.list": async () => ({ status: 200, body: (await store.templates.list()).map(templateToWire) }),
-
-    "templates.get": async ({ params: { name } }) => ({
+    "templates.list": async ({ identity }) => ({
       status: 200,
-      body: templateToWire(found(name, await store.templates.get(name))),
+      body: (await store.templates.list(placeOf(identity.scope))).map(templateToWire),
     }),
 
-    "templates.update": async ({ params: { name }, body }) => {
+    "templates.get": async ({ params: { name }, identity }) => ({
+      status: 200,
+      body: templateToWire(found(name, await store.templates.get(placeOf(identity.scope), name))),
+    }),
+
+    "templates.update": async ({ params: { name }, body, identity }) => {
       const change = { ...templateChange(body), updatedAtMs: clock.now() };
-      return { status: 200, body: templateToWire(found(name, await store.templates.update(name, change))) };
+      const updated = await store.templates.update(placeOf(identity.scope), name, change);
+      return { status: 200, body: templateToWire(found(name, updated)) };
     },
 
-    "templates.delete": async ({ params: { name } }) => {
-      if (!(await store.templates.delete(name))) found(name, undefined);
+    "templates.delete": async ({ params: { name }, identity }) => {
+      if (!(await store.templates.delete(placeOf(identity.scope), name))) found(name, undefined);
       return { status: 200, body: { status: "deleted" } };
     },
 

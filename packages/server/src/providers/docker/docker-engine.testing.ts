@@ -35,8 +35,11 @@ export interface TestEngineOptions {
 /** Where a remapped engine's root is on the host; the suite knows it from the other providers. */
 export const remappedRoot = 0x70000000;
 
-/** What this machine lacks for an engine of the tests' own; undefined for nothing. */
-export const engineLacks = (): string | undefined => {
+const runscPath = "/usr/bin/runsc";
+
+/** What this machine lacks for an engine of the tests' own with this runtime; undefined for nothing. */
+export const engineLacks = (runtime: "runc" | "runsc" = "runc"): string | undefined => {
+  if (runtime === "runsc" && !existsSync(runscPath)) return "no runsc: apt-get install runsc";
   if (process.getuid?.() !== 0) return "an engine is started by root";
   const missing = ["dockerd", "containerd", "docker-init", "setpriv", "openssl"].filter(
     (name) => !existsSync(findProgram(name)),
@@ -60,7 +63,7 @@ export const startEngine = async ({
   const socket = join(directory, "docker.sock");
   const users = join(directory, "users");
   await writeFile(users, `nobody:${remappedRoot}:65536\n`);
-  const runsc = { path: "/usr/bin/runsc", runtimeArgs: ["--network=none", "--platform=ptrace", "--host-uds=create"] };
+  const runsc = { path: runscPath, runtimeArgs: ["--network=none", "--platform=ptrace", "--host-uds=create"] };
   await writeFile(join(directory, "daemon.json"), JSON.stringify({ runtimes: { runsc } }));
   const client = new Docker({ socketPath: socket });
   const tlsDir = join(directory, "tls");

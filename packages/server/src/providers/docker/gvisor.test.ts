@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -9,7 +8,7 @@ import { sandboxSpec } from "../sandbox-spec.testing.ts";
 import { engineLacks } from "./docker-engine.testing.ts";
 import { type DockerUnderTest, dockerUnderTest } from "./docker-provider.testing.ts";
 
-const lacks = existsSync("/usr/bin/runsc") ? engineLacks() : "no runsc: apt-get install runsc";
+const lacks = engineLacks("runsc");
 const door = "/dev/.stacyvm-door";
 
 /** What the shared suite can't ask of a kernel in user space under an engine. */

@@ -25,6 +25,7 @@ export const containerLabels = (
   [`${prefix}sandbox`]: spec.id,
   [`${prefix}owner`]: spec.ownerId,
   [`${prefix}tenant`]: spec.tenantId,
+  [`${prefix}project`]: spec.projectId,
   [`${prefix}expires`]: String(spec.expiresAtMs),
   [`${prefix}generation`]: String(spec.generation),
   [`${prefix}image`]: spec.imageReference,

@@ -3,7 +3,7 @@ import { table } from "./0001-first-tables.ts";
 import type { Migration } from "./migration.ts";
 
 export const sessions: Migration = {
-  version: 6,
+  version: 7,
   name: "sessions",
   up: async (transaction, types) => {
     await table(
@@ -17,6 +17,9 @@ export const sessions: Migration = {
         ["key_header", "text"],
         ["key_id", "text"],
         ["tenant_id", "text"],
+        ["project_id", "text"],
+        ["member_issuer", "text"],
+        ["member_id", "text"],
         ["owner_id", "text"],
         ["proof", "text"],
         ["created_at", "integer"],

@@ -3,6 +3,7 @@ import { fileLinkKeys } from "./0002-file-link-keys.ts";
 import { databaseId } from "./0003-database-id.ts";
 import { sandboxSpecs } from "./0004-sandbox-specs.ts";
 import { apiKeys } from "./0005-api-keys.ts";
+import { tenants } from "./0006-tenants.ts";
 import { sessions } from "./0007-sessions.ts";
 import type { Migration } from "./migration.ts";
 
@@ -13,5 +14,6 @@ export const migrations: readonly Migration[] = [
   databaseId,
   sandboxSpecs,
   apiKeys,
+  tenants,
   sessions,
 ];
