@@ -295,3 +295,18 @@ async def test_an_error_of_the_connection_is_one_of_httpxs_too(kind: str) -> Non
         "stacyvm.exceptions",
         "CONNECTION_ERROR",
     )
+
+
+async def test_a_key_is_asked_for_in_the_words_of_the_api(kind: str) -> None:
+    key = {"id": "key-1", "name": "ci", "prefix": "svm_", "role": "viewer", "project_id": "web", "tenant_id": "acme"}
+    with serve(lambda _request, reply: reply.json({"api_key": key, "key": "svm_x"})) as server:
+        async with client(kind, server.url) as made:
+            created = await made.api_keys.create("ci", role="viewer", tenant_id="acme", project_id="web", ttl="1h")
+    assert (created.api_key.tenant_id, created.api_key.project_id) == ("acme", "web")
+    assert json.loads(server.received[0].body) == {
+        "name": "ci",
+        "role": "viewer",
+        "tenant_id": "acme",
+        "project_id": "web",
+        "ttl": "1h",
+    }

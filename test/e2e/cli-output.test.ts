@@ -151,8 +151,16 @@ test("keys are made, listed and revoked in the words on record, and shown once",
       [/"revoked_at":"[^"]+"/g, '"revoked_at":"2026-01-02T03:04:05Z"'],
     ],
   );
+  const tenants = `${locked.url}/api/v1/admin/tenants`;
+  for (const [url, id] of [
+    [tenants, "acme"],
+    [`${tenants}/acme/projects`, "web"],
+  ] as const) {
+    const headers = { "x-api-key": adminKey };
+    expect((await fetch(url, { method: "POST", headers, body: JSON.stringify({ id, name: id }) })).status).toBe(201);
+  }
   await run("key", "list");
-  const made = await run("key", "create", "ci", "--role", "operator", "--tenant", "acme");
+  const made = await run("key", "create", "ci", "--role", "operator", "--tenant", "acme", "--project", "web");
   expect(made.stdout).toMatch(/^svm_[\w-]{43}\n$/);
   const asJson = await run("key", "create", "screen", "--role", "viewer", "--json");
   const { api_key: second } = JSON.parse(asJson.stdout) as { api_key: { id: string } };

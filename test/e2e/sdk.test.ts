@@ -182,5 +182,12 @@ test("named keys are made, used, listed and revoked, and a client tells who it i
   expect((await admin.apiKeys.list()).map(({ id }) => id)).toEqual([made.id]);
   expect(await admin.apiKeys.revoke(made.id)).toMatchObject({ id: made.id, revoked_at: expect.any(String) });
   await expect(viewer.list()).rejects.toMatchObject({ statusCode: 401 });
+  const tenants = `${locked.url}/api/v1/admin/tenants`;
+  const post = (url: string, body: object) =>
+    fetch(url, { method: "POST", headers: { "x-api-key": adminKey }, body: JSON.stringify(body) });
+  expect((await post(tenants, { id: "acme", name: "Acme" })).status).toBe(201);
+  expect((await post(`${tenants}/acme/projects`, { id: "web", name: "Web" })).status).toBe(201);
+  const bound = await admin.apiKeys.create("web", { tenant_id: "acme", project_id: "web" });
+  expect(bound.api_key).toMatchObject({ tenant_id: "acme", project_id: "web" });
   await expect(admin.apiKeys.revoke("key-none")).rejects.toMatchObject({ reason: "key_not_found" });
 });

@@ -221,6 +221,7 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .argument("<name>", "what it is for")
     .addOption(new Option("--role <role>", "what its holder may do; api where absent").choices(keyRoles))
     .option("--tenant <id>", "its holder is of this tenant")
+    .option("--project <id>", "and sees this project of it alone")
     .option("--ttl <duration>", "how long it counts; until it is revoked where absent")
     .action(async (name: string, own) => (await keys()).createKey(await client(), output(), name, own));
   key

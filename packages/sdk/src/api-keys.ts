@@ -17,8 +17,11 @@ export class ApiKeyManager {
 
   /** Makes one; the key itself is told here and never again. */
   async create(name: string, wanted: ApiKeyOptions = {}, options?: CallOptions): Promise<CreatedApiKey> {
-    const { role, tenant_id, ttl } = wanted;
-    return await this.#transport.json({ ...keyCall("POST", "", options), json: { name, role, tenant_id, ttl } });
+    const { role, tenant_id, project_id, ttl } = wanted;
+    return await this.#transport.json({
+      ...keyCall("POST", "", options),
+      json: { name, role, tenant_id, project_id, ttl },
+    });
   }
 
   /** Counts at once on the server that did it, and within five seconds on others. */

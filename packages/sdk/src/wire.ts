@@ -336,6 +336,8 @@ export interface ApiKey {
   prefix: string;
   role: ApiKeyRole;
   tenant_id?: string;
+  /** Its holder sees this project of the tenant alone. */
+  project_id?: string;
   created_by: string;
   /** RFC 3339, as those below. */
   created_at: string;
@@ -350,6 +352,8 @@ export interface ApiKeyOptions {
   role?: ApiKeyRole | undefined;
   /** Its holder is of this tenant, whatever X-Tenant-ID says. */
   tenant_id?: string | undefined;
+  /** And sees this project of it alone. */
+  project_id?: string | undefined;
   /** Go duration; without one it counts until it is revoked. */
   ttl?: string | undefined;
 }

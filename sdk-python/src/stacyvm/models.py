@@ -167,6 +167,8 @@ class ApiKey:
     expires_at: str = ""
     last_used_at: str = ""
     revoked_at: str = ""
+    #: Its holder sees this project of the tenant alone; empty: all of it.
+    project_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import { table } from "../table.ts";
 export interface KeyFlags {
   readonly role?: ApiKeyRole;
   readonly tenant?: string;
+  readonly project?: string;
   readonly ttl?: string;
 }
 
@@ -18,7 +19,12 @@ const stateOf = (key: ApiKey, nowMs: number): string => {
 
 /** The key stands alone on stdout, so that a script can take it; what is to know of it goes to stderr. */
 export async function createKey(client: Client, output: Output, name: string, flags: KeyFlags): Promise<void> {
-  const made = await client.apiKeys.create(name, { role: flags.role, tenant_id: flags.tenant, ttl: flags.ttl });
+  const made = await client.apiKeys.create(name, {
+    role: flags.role,
+    tenant_id: flags.tenant,
+    project_id: flags.project,
+    ttl: flags.ttl,
+  });
   if (!output.json) {
     const { id, role, expires_at: end } = made.api_key;
     const until = end === undefined ? "until it is revoked" : `until ${minute(end)} UTC`;
@@ -35,7 +41,7 @@ export async function listKeys(client: Client, output: Output): Promise<void> {
     key.name,
     `${key.prefix}…`,
     key.role,
-    key.tenant_id ?? "-",
+    [key.tenant_id ?? "-", key.project_id].filter((part) => part !== undefined).join("/"),
     stateOf(key, Date.now()),
     minute(key.expires_at),
     minute(key.last_used_at),

@@ -26,6 +26,7 @@ class AsyncApiKeyManager:
         *,
         role: Optional[ApiKeyRole] = None,
         tenant_id: Optional[str] = None,
+        project_id: Optional[str] = None,
         ttl: Optional[str] = None,
         request_timeout: Optional[float] = None,
     ) -> CreatedApiKey:
@@ -34,9 +35,10 @@ class AsyncApiKeyManager:
 
         :param role: ``api`` where absent
         :param tenant_id: its holder is of this tenant
+        :param project_id: and sees this project of it alone
         :param ttl: Go duration; where absent it counts until it is revoked
         """
-        json = given(name=name, role=role, tenant_id=tenant_id, ttl=ttl)
+        json = given(name=name, role=role, tenant_id=tenant_id, project_id=project_id, ttl=ttl)
         made = await self._transport.json(_call("POST", "", request_timeout, json))
         return CreatedApiKey(of_wire(ApiKey, made["api_key"]), made["key"])
 
