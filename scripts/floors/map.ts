@@ -48,6 +48,7 @@ const serverRooms: Readonly<Record<string, Room>> = {
   "guest/guest.ts": { name: "guest/guest.ts", floor: interfaces, group: "interfaces" },
   "providers/provider.ts": { name: "providers/provider.ts", floor: interfaces, group: "interfaces" },
   "images/image-store.ts": { name: "images/image-store.ts", floor: interfaces, group: "interfaces" },
+  "store/session-store.ts": { name: "store/session-store.ts", floor: interfaces, group: "interfaces" },
   "store/store.ts": { name: "store/store.ts", floor: interfaces, group: "interfaces" },
   "sandbox/": { name: "sandbox", floor: rules },
   "telemetry/": { name: "telemetry", floor: language },

@@ -194,6 +194,24 @@ async def test_quotas_and_templates_are_kept_changed_and_deleted(live: Any, kind
     assert raised.value.reason == "template_not_found"
 
 
+async def test_named_keys_are_made_used_listed_and_revoked(live: Any, kind: str, server_url: str) -> None:
+    made = await live.api_keys.create(f"k-{kind}", role="viewer", tenant_id="acme", ttl="1h")
+    assert made.key not in repr(made)
+    assert (made.api_key.name, made.api_key.role, made.api_key.tenant_id) == (f"k-{kind}", "viewer", "acme")
+    assert made.api_key.id in [one.id for one in await live.api_keys.list()]
+    async with client(kind, server_url, api_key=made.key) as viewer:
+        state = await viewer.session()
+        assert (state["credential_needed"], state["caller"]["role"]) == (True, "viewer")
+        assert state["caller"]["tenant_id"] == "acme"
+        assert (await live.api_keys.revoke(made.api_key.id)).revoked_at
+        with pytest.raises(StacyVMError) as raised:
+            await viewer.list()
+    assert raised.value.status_code == 401
+    with pytest.raises(StacyVMError) as raised:
+        await live.api_keys.revoke("key-none")
+    assert raised.value.reason == "key_not_found"
+
+
 async def test_the_rest_of_the_surface_answers(live: Any) -> None:
     assert (await live.health())["status"] == "ok"
     assert [provider["name"] for provider in await live.providers()]

@@ -23,7 +23,7 @@ SOON = Retry(base_delay=0.001)
 
 async def test_credentials_travel_as_headers_and_an_id_cant_leave_its_place_in_the_path(kind: str) -> None:
     with serve(lambda _request, reply: reply.json({"id": "../quotas?x#y", "supported": True})) as server:
-        async with client(kind, f"{server.url}/", "k", "u@example.com", admin_api_key="a") as made:
+        async with client(kind, f"{server.url}/", "k", "u@example.com", admin_api_key="a", token="t") as made:
             sandbox = await made.get("../quotas?x#y")
             await sandbox.stats()
             await made.get("..")
@@ -37,7 +37,8 @@ async def test_credentials_travel_as_headers_and_an_id_cant_leave_its_place_in_t
         "/api/v1/sandboxes/..%2Fquotas%3Fx%23y/files?path=per%2520cent%26x%3D1%23y%3Fz&recursive=true",
     ]
     headers = server.received[0].headers
-    assert (headers["x-api-key"], headers["x-admin-api-key"], headers["x-user-id"]) == ("k", "a", "u@example.com")
+    names = ["x-api-key", "x-admin-api-key", "x-user-id", "authorization"]
+    assert [headers[name] for name in names] == ["k", "a", "u@example.com", "Bearer t"]
 
 
 async def test_a_call_says_what_was_given_and_nothing_else(kind: str) -> None:
@@ -294,3 +295,18 @@ async def test_an_error_of_the_connection_is_one_of_httpxs_too(kind: str) -> Non
         "stacyvm.exceptions",
         "CONNECTION_ERROR",
     )
+
+
+async def test_a_key_is_asked_for_in_the_words_of_the_api(kind: str) -> None:
+    key = {"id": "key-1", "name": "ci", "prefix": "svm_", "role": "viewer", "project_id": "web", "tenant_id": "acme"}
+    with serve(lambda _request, reply: reply.json({"api_key": key, "key": "svm_x"})) as server:
+        async with client(kind, server.url) as made:
+            created = await made.api_keys.create("ci", role="viewer", tenant_id="acme", project_id="web", ttl="1h")
+    assert (created.api_key.tenant_id, created.api_key.project_id) == ("acme", "web")
+    assert json.loads(server.received[0].body) == {
+        "name": "ci",
+        "role": "viewer",
+        "tenant_id": "acme",
+        "project_id": "web",
+        "ttl": "1h",
+    }

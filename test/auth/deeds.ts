@@ -1,6 +1,7 @@
 import type { OperationId } from "@stacyvm/contract";
 import { errorCatalogue } from "@stacyvm/contract";
 import WebSocket from "ws";
+import { Visitor } from "./visitor.ts";
 import type { CallerName, Headers, Reply, World } from "./world.ts";
 
 /** One try of an operation: what it aims at was made for it, by an administrator, in tenant acme. */
@@ -195,6 +196,17 @@ export const makeDeeds = async (world: World): Promise<Readonly<Record<Operation
       return { reply, shows: made.length === 1 };
     };
   };
+
+  /** Where browsers' sessions live. */
+  const pages = `http://app.localhost:${new URL(world.url).port}`;
+  const beginSession = async (as: Headers) => {
+    const visitor = new Visitor();
+    const headers = { ...as, origin: pages };
+    const { status, body } = await visitor.visit(`${pages}/api/v1/session`, { method: "POST", headers });
+    return { visitor, reply: { status, text: body } };
+  };
+  const hasSession = async (visitor: Visitor) =>
+    (await visitor.visit(`${pages}/api/v1/session`)).body.includes('"by":"session"');
 
   const seen = await file();
   await does("PUT", "/quotas/owner-of-acme", { max_sandboxes: 7 });
@@ -595,6 +607,32 @@ export const makeDeeds = async (world: World): Promise<Readonly<Record<Operation
       tells(as, "stacyvm-worker-v1.", (who) => send(who, "POST", "/admin/worker-tokens", { worker_id: "worker-b" })),
     "metrics.json": get("/metrics", "sandboxes"),
     "metrics.prometheus": get("/metrics/prometheus", "stacyvm_"),
+    "session.read": get("/session", '"caller"'),
+    "session.create": async (as) => {
+      const { visitor, reply } = await beginSession(as);
+      return { reply, shows: await hasSession(visitor) };
+    },
+    "session.end": async (as) => {
+      const { visitor } = await beginSession(as);
+      const had = await hasSession(visitor);
+      const credential = had ? {} : as;
+      const headers = { ...credential, origin: pages };
+      const { status, body } = await visitor.visit(`${pages}/api/v1/session`, { method: "DELETE", headers });
+      return { reply: { status, text: body }, shows: had && !(await hasSession(visitor)) };
+    },
+    "session.authorize": async (as) => {
+      const { status, body, headers } = await new Visitor().visit(`${pages}/api/v1/session/authorize`, {
+        headers: as,
+        follow: false,
+      });
+      const shows = headers.location?.includes("code_challenge=") === true;
+      return { reply: { status, text: body }, shows };
+    },
+    "session.callback": async (as) => {
+      const url = `${pages}/api/v1/session/callback?code=x&state=y`;
+      const { status, body, setCookies } = await new Visitor().visit(url, { headers: as, follow: false });
+      return { reply: { status, text: body }, shows: setCookies.length > 0 };
+    },
     "system.poolStatus": get("/pool/status", "enabled"),
     "system.stats": get("/system/stats", "cpu_pct"),
     "system.snapshots": get("/snapshots", "["),

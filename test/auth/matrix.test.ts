@@ -22,7 +22,7 @@ const statusOf: Readonly<Record<string, number>> = { 1: 401, 3: 403, 4: 404 };
 
 /** The cell that a try deserves. */
 const cellOf = ({ reply, shows }: Awaited<ReturnType<Deed>>): string => {
-  const served = reply.status === 101 || (reply.status >= 200 && reply.status < 300);
+  const served = reply.status === 101 || (reply.status >= 200 && reply.status < 400);
   if (served) return shows ? "+" : "-";
   const cell = Object.entries(statusOf).find(([, status]) => status === reply.status)?.[0] ?? `?${reply.status}`;
   return shows ? `${cell}, and yet it shows: ${reply.text}` : cell;

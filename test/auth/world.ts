@@ -77,6 +77,7 @@ export const makeWorld = async (database: Readonly<Record<string, string>>): Pro
         "auth.worker_signing_key": workerKey.reveal(),
         "auth.oidc_issuer": issuer.url,
         "auth.oidc_audience": audience,
+        "auth.oidc_client_id": "web",
         "server.trusted_proxies": "127.0.0.1/32",
         "reaper.interval": "1h",
       },

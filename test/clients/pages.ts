@@ -6,6 +6,8 @@ export interface Site extends AsyncDisposable {
   readonly origin: string;
   /** Paths that were asked for. */
   readonly visits: readonly string[];
+  /** Of each visit the Cookie header; empty where there was none. */
+  readonly cookies: readonly string[];
 }
 
 export interface Page {
@@ -16,8 +18,10 @@ export interface Page {
 /** A web site of its own origin: the named pages, and an empty answer to everything else. */
 export const openSite = async (pages: Readonly<Record<string, Page>>): Promise<Site> => {
   const visits: string[] = [];
-  const answer = ({ url = "/" }: IncomingMessage, response: ServerResponse) => {
+  const cookies: string[] = [];
+  const answer = ({ url = "/", headers }: IncomingMessage, response: ServerResponse) => {
     visits.push(url);
+    cookies.push(headers.cookie ?? "");
     const page = pages[url];
     response.writeHead(200, { "Content-Type": page?.type ?? "text/plain" }).end(page?.body ?? "");
   };
@@ -26,6 +30,7 @@ export const openSite = async (pages: Readonly<Record<string, Page>>): Promise<S
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     visits,
+    cookies,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

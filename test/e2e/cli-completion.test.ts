@@ -20,6 +20,11 @@ test.each<readonly [readonly string[], readonly string[]]>([
   ],
   [["stacyvm", "--server", "list", "image", "bu"], ["build-base"]],
   [
+    ["stacyvm", "key", ""],
+    ["create", "list", "revoke", ...everywhere],
+  ],
+  [["stacyvm", "key", "create", "--ro"], ["--role"]],
+  [
     ["stacyvm", "ls", ""],
     ["--label", "--name", "--state", "--sort", ...everywhere],
   ],

@@ -137,6 +137,48 @@ test("a server with a key says which option and variable hold it", async () => {
   expect((await list({ STACYVM_API_KEY: "k".repeat(40) })).stdout).toBe("No active sandboxes\n");
 });
 
+test("keys are made, listed and revoked in the words on record, and shown once", async () => {
+  const adminKey = "a".repeat(40);
+  await using locked = await startServer({
+    config: { "auth.api_key": "k".repeat(40), "auth.admin_api_key": adminKey },
+  });
+  const { run, text } = createTranscript(
+    { cwd: server.dataDir, env: { STACYVM_SERVER: locked.url, STACYVM_API_KEY: adminKey, TZ: "UTC", NO_COLOR: "1" } },
+    [
+      [/key-[0-9a-f]{16}/g, "key-0123456789abcdef"],
+      [/svm_[\w-]{43}/g, `svm_${"x".repeat(43)}`],
+      [/svm_[\w-]{8}(?=…|")/g, "svm_abcdefgh"],
+      [/"revoked_at":"[^"]+"/g, '"revoked_at":"2026-01-02T03:04:05Z"'],
+    ],
+  );
+  const tenants = `${locked.url}/api/v1/admin/tenants`;
+  for (const [url, id] of [
+    [tenants, "acme"],
+    [`${tenants}/acme/projects`, "web"],
+  ] as const) {
+    const headers = { "x-api-key": adminKey };
+    expect((await fetch(url, { method: "POST", headers, body: JSON.stringify({ id, name: id }) })).status).toBe(201);
+  }
+  await run("key", "list");
+  const made = await run("key", "create", "ci", "--role", "operator", "--tenant", "acme", "--project", "web");
+  expect(made.stdout).toMatch(/^svm_[\w-]{43}\n$/);
+  const asJson = await run("key", "create", "screen", "--role", "viewer", "--json");
+  const { api_key: second } = JSON.parse(asJson.stdout) as { api_key: { id: string } };
+  const listed = await run("key", "list");
+  await run("key", "ls", "--json");
+  expect(listed.stdout).not.toContain(made.stdout.trim().slice(12));
+  await run("key", "revoke", second.id);
+  await run("key", "list");
+  await run("key", "revoke", "key-none");
+  await run("key", "create", "boss", "--role", "admin", "--tenant", "acme");
+  await run("key", "create", "x", "--ttl", "soon");
+  await run("key", "create", "x", "--role", "root");
+  await run("key", "create");
+  await run("key", "list", "--api-key", made.stdout.trim());
+  await run("key", "list", "--api-key", "k".repeat(40));
+  await expect(text()).toMatchFileSnapshot(golden("keys"));
+});
+
 /** On a terminal of its own; what it shows, line by line. */
 const onTerminal = async (columns: number, words: string, env: Readonly<Record<string, string>> = {}) => {
   const line = `stty cols ${columns}; exec ${launcher} ${words}`;

@@ -167,3 +167,27 @@ test("the rest of the surface answers", async () => {
   expect(Date.parse(sandbox.info.expires_at)).toBeGreaterThan(Date.parse(before));
   await expect(new Client("http://127.0.0.1:9").health({ timeoutMs: 5000 })).rejects.toThrow(ConnectionError);
 });
+
+test("named keys are made, used, listed and revoked, and a client tells who it is", async () => {
+  const adminKey = "a".repeat(40);
+  await using locked = await startServer({ config: { "auth.admin_api_key": adminKey } });
+  const admin = new Client({ baseUrl: locked.url, adminApiKey: adminKey });
+  const { api_key: made, key } = await admin.apiKeys.create("ci", { role: "viewer", tenant_id: "acme", ttl: "1h" });
+  expect(made).toMatchObject({ name: "ci", role: "viewer", tenant_id: "acme", prefix: key.slice(0, 12) });
+  const viewer = new Client({ baseUrl: locked.url, apiKey: key });
+  const state = { credential_needed: true, caller: { role: "viewer", by: "key", tenant_id: "acme" } };
+  expect(await viewer.session()).toMatchObject(state);
+  expect(await viewer.list()).toEqual([]);
+  await expect(viewer.apiKeys.list()).rejects.toMatchObject({ statusCode: 403 });
+  expect((await admin.apiKeys.list()).map(({ id }) => id)).toEqual([made.id]);
+  expect(await admin.apiKeys.revoke(made.id)).toMatchObject({ id: made.id, revoked_at: expect.any(String) });
+  await expect(viewer.list()).rejects.toMatchObject({ statusCode: 401 });
+  const tenants = `${locked.url}/api/v1/admin/tenants`;
+  const post = (url: string, body: object) =>
+    fetch(url, { method: "POST", headers: { "x-api-key": adminKey }, body: JSON.stringify(body) });
+  expect((await post(tenants, { id: "acme", name: "Acme" })).status).toBe(201);
+  expect((await post(`${tenants}/acme/projects`, { id: "web", name: "Web" })).status).toBe(201);
+  const bound = await admin.apiKeys.create("web", { tenant_id: "acme", project_id: "web" });
+  expect(bound.api_key).toMatchObject({ tenant_id: "acme", project_id: "web" });
+  await expect(admin.apiKeys.revoke("key-none")).rejects.toMatchObject({ reason: "key_not_found" });
+});

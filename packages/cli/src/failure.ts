@@ -3,7 +3,13 @@ import type { Output } from "./output.ts";
 
 /** A failure that is the user's to mend: told without a stack. */
 export class UsageFailure extends Error {
-  override readonly name = "UsageFailure";
+  override readonly name: string = "UsageFailure";
+}
+
+/** What a login left behind has ended. */
+export class LoginEnded extends UsageFailure {
+  override readonly name = "LoginEnded";
+  readonly remediation = "Run: stacyvm login";
 }
 
 /** The exit status is not ours: another program's, or that of an interrupt. */
@@ -28,7 +34,9 @@ interface Told {
 
 /** Where the command line knows a better way than the API's words for everybody. */
 const ownRemediations: Readonly<Record<string, string>> = {
-  unauthenticated: "Give the API key: --api-key <key>, or $STACYVM_API_KEY.",
+  unauthenticated: "Log in: stacyvm login. Or give the API key: --api-key <key>, or $STACYVM_API_KEY.",
+  admin_key_required: "Give an administrator's key: --api-key <key>, or $STACYVM_API_KEY.",
+  key_not_found: "See which there are: stacyvm key list.",
   process_not_found: "See which there are: stacyvm ps <id>. Ended ones are kept for a while only.",
   sandbox_not_found: "See which there are: stacyvm list. It may have expired.",
 };

@@ -17,6 +17,7 @@ const wholeNumber = (text: string): number => {
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
+const keyRoles = ["viewer", "api", "operator", "tenant_admin", "admin"];
 const sorts = ["created_at", "-created_at", "expires_at", "-expires_at", "name", "-name"];
 
 export interface ProgramOptions {
@@ -37,19 +38,22 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .exitOverride();
   const flags = () => program.opts<GlobalFlags>();
   const output = () => createOutput(flags().json ?? false);
-  const server = () => {
+  const server = async (lapsed: "refused" | "ignored" = "refused") => {
     const { server: url, apiKey = process.env.STACYVM_API_KEY } = flags();
-    return { url, apiKey };
+    if (apiKey) return { url, apiKey, token: undefined };
+    return (await import("./login/credential.ts")).storedCredential(url, lapsed);
   };
-  const client = async () => {
+  const client = async (lapsed?: "ignored") => {
     const { Client } = await import("stacyvm");
-    const { url, apiKey } = server();
-    return new Client({ baseUrl: url, apiKey });
+    const { url, apiKey, token } = await server(lapsed);
+    return new Client({ baseUrl: url, apiKey, token });
   };
   const sandboxes = () => import("./commands/sandboxes.ts");
   const processes = () => import("./commands/processes.ts");
   const ports = () => import("./commands/ports.ts");
   const providers = () => import("./commands/providers.ts");
+  const login = () => import("./commands/login.ts");
+  const keys = () => import("./commands/keys.ts");
   const images = () => import("./commands/images.ts");
 
   program
@@ -127,7 +131,7 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .argument("<process>", "the process, as ps shows it")
     .option("--offset <bytes>", "where the replay begins", wholeNumber)
     .action(async (id: string, process: string, own) =>
-      (await processes()).attachCommand(await client(), server(), output(), id, process, own),
+      (await processes()).attachCommand(await client(), await server(), output(), id, process, own),
     );
   program
     .command("shell")
@@ -135,7 +139,9 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .argument("<id>", "the sandbox")
     .option("--user <user>", "user inside the sandbox")
     .option("--workdir <path>", "working directory")
-    .action(async (id: string, own) => (await processes()).shellCommand(await client(), server(), output(), id, own));
+    .action(async (id: string, own) =>
+      (await processes()).shellCommand(await client(), await server(), output(), id, own),
+    );
   program
     .command("ports")
     .description("list the ports on which programs in a sandbox listen")
@@ -148,7 +154,7 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .argument("<pairs...>", "LOCAL:REMOTE, or one number for both; a local 0 is any free port")
     .action(async (id: string, pairs: readonly string[]) => {
       const { portForwardCommand } = await ports();
-      await portForwardCommand(await client(), server(), output(), id, pairs);
+      await portForwardCommand(await client(), await server(), output(), id, pairs);
     });
   program
     .command("kill")
@@ -173,7 +179,12 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .description("look whether this machine can run sandboxes, and whether its programs have known holes")
     .option("--config <file>", "the server's configuration file")
     .action(async (own) =>
-      (await import("./commands/doctor.ts")).doctorCommand(await client(), server(), output(), own),
+      (await import("./commands/doctor.ts")).doctorCommand(
+        await client("ignored"),
+        await server("ignored"),
+        output(),
+        own,
+      ),
     );
   program
     .command("version")
@@ -191,6 +202,38 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
       const { completionScript } = await import("./completion/script.ts");
       process.stdout.write(completionScript(program, shell));
     });
+
+  program
+    .command("login")
+    .description("log in at the server: in the browser, or with a key; the other commands then use it")
+    .option("--key", "read a key from the terminal or from standard input instead")
+    .option("--no-browser", "print the address, and open no browser")
+    .action(async (own) => (await login()).loginCommand(flags().server, output(), own));
+  program
+    .command("logout")
+    .description("forget the server's login on this machine")
+    .action(async () => (await login()).logoutCommand(flags().server, output()));
+
+  const key = program.command("key").description("named keys of the server, for administrators");
+  key
+    .command("create")
+    .description("make a key and show it this once, for example: stacyvm key create ci --role operator --ttl 720h")
+    .argument("<name>", "what it is for")
+    .addOption(new Option("--role <role>", "what its holder may do; api where absent").choices(keyRoles))
+    .option("--tenant <id>", "its holder is of this tenant")
+    .option("--project <id>", "and sees this project of it alone")
+    .option("--ttl <duration>", "how long it counts; until it is revoked where absent")
+    .action(async (name: string, own) => (await keys()).createKey(await client(), output(), name, own));
+  key
+    .command("list")
+    .alias("ls")
+    .description("list keys, newest first, revoked ones too")
+    .action(async () => (await keys()).listKeys(await client(), output()));
+  key
+    .command("revoke")
+    .description("take a key back, at once")
+    .argument("<id>", "the key's id, as list shows it")
+    .action(async (id: string) => (await keys()).revokeKey(await client(), output(), id));
 
   const image = program.command("image").description("images of this host (where the server runs)");
   const withConfig = (command: Command) => command.option("--config <file>", "the server's configuration file");

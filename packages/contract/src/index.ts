@@ -16,6 +16,7 @@ export * from "./operations/providers.ts";
 export * from "./operations/quotas.ts";
 export * from "./operations/sandbox-spec.ts";
 export * from "./operations/sandboxes.ts";
+export * from "./operations/session.ts";
 export * from "./operations/system.ts";
 export * from "./operations/table.ts";
 export * from "./operations/telemetry.ts";

@@ -135,6 +135,7 @@ const tagDescriptions: Readonly<Record<string, string>> = {
   providers: "What makes and ends sandboxes.",
   quotas: "Limits of single owners.",
   sandboxes: "Sandboxes, and commands in them.",
+  session: "Who asks, and logins of browsers.",
   system: "The server itself.",
   templates: "Named settings to spawn from.",
   workers: "Machines that hold sandboxes.",

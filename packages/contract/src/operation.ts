@@ -23,6 +23,7 @@ export const permissions = [
   "worker:admin",
   "key:own",
   "key:admin",
+  "session:own",
   "tenant:read",
   "tenant:write",
   "tenant:admin",

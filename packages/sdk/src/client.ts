@@ -1,3 +1,4 @@
+import { ApiKeyManager } from "./api-keys.ts";
 import { type StacyVMClientOptions, transportOf } from "./options.ts";
 import { QuotaManager } from "./quotas.ts";
 import { Sandbox } from "./sandbox.ts";
@@ -10,6 +11,7 @@ import type {
   ProviderInfo,
   QuotaSummary,
   SandboxInfo,
+  SessionState,
   SpawnAdmissionDecision,
   SpawnOptions,
   StacyVMEvent,
@@ -51,12 +53,14 @@ const pageSize = 200;
 export class Client {
   readonly templates: TemplateManager;
   readonly quotas: QuotaManager;
+  readonly apiKeys: ApiKeyManager;
   readonly #transport: Transport;
 
   constructor(options?: StacyVMClientOptions) {
     this.#transport = transportOf(options);
     this.templates = new TemplateManager(this.#transport);
     this.quotas = new QuotaManager(this.#transport);
+    this.apiKeys = new ApiKeyManager(this.#transport);
   }
 
   /**
@@ -123,6 +127,11 @@ export class Client {
 
   async health(options?: CallOptions): Promise<HealthInfo> {
     return await this.#transport.json({ method: "GET", path: "/health", options });
+  }
+
+  /** Who this client is to the server, and how one logs in there. */
+  async session(options?: CallOptions): Promise<SessionState> {
+    return await this.#transport.json({ method: "GET", path: "/session", options });
   }
 
   async providers(options?: CallOptions): Promise<ProviderInfo[]> {

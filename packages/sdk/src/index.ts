@@ -1,3 +1,4 @@
+export { ApiKeyManager } from "./api-keys.ts";
 export {
   Client,
   type ListOptions,
@@ -43,6 +44,11 @@ export { TemplateManager } from "./templates.ts";
 export type { CallOptions } from "./transport.ts";
 export type {
   ApiErrorBody,
+  ApiKey,
+  ApiKeyOptions,
+  ApiKeyRole,
+  Caller,
+  CreatedApiKey,
   ExecResult,
   FileInfo,
   HealthInfo,
@@ -61,6 +67,7 @@ export type {
   SandboxSpec,
   SandboxState,
   SandboxStats,
+  SessionState,
   SignalName,
   SpawnAdmissionDecision,
   SpawnOptions,

@@ -12,6 +12,8 @@ export interface StacyVMClientConfig {
   apiKey?: string | undefined;
   /** Sent as X-Admin-API-Key. */
   adminApiKey?: string | undefined;
+  /** An issuer's token, sent as Authorization: Bearer. It counts before any key. */
+  token?: string | undefined;
   /** Sent as X-User-ID: the owner of what this client spawns. */
   userId?: string | undefined;
   /** Milliseconds a call may take, retries counted; 0 for none. Streams are bound only until they begin. Default 30 000. */
@@ -41,6 +43,7 @@ export function transportOf(options: StacyVMClientOptions | undefined): Transpor
   const headers: Record<string, string> = {};
   if (config.apiKey) headers["X-API-Key"] = config.apiKey;
   if (config.adminApiKey) headers["X-Admin-API-Key"] = config.adminApiKey;
+  if (config.token) headers.Authorization = `Bearer ${config.token}`;
   if (config.userId) headers["X-User-ID"] = config.userId;
   return new Transport({
     baseUrl: addressOf(config),

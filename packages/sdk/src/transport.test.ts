@@ -150,13 +150,19 @@ test("a success that isn't JSON is an error of the connection, not a SyntaxError
 test("credentials travel as headers, and an id can't leave its place in the path", async () => {
   const id = "../quotas?x#y";
   await using server = await serve((_, response) => sendJson(response, { id }));
-  const client = new Client({ baseUrl: server.baseUrl, apiKey: "k", adminApiKey: "a", userId: "u@example.com" });
+  const client = new Client({
+    baseUrl: server.baseUrl,
+    apiKey: "k",
+    adminApiKey: "a",
+    token: "t",
+    userId: "u@example.com",
+  });
   const sandbox = await client.get(id);
   await sandbox.stats();
   await sandbox.files.stat("f");
   expect(server.received[0]).toMatchObject({
     url: "/api/v1/sandboxes/..%2Fquotas%3Fx%23y?view=full",
-    headers: { "x-api-key": "k", "x-admin-api-key": "a", "x-user-id": "u@example.com" },
+    headers: { "x-api-key": "k", "x-admin-api-key": "a", "x-user-id": "u@example.com", authorization: "Bearer t" },
   });
   expect(server.received.slice(1).map((request) => request.url)).toEqual([
     "/api/v1/sandboxes/..%2Fquotas%3Fx%23y/stats",

@@ -325,6 +325,65 @@ export interface QuotaUsage {
   quota_configured: boolean;
 }
 
+/** What a named key may be. */
+export type ApiKeyRole = "viewer" | "api" | "operator" | "tenant_admin" | "admin";
+
+/** A named key without the key itself. */
+export interface ApiKey {
+  id: string;
+  name: string;
+  /** The key's first characters. */
+  prefix: string;
+  role: ApiKeyRole;
+  tenant_id?: string;
+  /** Its holder sees this project of the tenant alone. */
+  project_id?: string;
+  created_by: string;
+  /** RFC 3339, as those below. */
+  created_at: string;
+  /** Absent: it counts until it is revoked. */
+  expires_at?: string;
+  last_used_at?: string;
+  revoked_at?: string;
+}
+
+export interface ApiKeyOptions {
+  /** Default `api`. */
+  role?: ApiKeyRole | undefined;
+  /** Its holder is of this tenant, whatever X-Tenant-ID says. */
+  tenant_id?: string | undefined;
+  /** And sees this project of it alone. */
+  project_id?: string | undefined;
+  /** Go duration; without one it counts until it is revoked. */
+  ttl?: string | undefined;
+}
+
+export interface CreatedApiKey {
+  api_key: ApiKey;
+  /** Told this once. */
+  key: string;
+}
+
+/** Who asks, as the server sees it. */
+export interface Caller {
+  role: "anonymous" | "viewer" | "api" | "operator" | "tenant_admin" | "admin";
+  by: "session" | "key" | "token";
+  owner_id?: string;
+  tenant_id?: string;
+  /** RFC 3339; absent: the credential isn't known to end. */
+  expires_at?: string;
+}
+
+/** Who asks, and how one logs in. */
+export interface SessionState {
+  credential_needed: boolean;
+  key_login: boolean;
+  issuer_login_url?: string;
+  program_login?: { issuer: string; client_id: string; scopes: string[]; parameters: Record<string, string> };
+  /** Absent without a credential that counts. */
+  caller?: Caller;
+}
+
 export interface HealthInfo {
   status: string;
   /** Absent for callers without a credential, where the server has any configured. */

@@ -26,6 +26,7 @@ const names = ["Client", "Sandbox", "TemplateManager", "StacyVMError", "SandboxN
   "SandboxProcess",
   "SandboxProcesses",
   "QuotaManager",
+  "ApiKeyManager",
 ]);
 const print = "console.log(JSON.stringify(Object.keys(sdk)))";
 

@@ -19,6 +19,9 @@ export type Checks = [
   Answers<wire.ProviderInfo, api.ProviderReport>,
   Answers<wire.VMPoolStatus, api.PoolStatus>,
   Answers<wire.QuotaSummary, api.QuotaSummary>,
+  Answers<wire.ApiKey, api.ApiKey>,
+  Answers<wire.CreatedApiKey, api.CreatedApiKey>,
+  Answers<wire.SessionState, api.SessionState>,
   Answers<wire.OwnerQuota, api.OwnerQuota>,
   Answers<wire.QuotaUsage, api.QuotaUsage>,
   // Older clients read the version as always there; callers without a key are not told it.
@@ -26,6 +29,7 @@ export type Checks = [
   Answers<wire.StacyVMEvent, api.ServerEvent>,
   Answers<wire.ApiErrorBody, api.ErrorBody>,
   Takes<wire.SpawnOptions, api.SpawnRequest>,
+  Takes<wire.ApiKeyOptions & { name: string }, api.ApiKeyRequest>,
   Takes<wire.QuotaLimits, api.QuotaRequest>,
   Takes<wire.TemplateConfig, api.TemplateRequest>,
   Takes<wire.TemplateSpawnOverrides, api.TemplateSpawnRequest>,

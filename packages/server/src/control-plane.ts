@@ -9,7 +9,6 @@ import { ApiKeys } from "./auth/api-keys.ts";
 import { createLimiter, rateOf } from "./auth/create-limiter.ts";
 import { FailurePenalties } from "./auth/failure-penalties.ts";
 import { Tenancy } from "./auth/tenancy.ts";
-import { createTokenVerifier, type TokenVerifier } from "./auth/token-verifier.ts";
 import { takesTokens } from "./config/cross-checks.ts";
 import { LiveConfig } from "./config/live.ts";
 import type { Config } from "./config/schema.ts";
@@ -18,9 +17,11 @@ import { openDataDir } from "./data-dir.ts";
 import { createWarnings } from "./doctor/warnings.ts";
 import { connectGuest } from "./guest/agent/connect-guest.ts";
 import { createApp } from "./http/app.ts";
+import { withBrowserSessions } from "./http/browser-sessions.ts";
 import { createClientAddress } from "./http/client-address.ts";
 import { allHandlers } from "./http/handlers/all.ts";
 import { createAuthenticator } from "./http/identity.ts";
+import { createLogins, tokenVerifier } from "./http/logins.ts";
 import { reloadTlsPair } from "./http/tls-listener.ts";
 import { createImageStore } from "./images/create-image-store.ts";
 import { registryOptions } from "./images/registry-options.ts";
@@ -275,9 +276,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     clock: systemClock,
     ids: randomIds,
     onFailure: (error) => log.warn({ err: error }, "the use of a key could not be noted"),
+    onRevoked: (id) => logins.sessions.forgetKey(id),
   });
+  let port = config.server.port;
+  const logins = stack.use(createLogins({ config, store, log, port: () => port }));
   const tenancy = new Tenancy({ store: store.tenants, clock: systemClock });
-  const authenticator = createAuthenticator({
+  const byCredential = createAuthenticator({
     named: apiKeys,
     tenancy,
     apiKey: config.auth.apiKey?.reveal() ?? "",
@@ -285,7 +289,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     adminFallback: config.auth.adminFallbackEnabled,
     ...(takesTokens(config) ? { tokens: tokenVerifier(config, log) } : {}),
   });
-  let port = config.server.port;
+  const authenticator = withBrowserSessions(byCredential, { sessions: logins.sessions, site: logins.sessionSite });
   const app = createApp({
     operations,
     handlers: allHandlers({
@@ -311,6 +315,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       openApi: openApiDocument(operationTable, options.version),
       authConfigured: authenticator.configured,
       apiKeys,
+      ...logins,
       tenancy,
       ids: randomIds,
       issuer: config.auth.oidcIssuer,
@@ -335,6 +340,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       penalties: new FailurePenalties(systemClock),
       addressOf: createClientAddress(parseNetworks(config.server.trustedProxies)),
     },
+    sessionSite: logins.sessionSite,
     ...(tls && { tls }),
     log,
     newRequestId: randomIds.request,
@@ -347,6 +353,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   }
   await app.listen({ host: config.server.host, port });
   port = (app.server.address() as AddressInfo).port;
+  logins.checkPublicUrl();
   const running = stack.move();
   return {
     url: `${tls === undefined ? "http" : "https"}://${config.server.host.includes(":") ? `[${config.server.host}]` : config.server.host}:${port}`,
@@ -363,27 +370,6 @@ async function tlsPair({ server: { tls } }: Config): Promise<TlsPair | undefined
 
 /** A rate of 0 says so too. */
 const isLimited = ({ rateLimit }: Config): boolean => rateLimit.enabled && rateLimit.requestsPerMinute > 0;
-
-function tokenVerifier({ auth }: Config, log: FastifyBaseLogger): TokenVerifier {
-  return createTokenVerifier({
-    issuer: auth.oidcIssuer,
-    audience: auth.oidcAudience,
-    jwksUrl: auth.oidcJwksUrl,
-    publicKey: auth.oidcPublicKey,
-    keysKeptMs: auth.oidcKeysKeptMs,
-    claims: {
-      groupsClaim: auth.oidcGroupsClaim,
-      tenantClaim: auth.oidcTenantClaim,
-      adminGroups: auth.oidcAdminGroups,
-      tenantAdminGroups: auth.oidcTenantAdminGroups,
-      operatorGroups: auth.oidcOperatorGroups,
-      viewerGroups: auth.oidcViewerGroups,
-      defaultRole: auth.oidcDefaultRole,
-    },
-    clock: systemClock,
-    onFailure: (error) => log.error({ err: error }, "the issuer's keys could not be had"),
-  });
-}
 
 function tellChoice(choice: DefaultChoice, log: FastifyBaseLogger): void {
   const reasons = Object.fromEntries(choice.verdicts.map(({ name, reason }) => [name, reason]));

@@ -1,5 +1,6 @@
 """Python client for StacyVM, the self-hosted control plane for disposable sandboxes."""
 
+from stacyvm._async.api_keys import AsyncApiKeyManager
 from stacyvm._async.client import AsyncClient
 from stacyvm._async.files import AsyncFileDownload, AsyncSandboxFiles, FileContent
 from stacyvm._async.processes import AsyncProcessStdin, AsyncSandboxProcess, AsyncSandboxProcesses
@@ -10,6 +11,7 @@ from stacyvm._async.templates import AsyncTemplateManager
 from stacyvm._async.upload import UploadContent
 from stacyvm._retry import Retry
 from stacyvm._spec import IfExists, LabelFilter, Moment, SandboxSort, SecurityProfile
+from stacyvm._sync.api_keys import ApiKeyManager
 from stacyvm._sync.client import Client
 from stacyvm._sync.files import FileDownload, SandboxFiles
 from stacyvm._sync.processes import ProcessStdin, SandboxProcess, SandboxProcesses
@@ -19,6 +21,10 @@ from stacyvm._sync.streams import ByteStream, ExecStream
 from stacyvm._sync.templates import TemplateManager
 from stacyvm.exceptions import ConnectionError, ProviderError, SandboxNotFound, StacyVMError
 from stacyvm.models import (
+    ApiKey,
+    ApiKeyRole,
+    Caller,
+    CreatedApiKey,
     ExecBytes,
     ExecExit,
     ExecResult,
@@ -37,6 +43,7 @@ from stacyvm.models import (
     ProcessInfo,
     ProcessLive,
     ProcessOutput,
+    ProgramLogin,
     ProviderInfo,
     ProviderLimits,
     ProviderRemark,
@@ -46,6 +53,7 @@ from stacyvm.models import (
     SandboxInfo,
     SandboxPage,
     SandboxStats,
+    SessionState,
     SignalName,
     SpawnAdmissionDecision,
     StacyVMEvent,
@@ -57,6 +65,10 @@ from stacyvm.streaming import StreamChunk
 
 __version__ = "0.2.0"
 __all__ = [
+    "ApiKey",
+    "ApiKeyManager",
+    "ApiKeyRole",
+    "AsyncApiKeyManager",
     "AsyncByteStream",
     "AsyncClient",
     "AsyncExecStream",
@@ -69,8 +81,10 @@ __all__ = [
     "AsyncSandboxProcesses",
     "AsyncTemplateManager",
     "ByteStream",
+    "Caller",
     "Client",
     "ConnectionError",
+    "CreatedApiKey",
     "ExecBytes",
     "ExecExit",
     "ExecResult",
@@ -96,6 +110,7 @@ __all__ = [
     "ProcessLive",
     "ProcessOutput",
     "ProcessStdin",
+    "ProgramLogin",
     "ProviderError",
     "ProviderInfo",
     "ProviderLimits",
@@ -115,6 +130,7 @@ __all__ = [
     "SandboxSort",
     "SandboxStats",
     "SecurityProfile",
+    "SessionState",
     "SignalName",
     "SpawnAdmissionDecision",
     "StacyVMError",

@@ -147,6 +147,38 @@ class QuotaUsage:
     quota_configured: bool = False
 
 
+#: What a named key may be.
+ApiKeyRole = Literal["viewer", "api", "operator", "tenant_admin", "admin"]
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A named key without the key itself. Times are RFC 3339; empty where there is none."""
+
+    id: str
+    name: str
+    #: The key's first characters.
+    prefix: str
+    role: ApiKeyRole
+    created_by: str = ""
+    created_at: str = ""
+    tenant_id: str = ""
+    #: Empty: it counts until it is revoked.
+    expires_at: str = ""
+    last_used_at: str = ""
+    revoked_at: str = ""
+    #: Its holder sees this project of the tenant alone; empty: all of it.
+    project_id: str = ""
+
+
+@dataclass(frozen=True)
+class CreatedApiKey:
+    """A named key, and the key itself, which is told this once."""
+
+    api_key: ApiKey
+    key: str = field(repr=False)
+
+
 @dataclass
 class Template:
     """A named set of spawn values that the server keeps."""
@@ -473,3 +505,38 @@ class VMPoolStatus(_PoolBase, total=False):
     max_vms: int
     total_users: int
     max_users_per_vm: int
+
+
+class _CallerBase(TypedDict):
+    role: str
+    by: Literal["session", "key", "token"]
+
+
+class Caller(_CallerBase, total=False):
+    """Who asks, as the server sees it: keys of a plain dict."""
+
+    owner_id: str
+    tenant_id: str
+    expires_at: str
+
+
+class ProgramLogin(TypedDict):
+    """How a program asks the issuer for a token: keys of a plain dict."""
+
+    issuer: str
+    client_id: str
+    scopes: List[str]
+    parameters: Dict[str, str]
+
+
+class _SessionBase(TypedDict):
+    credential_needed: bool
+    key_login: bool
+
+
+class SessionState(_SessionBase, total=False):
+    """Who asks, and how one logs in: keys of a plain dict."""
+
+    issuer_login_url: str
+    program_login: ProgramLogin
+    caller: Caller

@@ -29,8 +29,11 @@ test.each(operations.map((operation) => [operation.id, operation] as const))("%s
   expect(Object.keys(operation.answers)).not.toEqual([]);
 });
 
-test("only the descriptions of the server itself need no credential", () => {
+test("only the descriptions of the server itself and the ways to log in need no credential", () => {
   expect(operations.filter(({ permission }) => permission === "public").map(({ path }) => path)).toEqual([
+    "/api/v1/session",
+    "/api/v1/session/authorize",
+    "/api/v1/session/callback",
     "/api/v1/health",
     "/api/v1/live",
     "/api/v1/ready",

@@ -12,6 +12,7 @@ import { processOperations } from "./processes.ts";
 import { providerOperations } from "./providers.ts";
 import { quotaOperations } from "./quotas.ts";
 import { sandboxOperations } from "./sandboxes.ts";
+import { sessionOperations } from "./session.ts";
 import { systemOperations } from "./system.ts";
 import { telemetryOperations } from "./telemetry.ts";
 import { templateOperations } from "./templates.ts";
@@ -34,6 +35,7 @@ export const operations = [
   ...quotaOperations,
   ...workerOperations,
   ...apiKeyOperations,
+  ...sessionOperations,
   ...tenantOperations,
   ...configOperations,
   ...systemOperations,

@@ -54,6 +54,16 @@ export interface BeginUploadRequest {
   size?: number;
 }
 
+export interface Caller {
+  role: "anonymous" | "viewer" | "api" | "operator" | "tenant_admin" | "admin";
+  /** What the request was let in by. */
+  by: "session" | "key" | "token";
+  owner_id?: string;
+  tenant_id?: string;
+  /** When the credential or session ends; absent: not known to. */
+  expires_at?: string;
+}
+
 export interface ChmodFileRequest {
   path?: string;
   /** Octal digits, for example 0644. */
@@ -92,7 +102,7 @@ export interface DiskFigures {
 export interface ErrorBody {
   code: "BAD_REQUEST" | "RESOURCE_LIMIT" | "TIMEOUT" | "NOT_FOUND" | "UNAUTHORIZED" | "FORBIDDEN" | "CONFLICT" | "UNAVAILABLE" | "INTERNAL_ERROR";
   message: string;
-  reason: "invalid_body" | "invalid_input" | "payload_too_large" | "headers_too_large" | "request_timeout" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "foreign_origin" | "policy_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "idempotency_key_reused" | "state_conflict" | "lease_lost" | "ttl_above_max" | "timeout_above_max" | "tenant_not_found" | "project_not_found" | "member_not_found" | "tenant_ambiguous" | "not_a_member" | "tenant_in_use" | "key_not_found" | "credentials_not_configured" | "rate_limited" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "provider_unavailable" | "image_pull_failed" | "host_disk_low" | "spawn_failed" | "store_unavailable" | "worker_tokens_unavailable" | "issuer_unavailable" | "shutting_down" | "not_supported" | "internal" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "archive_invalid" | "range_not_satisfiable" | "precondition_failed" | "link_refused" | "port_refused" | "port_protocol" | "port_timeout" | "file_permission_denied" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "upload_not_found" | "upload_conflict" | "checksum_mismatch" | "exec_timeout" | "sandbox_limit" | "disk_full" | "guest_unreachable" | "guest_protocol";
+  reason: "invalid_body" | "invalid_input" | "payload_too_large" | "headers_too_large" | "request_timeout" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "foreign_origin" | "policy_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "idempotency_key_reused" | "state_conflict" | "lease_lost" | "ttl_above_max" | "timeout_above_max" | "tenant_not_found" | "project_not_found" | "member_not_found" | "tenant_ambiguous" | "not_a_member" | "tenant_in_use" | "key_not_found" | "credentials_not_configured" | "session_not_found" | "login_not_offered" | "login_failed" | "rate_limited" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "provider_unavailable" | "image_pull_failed" | "host_disk_low" | "spawn_failed" | "store_unavailable" | "worker_tokens_unavailable" | "issuer_unavailable" | "shutting_down" | "not_supported" | "internal" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "archive_invalid" | "range_not_satisfiable" | "precondition_failed" | "link_refused" | "port_refused" | "port_protocol" | "port_timeout" | "file_permission_denied" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "upload_not_found" | "upload_conflict" | "checksum_mismatch" | "exec_timeout" | "sandbox_limit" | "disk_full" | "guest_unreachable" | "guest_protocol";
   request_id: string;
   remediation?: string;
   details?: Record<string, unknown>;
@@ -592,6 +602,23 @@ export interface ServerEvent {
   /** RFC 3339. */
   timestamp: string;
   data?: Record<string, unknown>;
+}
+
+export interface SessionState {
+  credential_needed: boolean;
+  /** A key, or an issuer's token, begins a browser session by POST. */
+  key_login: boolean;
+  /** Where a browser goes to log in with the issuer; absent where it can't. */
+  issuer_login_url?: string;
+  /** How a program on a user's machine asks the issuer for a token: authorization code with PKCE. */
+  program_login?: {
+    issuer: string;
+    client_id: string;
+    scopes: string[];
+    parameters: Record<string, string>;
+  };
+  /** Absent without a credential that counts. */
+  caller?: Caller;
 }
 
 export interface SignFileRequest {

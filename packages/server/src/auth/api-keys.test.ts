@@ -35,6 +35,7 @@ test("a key is 256 random bits, told once, and nothing in the database opens any
     tenantId: "",
     projectId: "",
     member: undefined,
+    expiresAtMs: 0,
   });
   expect((await keys.create(wanted)).key.reveal()).not.toBe(key.reveal());
 });

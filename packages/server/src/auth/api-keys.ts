@@ -30,6 +30,8 @@ export interface KeyIdentity {
   readonly keyId: string;
   readonly role: ApiKeyRole;
   readonly tenantId: string;
+  /** Epoch milliseconds; 0: it counts until it is revoked. */
+  readonly expiresAtMs: number;
   readonly projectId: string;
   /** Whose it is, where a member made it for themself. */
   readonly member: MemberName | undefined;
@@ -40,6 +42,8 @@ export interface ApiKeysOptions {
   readonly clock: Clock;
   readonly ids: Pick<Ids, "apiKey" | "apiKeySecret">;
   readonly onFailure?: (error: unknown) => void;
+  /** Told the id of a key that was just revoked. */
+  readonly onRevoked?: (id: string) => void;
 }
 
 /** How long a key that was looked up counts without another look: what another server revoked ends within this. */
@@ -115,6 +119,7 @@ export class ApiKeys {
     const record = await this.#options.store.revoke(id, this.#options.clock.now(), whose);
     if (record === undefined) throw new StacyError("key_not_found", `not found: API key ${JSON.stringify(id)}`);
     this.#known.set(record.digest, record);
+    this.#options.onRevoked?.(id);
     return record;
   }
 
@@ -134,9 +139,9 @@ export class ApiKeys {
     const role = apiKeyRoles.find((one) => one === record.role);
     if (role === undefined) throw refused(`API key ${record.prefix}… has a role that this server doesn't know`);
     this.#noteUse(record, nowMs);
-    const { id: keyId, tenantId, projectId, memberIssuer, memberId } = record;
+    const { id: keyId, tenantId, projectId, memberIssuer, memberId, expiresAtMs } = record;
     const member = memberId === "" ? undefined : { issuer: memberIssuer, userId: memberId };
-    return { keyId, role, tenantId, projectId, member };
+    return { keyId, role, tenantId, projectId, member, expiresAtMs };
   }
 
   #noteUse({ id }: ApiKeyRecord, nowMs: number): void {

@@ -15,7 +15,7 @@ const ofServer: readonly Permission[] = ["worker:read", "pool:read", "metrics:re
 const governing: readonly Permission[] = ["quota:write", "tenant:write"];
 
 const looking = (permission: Permission): boolean =>
-  permission === "public" || permission === "key:own" || permission.endsWith(":read");
+  permission === "public" || permission === "key:own" || permission === "session:own" || permission.endsWith(":read");
 
 const governingToo = (permission: Permission): boolean => !permission.endsWith(":admin");
 

@@ -50,6 +50,7 @@ test("a good token names its subject, role and tenant", async () => {
     role: "operator",
     tenantId: "acme",
     member: { issuer: "https://issuer.example", userId: "alice" },
+    expiresAtMs: (seconds + 60) * 1000,
   });
 });
 

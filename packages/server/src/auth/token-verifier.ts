@@ -33,9 +33,15 @@ export interface TokenVerifierOptions {
   readonly onFailure?: (error: unknown) => void;
 }
 
+/** Whom a token names, and until when. */
+export interface VerifiedToken extends TokenIdentity {
+  /** The token's end, epoch milliseconds. */
+  readonly expiresAtMs: number;
+}
+
 export interface TokenVerifier {
   /** Throws unauthenticated with the reason, or issuer_unavailable. */
-  verify(token: string): Promise<TokenIdentity>;
+  verify(token: string): Promise<VerifiedToken>;
 }
 
 /** Clocks may differ by this where a token says from when on it counts; its end is its end. */
@@ -88,7 +94,7 @@ export const createTokenVerifier = (options: TokenVerifierOptions): TokenVerifie
       if (exp * 1000 <= nowMs) throw refused("JWT is expired");
       if (iat !== undefined && iat > nowMs / 1000 + leewaySeconds) throw refused("JWT was issued in the future");
       if (sub === undefined || sub.trim() === "") throw refused("JWT names no subject");
-      return identityOf({ ...claims, sub }, options.claims);
+      return { ...identityOf({ ...claims, sub }, options.claims), expiresAtMs: exp * 1000 };
     },
   };
 };

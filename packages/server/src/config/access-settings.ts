@@ -5,6 +5,7 @@ import {
   flag,
   integer,
   list,
+  map,
   optionalFlag,
   path,
   secret,
@@ -43,6 +44,24 @@ export const auth = {
     ["none", "viewer", "api", "operator"],
     "Role of a valid token whose groups give none; `none` lets it do nothing.",
   ),
+  oidcClientId: text("", "The server's client at the issuer, with which browsers log in; empty: they can't."),
+  oidcClientSecret: secret("That client's secret; empty for a client without one."),
+  oidcCliClientId: text(
+    "",
+    "The issuer's public client for `stacyvm login`, which comes back to http://127.0.0.1 on any port; empty: keys alone.",
+  ),
+  oidcScopes: list(["openid", "profile", "email"], "Scopes that a login asks the issuer for."),
+  oidcLoginParameters: map("Further parameters of a login at the issuer, such as `audience` or `resource`."),
+  sessionIdleTimeoutMs: duration(3_600_000, "A browser's session that isn't used for so long ends.", {
+    leastMs: 10_000,
+  }),
+  sessionAbsoluteTimeoutMs: duration(43_200_000, "A browser's session ends after so long, however much it is used.", {
+    leastMs: 10_000,
+  }),
+  sessionsPerPerson: integer(10, "Most browser sessions of one person; a further one ends the oldest.", {
+    least: 1,
+    most: 1_000,
+  }),
   oidcKeysKeptMs: duration(3_600_000, "How long the issuer's last keys count while it can't be asked.", {
     leastMs: 1_000,
   }),

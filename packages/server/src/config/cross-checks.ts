@@ -29,6 +29,24 @@ const originProblem = (origin: string): string | undefined => {
   return undefined;
 };
 
+const addresses = ({ server, auth }: RawConfig): Problem[] => {
+  const problems: Problem[] = [];
+  const { publicUrl } = server;
+  const url = URL.parse(publicUrl);
+  if (publicUrl !== "" && (url === null || !/^https?:$/.test(url.protocol) || url.username || url.search || url.hash)) {
+    const message = `server.public_url ${JSON.stringify(publicUrl)} must be an http or https address without user, query or fragment`;
+    problems.push({ path: "server.public_url", message, hint: "Write it like https://sandboxes.example.com." });
+  }
+  for (const [path, value] of [
+    ["auth.oidc_client_id", auth.oidcClientId],
+    ["auth.oidc_cli_client_id", auth.oidcCliClientId],
+  ] as const) {
+    if (value === "" || auth.oidcIssuer !== "") continue;
+    problems.push({ path, message: `${path} needs auth.oidc_issuer`, hint: "Set the issuer that knows the client." });
+  }
+  return problems;
+};
+
 const access = (config: RawConfig): Problem[] => {
   const problems: Problem[] = [];
   const credential = hasCredential(config);
@@ -153,7 +171,14 @@ const proxies = ({ server }: RawConfig): Problem[] => {
 /** What is wrong between keys that are each right alone. */
 export const crossCheck = (config: RawConfig): readonly Problem[] => {
   const { defaults, leases, database } = config;
-  const problems = [...access(config), ...proxies(config), ...tls(config), ...registries(config), ...docker(config)];
+  const problems = [
+    ...access(config),
+    ...addresses(config),
+    ...proxies(config),
+    ...tls(config),
+    ...registries(config),
+    ...docker(config),
+  ];
   for (const origin of config.server.corsAllowedOrigins) {
     const message = originProblem(origin);
     const hint = "Write it like https://app.example.com or http://localhost:3000.";

@@ -115,10 +115,12 @@ test("every key can be set by its variable and by a file, and both read the same
     if (path.endsWith(".pids_limit")) value = "77";
     if (path === "server.trusted_proxies") value = "10.0.0.0/8,2001:db8::1";
     if (path === "server.cors_allowed_origins") value = "http://a.example,https://b.example:8";
+    if (path === "server.public_url") value = "https://a.example:8";
     if (path.endsWith("_proxy") && setting.type === "secret") value = "http://a.example:3128";
     const credential = { STACYVM_AUTH_API_KEY: "k", STACYVM_DATABASE_DSN: "d", STACYVM_AUTH_OIDC_JWKS_URL: "u" };
     const tls = { STACYVM_SERVER_TLS_CERT_FILE: "/c", STACYVM_SERVER_TLS_KEY_FILE: "/k" };
-    const around = { ...credential, ...tls, STACYVM_LEASES_TTL: "1m", STACYVM_DEFAULTS_TTL: "10s" };
+    const times = { STACYVM_LEASES_TTL: "1m", STACYVM_DEFAULTS_TTL: "10s" };
+    const around = { ...credential, ...tls, ...times, STACYVM_AUTH_OIDC_ISSUER: "i" };
     const dig = (config: unknown): unknown => properties.reduce((node, name) => (node as never)[name], config);
     const plain = (loaded: unknown) =>
       inspect(dig(loaded), { depth: 9 }) + JSON.stringify(dig(loaded), (_, item) => item?.reveal?.() ?? item);
@@ -211,6 +213,10 @@ test.each([
     "true",
     "auth.oidc_enabled needs auth.oidc_issuer, auth.oidc_jwks_url or auth.oidc_public_key",
   ],
+  ["STACYVM_AUTH_OIDC_CLIENT_ID", "web", "auth.oidc_client_id needs auth.oidc_issuer"],
+  ["STACYVM_AUTH_OIDC_CLI_CLIENT_ID", "cli", "auth.oidc_cli_client_id needs auth.oidc_issuer"],
+  ["STACYVM_AUTH_SESSION_IDLE_TIMEOUT", "9s", "auth.session_idle_timeout must be at least 10s"],
+  ["STACYVM_AUTH_SESSIONS_PER_PERSON", "0", "auth.sessions_per_person must be between 1 and 1000"],
   ["STACYVM_SERVER_CORS_ALLOWED_ORIGINS", "app", 'server.cors_allowed_origins contains invalid origin "app"'],
   [
     "STACYVM_SERVER_CORS_ALLOWED_ORIGINS",
@@ -455,4 +461,16 @@ test("an engine is at hand by itself only where the server isn't root, and DOCKE
   expect(enabled(0, { DOCKER_HOST: "tcp://engine:2375" }, true)).toBe(false);
   expect(enabled(0, { STACYVM_PROVIDERS_DOCKER_ENABLED: "true" }, false)).toBe(true);
   expect(enabled(1000, { STACYVM_PROVIDERS_DOCKER_ENABLED: "false" }, true)).toBe(false);
+});
+
+test.each([
+  "sandboxes.example",
+  "ftp://a.example",
+  "https://u@a.example",
+  "https://a.example/?q",
+  "https://a.example/#f",
+])("the public address %j is refused", (url) => {
+  expect(messages({}, { STACYVM_SERVER_PUBLIC_URL: url })).toEqual([
+    `server.public_url ${JSON.stringify(url)} must be an http or https address without user, query or fragment`,
+  ]);
 });

@@ -90,7 +90,6 @@ const bad: readonly (readonly [setting: string, changes: Readonly<Record<string,
   ["server.trusted_proxies", { "server.trusted_proxies": ["::/0"] }, "every address"],
   ["server.public_url", { "server.public_url": undefined }, "not set"],
   ["server.public_url", { "server.public_url": "http://sandboxes.example.com" }, "not an https address"],
-  ["server.public_url", { "server.public_url": "sandboxes.example.com" }, "not an https address"],
   ["server.preview_domain", { "server.preview_domain": "preview.example.com" }, "shares its site"],
   [
     "server.preview_domain",

@@ -10,7 +10,10 @@ export const server = {
     ["development", "production"],
     "What the server is run for; `production` refuses settings that are known to be bad (docs/production.md).",
   ),
-  publicUrl: text("", "The address under which clients reach the server, where it differs from host and port."),
+  publicUrl: text(
+    "",
+    "The address under which browsers and clients reach the server, where it differs from host and port; asked once at start.",
+  ),
   previewDomain: text("localhost", "Domain under which previews of sandboxes' ports are served."),
   trustedProxies: list(
     [],

@@ -18,6 +18,7 @@ import { createNotFound } from "./not-found.ts";
 import { createRateLimit, type RateLimitOptions } from "./rate-limit.ts";
 import "./request-context.ts";
 import { safeHeaders, strictTransport } from "./served-content.ts";
+import type { SessionSite } from "./session-site.ts";
 import { tlsServerOptions, trackConnections } from "./tls-listener.ts";
 import { closeIfUnread } from "./unread-body.ts";
 import { createUpgrades, isWebSocketRequest } from "./upgrade.ts";
@@ -31,6 +32,7 @@ export interface AppOptions {
   readonly hosts: HostRules;
   readonly corsAllowedOrigins: readonly string[];
   readonly rates: RateLimitOptions;
+  readonly sessionSite?: () => SessionSite | undefined;
   /** The application speaks TLS and nothing else; plain HTTP where absent. */
   readonly tls?: Pick<TlsPair, "cert" | "key">;
   readonly log: FastifyBaseLogger;
@@ -64,6 +66,7 @@ export const createApp = (options: AppOptions): FastifyInstance => {
     hosts: options.hosts,
     cors: createCors(options.corsAllowedOrigins),
     rates: createRateLimit(options.rates),
+    ...(options.sessionSite && { sessionSite: options.sessionSite }),
   });
 
   const sendFailure = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {

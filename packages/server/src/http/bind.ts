@@ -47,7 +47,7 @@ const named = (params: unknown): unknown => {
 const send = async (reply: FastifyReply, operation: Operation, answer: AnyAnswer): Promise<FastifyReply> => {
   reply.code(answer.status);
   if (operation.untrusted) reply.header("Content-Disposition", attachment());
-  if (answer.headers !== undefined) reply.headers(answer.headers);
+  for (const [name, value] of Object.entries(answer.headers ?? {})) reply.header(name, value);
   if ("body" in answer) return reply.header("Content-Type", "application/json").send(encodeJson(answer.body));
   if (!("stream" in answer)) return reply.send();
   reply.header("Content-Type", answer.contentType);

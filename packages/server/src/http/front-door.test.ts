@@ -76,7 +76,7 @@ const tokens: TokenVerifier = {
     if (word === "down") throw new StacyError("issuer_unavailable", "the issuer's keys can't be had");
     if (word !== "good") throw new StacyError("unauthenticated", "invalid or expired JWT: malformed JWT");
     const member = { issuer: "https://issuer", userId: "alice" };
-    return { ownerId: "alice", role: (role ?? "anonymous") as Role, tenantId: "acme", member };
+    return { ownerId: "alice", role: (role ?? "anonymous") as Role, tenantId: "acme", member, expiresAtMs: 0 };
   },
 };
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });

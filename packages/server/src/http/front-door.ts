@@ -2,16 +2,20 @@ import { type Permission, StacyError } from "@stacyvm/contract";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { mayPerform } from "../auth/roles.ts";
 import { headersMax } from "./bounds.ts";
+import { checkSessionOrigin } from "./browser-sessions.ts";
 import type { Cors } from "./cors.ts";
 import { type HostRules, isForeignFetch, isForeignOrigin, isKnownHost } from "./hosts.ts";
 import { type Authenticator, type Identity, stranger } from "./identity.ts";
 import type { RateLimit } from "./rate-limit.ts";
+import type { SessionSite } from "./session-site.ts";
 
 export interface FrontDoorOptions {
   readonly authenticator: Authenticator;
   readonly hosts: HostRules;
   readonly cors: Cors;
   readonly rates: RateLimit;
+  /** Where browsers' sessions live; absent: nowhere. */
+  readonly sessionSite?: () => SessionSite | undefined;
 }
 
 export interface Visit {
@@ -41,7 +45,7 @@ const checkHeaders = (request: FastifyRequest): void => {
  * Decides whether a request comes in, in this order: headers, Host, CORS and preflight, Origin, credential, rate, admin
  * area, permission. Throws a catalogued error, or answers a preflight and returns undefined.
  */
-export const createFrontDoor = ({ authenticator, hosts, cors, rates }: FrontDoorOptions) => {
+export const createFrontDoor = ({ authenticator, hosts, cors, rates, sessionSite }: FrontDoorOptions) => {
   const checkAddress = (request: FastifyRequest): void => {
     checkHeaders(request);
     if (!request.raw.url?.startsWith("/") || !isKnownHost(request.headers.host, request.raw.socket.localPort, hosts)) {
@@ -87,6 +91,7 @@ export const createFrontDoor = ({ authenticator, hosts, cors, rates }: FrontDoor
 
   const admit = (identity: Identity, visit: Visit, isApi: boolean): Identity | Promise<Identity> => {
     if (!isApi) return identity;
+    checkSessionOrigin(identity, visit.request, sessionSite?.());
     const rated = rates.admit(identity, visit.request.raw, visit.reply);
     return rated === undefined ? checkIdentity(identity, visit) : rated.then(() => checkIdentity(identity, visit));
   };

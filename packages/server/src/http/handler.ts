@@ -35,7 +35,8 @@ export interface OperationRequest<R extends Operation = Operation> {
   readonly raw: IncomingMessage;
 }
 
-type Headers = Readonly<Record<string, string>>;
+/** A list is sent as one header for each of its values. */
+type Headers = Readonly<Record<string, string | readonly string[]>>;
 
 /**
  * An answer that streams. Each part is valid until the next one is asked for. The iterable ends with the answer; a

@@ -24,6 +24,12 @@ export interface Identity {
   readonly member: MemberName | undefined;
   /** X-User-ID as it came, which its use case checks; of a token's bearer its subject, whatever the header says. */
   readonly ownerHeader: string;
+  /** When a token or a named key ends, epoch milliseconds; absent: not known to. */
+  readonly endsAtMs?: number;
+  /** Of a credential that counted: its holder, wherever the request acts. */
+  readonly holder?: Holder;
+  /** Of a browser that was let in by its cookie: the session's digest. Everything else is as its credential made it. */
+  readonly session?: string;
 }
 
 export interface Credentials {
@@ -82,7 +88,7 @@ export const createAuthenticator = (credentials: Credentials) => {
   /** What the holder is where the headers say that the request belongs. */
   const standing = (
     holder: Holder,
-    rest: Pick<Identity, "keyHeader" | "keyId" | "ownerHeader">,
+    rest: Pick<Identity, "keyHeader" | "keyId" | "ownerHeader" | "endsAtMs" | "session">,
     headers: IncomingHttpHeaders,
   ): Identity | Promise<Identity> => {
     const wanted = {
@@ -91,14 +97,15 @@ export const createAuthenticator = (credentials: Credentials) => {
     };
     const { member } = holder;
     const found = tenancy.stand(holder, wanted);
-    if (found instanceof Promise) return found.then((where) => ({ ...where, ...rest, member }));
-    return { ...found, ...rest, member };
+    if (found instanceof Promise) return found.then((where) => ({ ...where, ...rest, member, holder }));
+    return { ...found, ...rest, member, holder };
   };
 
   const byToken = async (token: string, verifier: TokenVerifier, headers: IncomingHttpHeaders): Promise<Identity> => {
-    const { role, tenantId, ownerId, member } = await verifier.verify(token);
+    const { role, tenantId, ownerId, member, expiresAtMs } = await verifier.verify(token);
     const holder = { role, tenantId, projectId: "", member, credential: "token" } as const;
-    return await standing(holder, { keyHeader: "Authorization", keyId: "", ownerHeader: ownerId }, headers);
+    const rest = { keyHeader: "Authorization", keyId: "", ownerHeader: ownerId, endsAtMs: expiresAtMs } as const;
+    return await standing(holder, rest, headers);
   };
 
   /** A member's own key speaks for the member, whatever X-User-ID says. */
@@ -107,13 +114,15 @@ export const createAuthenticator = (credentials: Credentials) => {
     { key, keyHeader }: { readonly key: string; readonly keyHeader: (typeof keyHeaders)[number] },
     headers: IncomingHttpHeaders,
   ): Promise<Identity> => {
-    const { keyId, ...found } = await keys.identify(key);
+    const { keyId, expiresAtMs, ...found } = await keys.identify(key);
     const ownerHeader = found.member === undefined ? single(headers, "x-user-id") : ownerIdOf(found.member.userId);
-    return await standing({ ...found, credential: "key" }, { keyHeader, keyId, ownerHeader }, headers);
+    const ends = expiresAtMs === 0 ? {} : { endsAtMs: expiresAtMs };
+    return await standing({ ...found, credential: "key" }, { keyHeader, keyId, ownerHeader, ...ends }, headers);
   };
 
   const configured = candidates.length > 0 || tokens !== undefined;
   return {
+    standing,
     /** False while nothing is configured: then everybody may do everything, and the Host and Origin rules are the wall. */
     configured,
     /** Whether a key could help who has none. */

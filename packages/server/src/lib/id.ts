@@ -14,6 +14,8 @@ export interface Ids {
   apiKey(): string;
   /** A named key itself: `svm_` and 32 random bytes, base64url. */
   apiKeySecret(): string;
+  /** Of a browser's session: 32 random bytes, base64url. */
+  session(): string;
   /** `up-` and 16 hex digits. */
   upload(): string;
   /** `tenant-` and 8 hex digits. */
@@ -33,6 +35,7 @@ export const randomIds: Ids = {
   fileLinkKey: () => randomBytes(32).toString("base64url"),
   apiKey: () => `key-${randomBytes(8).toString("hex")}`,
   apiKeySecret: () => `svm_${randomBytes(32).toString("base64url")}`,
+  session: () => randomBytes(32).toString("base64url"),
   token: () => randomBytes(16).toString("hex"),
   upload: () => `up-${randomBytes(8).toString("hex")}`,
   tenant: () => `tenant-${randomBytes(4).toString("hex")}`,

@@ -11,6 +11,7 @@ import { type DatabaseLocation, openDatabase } from "./open-database.ts";
 import { quotaStore } from "./quotas.ts";
 import { prepareRateBuckets, rateBucketStore } from "./rate-buckets.ts";
 import { sandboxStore } from "./sandboxes.ts";
+import { sessionStore } from "./sessions.ts";
 import { spawnKeyStore } from "./spawn-keys.ts";
 import type { Store } from "./store.ts";
 import { templateStore } from "./templates.ts";
@@ -63,6 +64,7 @@ export const createStore = async (options: {
     fileLinkKeys: guarded(fileLinkKeyStore(database), database, "file link key"),
     spawnKeys: guarded(spawnKeyStore(database), database, "idempotency key"),
     apiKeys: guarded(apiKeyStore(database), database, "API key"),
+    sessions: guarded(sessionStore(database), database, "session"),
     tenants: guarded(tenantStore(database), database, "tenant"),
     audit: guarded(auditStore(database), database, "audit record"),
     rateBuckets: database.dialect === "postgres" ? guarded(rateBucketStore(database), database, "rate") : undefined,

@@ -8,6 +8,7 @@ import { migrations } from "./migrations/all.ts";
 import type { DatabaseLocation } from "./open-database.ts";
 import { sandboxesAreKept } from "./sandbox-contract.ts";
 import { sandboxRecord } from "./sandbox-record.testing.ts";
+import { sessionsAreKept } from "./session-contract.ts";
 import { specsAreKept } from "./spec-contract.ts";
 import type { OperationAudit, Store, Template } from "./store.ts";
 import { inProcess } from "./store-process.testing.ts";
@@ -72,6 +73,8 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
 
     tenantsAreWalls(freshDatabase);
     apiKeysAreKept(() => store);
+
+    sessionsAreKept(() => store);
 
     test("two processes that start together on an empty database both come up, and each migration ran once", async () => {
       for (let round = 0; round < 3; round++) {

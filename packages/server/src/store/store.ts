@@ -1,5 +1,6 @@
 import type { SandboxRecord, SandboxState, SandboxSummary } from "../sandbox/sandbox.ts";
 import type { Place, Scope } from "../sandbox/scope.ts";
+import type { SessionStore } from "./session-store.ts";
 
 export interface SandboxFilter extends Scope {
   readonly states?: readonly SandboxState[];
@@ -381,6 +382,7 @@ export interface Store extends AsyncDisposable {
   readonly workers: WorkerStore;
   readonly fileLinkKeys: FileLinkKeyStore;
   readonly apiKeys: ApiKeyStore;
+  readonly sessions: SessionStore;
   readonly tenants: TenantStore;
   readonly spawnKeys: SpawnKeyStore;
   readonly audit: AuditStore;

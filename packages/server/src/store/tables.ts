@@ -157,6 +157,31 @@ export interface ApiKeysTable {
   revoked_at: number;
 }
 
+/** A browser's session; its id is never here. 0 stands for never. */
+export interface SessionsTable {
+  /** SHA-256 of the id, hex. */
+  digest: string;
+  person: string;
+  role: string;
+  key_header: string;
+  key_id: string;
+  tenant_id: string;
+  project_id: string;
+  member_issuer: string;
+  member_id: string;
+  owner_id: string;
+  proof: string;
+  created_at: number;
+  last_used_at: number;
+  expires_at: number;
+}
+
+/** Logins that have come to their end, so that none does twice. */
+export interface SpentLoginsTable {
+  digest: string;
+  expires_at: number;
+}
+
 export interface TenantsTable {
   id: string;
   name: string;
@@ -192,6 +217,8 @@ export interface Tables {
   tenants: TenantsTable;
   projects: ProjectsTable;
   tenant_members: TenantMembersTable;
+  sessions: SessionsTable;
+  spent_logins: SpentLoginsTable;
   api_keys: ApiKeysTable;
   sandboxes: SandboxesTable;
   sandbox_labels: SandboxLabelsTable;

@@ -7,6 +7,7 @@ from typing import Any, AsyncIterator, Dict, List, Mapping, Optional, Type, Unio
 
 import httpx
 
+from stacyvm._async.api_keys import AsyncApiKeyManager
 from stacyvm._async.quotas import AsyncQuotaManager
 from stacyvm._async.sandbox import AsyncSandbox
 from stacyvm._async.templates import AsyncTemplateManager
@@ -30,6 +31,7 @@ from stacyvm.models import (
     QuotaSummary,
     SandboxInfo,
     SandboxPage,
+    SessionState,
     SpawnAdmissionDecision,
     StacyVMEvent,
     VMPoolStatus,
@@ -50,6 +52,7 @@ class AsyncClient:
     :param timeout: seconds that a call may take, retries counted; 0 or None for no limit. Streams are bound only until
         they begin.
     :param admin_api_key: sent as X-Admin-API-Key
+    :param token: an issuer's token, sent as Authorization: Bearer; it counts before any key
     :param retry: how reads and deletes are repeated; False for never
     :param transport: replaces httpx's own
     """
@@ -62,10 +65,13 @@ class AsyncClient:
         timeout: Optional[float] = 30.0,
         *,
         admin_api_key: Optional[str] = None,
+        token: Optional[str] = None,
         retry: Union[Retry, bool, None] = None,
         transport: Optional[httpx.AsyncBaseTransport] = None,
     ) -> None:
         headers = truthy(**{"X-API-Key": api_key, "X-Admin-API-Key": admin_api_key, "X-User-ID": user_id})
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
         self._http = httpx.AsyncClient(
             base_url=base_url.rstrip("/"), headers=headers, timeout=timeout or None, transport=transport
         )
@@ -74,6 +80,8 @@ class AsyncClient:
         self.templates = AsyncTemplateManager(self._transport)
         #: Limits per owner.
         self.quotas = AsyncQuotaManager(self._transport)
+        #: Named keys.
+        self.api_keys = AsyncApiKeyManager(self._transport)
 
     async def spawn(
         self,
@@ -291,6 +299,11 @@ class AsyncClient:
     async def health(self, *, request_timeout: Optional[float] = None) -> HealthInfo:
         health: HealthInfo = await self._transport.json(Call("GET", "/health", request_timeout=request_timeout))
         return health
+
+    async def session(self, *, request_timeout: Optional[float] = None) -> SessionState:
+        """Who this client is to the server, and how one logs in there."""
+        found: SessionState = await self._transport.json(Call("GET", "/session", request_timeout=request_timeout))
+        return found
 
     async def providers(self, *, request_timeout: Optional[float] = None) -> List[ProviderInfo]:
         found: List[ProviderInfo] = await self._transport.json(

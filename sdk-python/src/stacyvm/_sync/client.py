@@ -8,6 +8,7 @@ from typing import Any, Iterator, Dict, List, Mapping, Optional, Type, Union
 
 import httpx
 
+from stacyvm._sync.api_keys import ApiKeyManager
 from stacyvm._sync.quotas import QuotaManager
 from stacyvm._sync.sandbox import Sandbox
 from stacyvm._sync.templates import TemplateManager
@@ -31,6 +32,7 @@ from stacyvm.models import (
     QuotaSummary,
     SandboxInfo,
     SandboxPage,
+    SessionState,
     SpawnAdmissionDecision,
     StacyVMEvent,
     VMPoolStatus,
@@ -51,6 +53,7 @@ class Client:
     :param timeout: seconds that a call may take, retries counted; 0 or None for no limit. Streams are bound only until
         they begin.
     :param admin_api_key: sent as X-Admin-API-Key
+    :param token: an issuer's token, sent as Authorization: Bearer; it counts before any key
     :param retry: how reads and deletes are repeated; False for never
     :param transport: replaces httpx's own
     """
@@ -63,10 +66,13 @@ class Client:
         timeout: Optional[float] = 30.0,
         *,
         admin_api_key: Optional[str] = None,
+        token: Optional[str] = None,
         retry: Union[Retry, bool, None] = None,
         transport: Optional[httpx.BaseTransport] = None,
     ) -> None:
         headers = truthy(**{"X-API-Key": api_key, "X-Admin-API-Key": admin_api_key, "X-User-ID": user_id})
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
         self._http = httpx.Client(
             base_url=base_url.rstrip("/"), headers=headers, timeout=timeout or None, transport=transport
         )
@@ -75,6 +81,8 @@ class Client:
         self.templates = TemplateManager(self._transport)
         #: Limits per owner.
         self.quotas = QuotaManager(self._transport)
+        #: Named keys.
+        self.api_keys = ApiKeyManager(self._transport)
 
     def spawn(
         self,
@@ -292,6 +300,11 @@ class Client:
     def health(self, *, request_timeout: Optional[float] = None) -> HealthInfo:
         health: HealthInfo = self._transport.json(Call("GET", "/health", request_timeout=request_timeout))
         return health
+
+    def session(self, *, request_timeout: Optional[float] = None) -> SessionState:
+        """Who this client is to the server, and how one logs in there."""
+        found: SessionState = self._transport.json(Call("GET", "/session", request_timeout=request_timeout))
+        return found
 
     def providers(self, *, request_timeout: Optional[float] = None) -> List[ProviderInfo]:
         found: List[ProviderInfo] = self._transport.json(

@@ -34,6 +34,7 @@ import type { ProviderDirectory } from "./provider-health.ts";
 import { createProviderHandlers } from "./providers.ts";
 import { createQuotaHandlers } from "./quotas.ts";
 import { sandboxHandlers } from "./sandboxes.ts";
+import { type SessionHandlersOptions, sessionHandlers } from "./session.ts";
 import { spawnFor } from "./spawn.ts";
 import { createSystemHandlers } from "./system.ts";
 import { createTelemetryHandlers } from "./telemetry.ts";
@@ -41,7 +42,7 @@ import { createTemplateHandlers } from "./templates.ts";
 import { tenantHandlers } from "./tenants.ts";
 import { createWorkerHandlers } from "./workers.ts";
 
-export interface AllHandlersOptions extends ConfigHandlersOptions {
+export interface AllHandlersOptions extends ConfigHandlersOptions, Omit<SessionHandlersOptions, "storeId"> {
   readonly useCases: UseCases;
   readonly queue: SpawnQueue;
   readonly store: Store;
@@ -111,6 +112,7 @@ export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof oper
     }),
     ...createWorkerHandlers(options),
     ...apiKeyHandlers(options),
+    ...sessionHandlers({ ...options, storeId: store.id }),
     ...tenantHandlers(options),
     ...configHandlers(options),
     ...createSystemHandlers({

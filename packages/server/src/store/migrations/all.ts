@@ -4,7 +4,16 @@ import { databaseId } from "./0003-database-id.ts";
 import { sandboxSpecs } from "./0004-sandbox-specs.ts";
 import { apiKeys } from "./0005-api-keys.ts";
 import { tenants } from "./0006-tenants.ts";
+import { sessions } from "./0007-sessions.ts";
 import type { Migration } from "./migration.ts";
 
 /** In order. A released one is never changed; the next change is the next file. */
-export const migrations: readonly Migration[] = [firstTables, fileLinkKeys, databaseId, sandboxSpecs, apiKeys, tenants];
+export const migrations: readonly Migration[] = [
+  firstTables,
+  fileLinkKeys,
+  databaseId,
+  sandboxSpecs,
+  apiKeys,
+  tenants,
+  sessions,
+];

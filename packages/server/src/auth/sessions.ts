@@ -1,0 +1,202 @@
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { StacyError } from "@stacyvm/contract";
+import type { Clock } from "../lib/clock.ts";
+import type { Ids } from "../lib/id.ts";
+import { Secret } from "../lib/secret.ts";
+import type { FoundSession, SessionStore } from "../store/session-store.ts";
+import type { MemberName } from "../store/store.ts";
+import type { Role } from "./roles.ts";
+
+/** What a session makes its holder: the same that the credential did which began it. */
+export interface SessionHolder {
+  readonly role: Role;
+  readonly keyHeader: "X-API-Key" | "X-Admin-API-Key" | "Authorization";
+  /** Of a named key; empty for every other credential. */
+  readonly keyId: string;
+  readonly tenantId: string;
+  readonly projectId: string;
+  /** Where it was somebody's own credential. */
+  readonly member: MemberName | undefined;
+  readonly ownerId: string;
+}
+
+export interface LiveSession extends SessionHolder {
+  /** What the store knows it by. */
+  readonly digest: string;
+  /** When it ends however much it is used, epoch milliseconds. */
+  readonly expiresAtMs: number;
+}
+
+/** A key of the configuration, and what it makes of its holder, the admin area included. */
+export interface ConfiguredKey {
+  readonly key: Secret;
+  readonly role: "api" | "admin";
+}
+
+export interface SessionsOptions {
+  readonly store: SessionStore;
+  readonly clock: Clock;
+  readonly ids: Pick<Ids, "session">;
+  readonly configuredKeys: readonly ConfiguredKey[];
+  readonly idleMs: number;
+  readonly absoluteMs: number;
+  /** Most sessions of one person; a further one ends the oldest. */
+  readonly perPerson: number;
+  readonly onFailure?: (error: unknown) => void;
+}
+
+export interface NewSession {
+  readonly holder: SessionHolder;
+  /** When the credential itself ends, epoch milliseconds; 0: it doesn't. */
+  readonly credentialEndsAtMs: number;
+  /** What came in the key headers; a configured key among them is what the session hangs on. */
+  readonly sentKeys: readonly string[];
+  /** Id of the session that the browser had; it ends. */
+  readonly replaces?: string | undefined;
+}
+
+/** How long a session that was looked up counts without another look: what another server ended ends within this. */
+const sessionKnownForMs = 5_000;
+/** Most sessions, and ids that are none, whose lookup is remembered. */
+const sessionsKnownMax = 10_000;
+/** A session's last use is written at most this often, milliseconds; more often where sessions end sooner. */
+const sessionUseNotedEveryMs = 60_000;
+
+const format = /^[A-Za-z0-9_-]{43}$/;
+/** Of anonymous ones only their memberships make something. */
+const roles = ["anonymous", "viewer", "api", "operator", "tenant_admin", "admin"] as const satisfies readonly Role[];
+const keyHeaders = ["X-API-Key", "X-Admin-API-Key", "Authorization"] as const;
+
+const digestOf = (id: string): string => createHash("sha256").update(id).digest("hex");
+
+/** Tells whether a configured key is still the one; without the id, which the store lacks, it tells nothing of the key. */
+const proofOf = (id: string, key: Secret): string => createHmac("sha256", id).update(key.reveal()).digest("hex");
+
+const ended = (): StacyError =>
+  new StacyError("unauthenticated", "the session has ended, or never was", { remediation: "Log in again." });
+
+interface Known {
+  readonly record: FoundSession | undefined;
+  readonly atMs: number;
+  lastUsedAtMs: number;
+}
+
+/** Sessions of browsers: a random id in a cookie, its digest in the store. */
+export class Sessions {
+  readonly #options: SessionsOptions;
+  readonly #known = new Map<string, Known>();
+  readonly #noteEveryMs: number;
+
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+    this.#noteEveryMs = Math.min(sessionUseNotedEveryMs, Math.floor(options.idleMs / 4));
+  }
+
+  /** A new id each time, so that nobody can have fixed it. */
+  async create(wanted: NewSession): Promise<{ readonly id: Secret; readonly session: LiveSession }> {
+    const { store, clock, ids, configuredKeys, absoluteMs, perPerson } = this.#options;
+    const { holder, credentialEndsAtMs } = wanted;
+    const id = ids.session();
+    const nowMs = clock.now();
+    const isConfigured = holder.keyHeader !== "Authorization" && holder.keyId === "";
+    const sent = configuredKeys.filter(({ key }) => wanted.sentKeys.some((each) => key.equals(each)));
+    const configured = sent.find(({ role }) => role === "admin") ?? sent[0];
+    if (isConfigured && configured === undefined) throw new StacyError("unauthenticated", "invalid or missing API key");
+    const role = isConfigured && configured !== undefined ? configured.role : holder.role;
+    const session: LiveSession = {
+      ...holder,
+      role,
+      digest: digestOf(id),
+      expiresAtMs: Math.min(
+        nowMs + absoluteMs,
+        credentialEndsAtMs === 0 ? Number.POSITIVE_INFINITY : credentialEndsAtMs,
+      ),
+    };
+    const { digest, expiresAtMs, keyHeader, keyId, tenantId, projectId, ownerId, member } = session;
+    const record = {
+      ...{ digest, person: personOf(session), role, keyHeader, keyId, tenantId, projectId, ownerId },
+      ...{ memberIssuer: member?.issuer ?? "", memberId: member?.userId ?? "" },
+      proof: isConfigured && configured !== undefined ? proofOf(id, configured.key) : "",
+      ...{ createdAtMs: nowMs, lastUsedAtMs: nowMs, expiresAtMs },
+    };
+    await store.insert(record, perPerson);
+    if (wanted.replaces !== undefined) await this.end(digestOf(wanted.replaces));
+    return { id: new Secret(id), session };
+  }
+
+  /** Throws unauthenticated. */
+  async identify(id: string): Promise<LiveSession> {
+    if (!format.test(id)) throw ended();
+    const digest = digestOf(id);
+    const known = await this.#lookUp(digest);
+    const { record } = known;
+    const nowMs = this.#options.clock.now();
+    if (record === undefined || record.key === "revoked" || record.expiresAtMs <= nowMs) throw ended();
+    if (known.lastUsedAtMs + this.#options.idleMs <= nowMs) throw ended();
+    const role = roles.find((one) => one === record.role);
+    const keyHeader = keyHeaders.find((one) => one === record.keyHeader);
+    if (role === undefined || keyHeader === undefined || !this.#isProven(id, record)) throw ended();
+    this.#noteUse(known, digest, nowMs);
+    const { keyId, tenantId, projectId, memberIssuer, memberId, ownerId, expiresAtMs } = record;
+    const member = memberId === "" ? undefined : { issuer: memberIssuer, userId: memberId };
+    return { role, keyHeader, keyId, tenantId, projectId, member, ownerId, digest, expiresAtMs };
+  }
+
+  /** At once here, and within five seconds on other servers. */
+  async end(digest: string): Promise<void> {
+    await this.#options.store.delete(digest);
+    this.#remember(digest, undefined, this.#options.clock.now());
+  }
+
+  /** What hangs on a named key is looked up anew. */
+  forgetKey(keyId: string): void {
+    for (const [digest, { record }] of this.#known) if (record?.keyId === keyId) this.#known.delete(digest);
+  }
+
+  /** Deletes the rows of sessions that have ended; resolves to how many. */
+  purge(): Promise<number> {
+    const nowMs = this.#options.clock.now();
+    return this.#options.store.purge(nowMs, nowMs - this.#options.idleMs);
+  }
+
+  #isProven(id: string, record: FoundSession): boolean {
+    if (record.proof === "") return record.keyHeader === "Authorization" || record.keyId !== "";
+    const proof = Buffer.from(record.proof);
+    return this.#options.configuredKeys.some(({ key, role }) => {
+      const expected = Buffer.from(proofOf(id, key));
+      return role === record.role && expected.length === proof.length && timingSafeEqual(expected, proof);
+    });
+  }
+
+  async #lookUp(digest: string): Promise<Known> {
+    const { store, clock } = this.#options;
+    const known = this.#known.get(digest);
+    if (known !== undefined && clock.now() - known.atMs < sessionKnownForMs) return known;
+    // The time before the look: what changes meanwhile must not count for longer.
+    const atMs = clock.now();
+    const record = await store.find(digest);
+    const meanwhile = this.#known.get(digest);
+    if (meanwhile !== undefined && meanwhile !== known) return meanwhile;
+    return this.#remember(digest, record, atMs, known);
+  }
+
+  #remember(digest: string, record: FoundSession | undefined, atMs: number, before?: Known): Known {
+    const known = { record, atMs, lastUsedAtMs: Math.max(record?.lastUsedAtMs ?? 0, before?.lastUsedAtMs ?? 0) };
+    this.#known.delete(digest);
+    this.#known.set(digest, known);
+    if (this.#known.size > sessionsKnownMax) this.#known.delete(this.#known.keys().next().value ?? "");
+    return known;
+  }
+
+  #noteUse(known: Known, digest: string, nowMs: number): void {
+    if (nowMs - known.lastUsedAtMs < this.#noteEveryMs) return;
+    known.lastUsedAtMs = nowMs;
+    // Nobody waits for it; a database that fails here fails the request's own work too.
+    this.#options.store.noteUse(digest, nowMs).catch((error: unknown) => this.#options.onFailure?.(error));
+  }
+}
+
+const personOf = ({ keyHeader, keyId, role, ownerId }: SessionHolder): string => {
+  if (keyHeader === "Authorization") return `token:${ownerId}`;
+  return keyId === "" ? `configured:${role}` : `key:${keyId}`;
+};

@@ -1,0 +1,51 @@
+"""Named keys, which an administrator makes and takes back."""
+
+from __future__ import annotations
+
+from typing import Any, List, Optional
+
+from stacyvm._async.transport import AsyncTransport
+from stacyvm._call import ABSENT, Call, given, segment
+from stacyvm.models import ApiKey, ApiKeyRole, CreatedApiKey, of_wire
+
+
+class AsyncApiKeyManager:
+    """Named keys, which an administrator makes and takes back."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def list(self, *, request_timeout: Optional[float] = None) -> List[ApiKey]:
+        """Newest first, revoked ones among them."""
+        found = await self._transport.json(_call("GET", "", request_timeout))
+        return [of_wire(ApiKey, one) for one in found["api_keys"]]
+
+    async def create(
+        self,
+        name: str,
+        *,
+        role: Optional[ApiKeyRole] = None,
+        tenant_id: Optional[str] = None,
+        project_id: Optional[str] = None,
+        ttl: Optional[str] = None,
+        request_timeout: Optional[float] = None,
+    ) -> CreatedApiKey:
+        """
+        Makes one; the key itself is told here and never again.
+
+        :param role: ``api`` where absent
+        :param tenant_id: its holder is of this tenant
+        :param project_id: and sees this project of it alone
+        :param ttl: Go duration; where absent it counts until it is revoked
+        """
+        json = given(name=name, role=role, tenant_id=tenant_id, project_id=project_id, ttl=ttl)
+        made = await self._transport.json(_call("POST", "", request_timeout, json))
+        return CreatedApiKey(of_wire(ApiKey, made["api_key"]), made["key"])
+
+    async def revoke(self, id: str, *, request_timeout: Optional[float] = None) -> ApiKey:
+        """Counts at once on the server that did it, and within five seconds on others."""
+        return of_wire(ApiKey, await self._transport.json(_call("DELETE", f"/{segment(id)}", request_timeout)))
+
+
+def _call(method: str, below: str, request_timeout: Optional[float], json: Any = ABSENT) -> Call:
+    return Call(method, f"/admin/api-keys{below}", json=json, request_timeout=request_timeout)
