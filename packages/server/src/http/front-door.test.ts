@@ -18,6 +18,7 @@ const operations = [
   defineOperation({ ...row, id: "t.list", path: "/api/v1/sandboxes", permission: "sandbox:read", answers }),
   defineOperation({ ...row, id: "t.write", path: "/api/v1/made", permission: "sandbox:write", answers }),
   defineOperation({ ...row, id: "t.health", path: "/api/v1/health", permission: "public", answers }),
+  defineOperation({ ...row, id: "t.quota", path: "/api/v1/quotas", permission: "quota:write", answers }),
   defineOperation({ ...row, id: "t.admin", path: "/api/v1/admin/diagnostics", permission: "system:read", answers }),
 ] as const;
 
@@ -26,7 +27,7 @@ const tell = async ({ identity }: Asked) => ({
   status: 200,
   body: { role: identity.role, tenant: placeOf(identity.scope).tenantId, owner: identity.ownerHeader },
 });
-const handlers = { "t.list": tell, "t.write": tell, "t.health": tell, "t.admin": tell };
+const handlers = { "t.list": tell, "t.write": tell, "t.health": tell, "t.quota": tell, "t.admin": tell };
 
 const api = "k".repeat(40);
 const admin = "a".repeat(40);
@@ -67,6 +68,18 @@ test.each([
     const answer = await ask(options, url, headers);
     expect(answer.statusCode).toBe(status === 200 && url.endsWith("unknown") ? 404 : status);
   }
+});
+
+test.each([
+  [{ apiKey: api, adminFallback: true }, { "x-api-key": api }, 200],
+  [{ apiKey: api }, { "x-api-key": api }, 403],
+  [{ ...both, adminFallback: true }, { "x-api-key": api }, 403],
+  [both, { "x-api-key": admin }, 200],
+  [both, { "x-api-key": api, "x-admin-api-key": admin }, 200],
+])("with %j what administrators do outside of their area and headers %j give %i", async (options, headers, status) => {
+  const answer = await ask(options, "/api/v1/quotas", headers);
+  expect(answer.statusCode).toBe(status);
+  if (status === 200) expect(answer.json()).toMatchObject({ role: "admin" });
 });
 
 /** Accepts tokens that say what they are: `good viewer`. */

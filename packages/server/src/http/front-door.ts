@@ -63,11 +63,14 @@ export const createFrontDoor = ({ authenticator, hosts, cors, rates, sessionSite
     }
   };
 
-  const checkRole = (identity: Identity, permission: Permission | undefined): void => {
-    if (!authenticator.configured || permission === undefined) return;
-    if (!mayPerform(identity.role, permission, identity.ofTenant)) {
-      throw new StacyError("permission_denied", "required authorization scope missing");
+  /** Who may enter the admin area, as the only key there is may, may do elsewhere what administrators do. */
+  const checkRole = (identity: Identity, permission: Permission | undefined, request: FastifyRequest): Identity => {
+    if (!authenticator.configured || permission === undefined) return identity;
+    if (mayPerform(identity.role, permission, identity.ofTenant)) return identity;
+    if (identity.role !== "anonymous" && authenticator.admin(request.headers, identity) === "granted") {
+      return { ...identity, role: "admin" };
     }
+    throw new StacyError("permission_denied", "required authorization scope missing");
   };
 
   const checkAdminArea = (request: FastifyRequest, identity: Identity): Identity => {
@@ -85,8 +88,7 @@ export const createFrontDoor = ({ authenticator, hosts, cors, rates, sessionSite
     }
     if (isUnder(request.raw.url ?? "", "/api/v1/admin") || permission === "config:admin")
       return checkAdminArea(request, identity);
-    checkRole(identity, permission);
-    return identity;
+    return checkRole(identity, permission, request);
   };
 
   const admit = (identity: Identity, visit: Visit, isApi: boolean): Identity | Promise<Identity> => {
