@@ -23,7 +23,8 @@ SOON = Retry(base_delay=0.001)
 
 async def test_credentials_travel_as_headers_and_an_id_cant_leave_its_place_in_the_path(kind: str) -> None:
     with serve(lambda _request, reply: reply.json({"id": "../quotas?x#y", "supported": True})) as server:
-        async with client(kind, f"{server.url}/", "k", "u@example.com", admin_api_key="a", token="t") as made:
+        credentials = {"admin_api_key": "a", "token": "t", "tenant": "acme", "project": "web"}
+        async with client(kind, f"{server.url}/", "k", "u@example.com", **credentials) as made:
             sandbox = await made.get("../quotas?x#y")
             await sandbox.stats()
             await made.get("..")
@@ -37,8 +38,8 @@ async def test_credentials_travel_as_headers_and_an_id_cant_leave_its_place_in_t
         "/api/v1/sandboxes/..%2Fquotas%3Fx%23y/files?path=per%2520cent%26x%3D1%23y%3Fz&recursive=true",
     ]
     headers = server.received[0].headers
-    names = ["x-api-key", "x-admin-api-key", "x-user-id", "authorization"]
-    assert [headers[name] for name in names] == ["k", "a", "u@example.com", "Bearer t"]
+    names = ["x-api-key", "x-admin-api-key", "x-user-id", "authorization", "x-tenant-id", "x-project-id"]
+    assert [headers[name] for name in names] == ["k", "a", "u@example.com", "Bearer t", "acme", "web"]
 
 
 async def test_a_call_says_what_was_given_and_nothing_else(kind: str) -> None:

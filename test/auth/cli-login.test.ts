@@ -12,7 +12,7 @@ import { Visitor } from "./visitor.ts";
 
 const audience = "https://sandboxes.example";
 const adminKey = "a".repeat(40);
-const people = { alice: { groups: ["builders"], tenant_id: "acme" }, eve: {} };
+const people = { alice: { groups: ["builders"], tenant_id: "acme" }, bob: {}, eve: {} };
 let issuer: TestIssuer;
 let server: TestServer;
 let home: string;
@@ -268,4 +268,29 @@ test("no credential goes to a server over plain HTTP, or to one that asks for no
   await using keyed = await startServer({ config: { "auth.api_key": adminKey } });
   const browserless = await stacyvm(["login"], { url: keyed.url });
   expect(browserless).toMatchObject({ status: 1, stderr: expect.stringContaining("With a key: stacyvm login --key") });
+});
+
+test("somebody in several tenants says which, at the login and after it", async () => {
+  await using own = await startServer({ config: settings() });
+  const admin = async (method: string, path: string, body: object) => {
+    const headers = { "X-Admin-API-Key": adminKey };
+    const answer = await fetch(`${own.url}/api/v1/admin${path}`, { method, headers, body: JSON.stringify(body) });
+    expect(answer.ok).toBe(true);
+  };
+  for (const id of ["acme", "rival"]) {
+    await admin("POST", "/tenants", { id, name: id });
+    await admin("PUT", `/tenants/${id}/members/bob`, { role: "operator" });
+  }
+  issuer.setPerson("bob");
+  const refused = await login(byRedirects, [], own.url);
+  expect(refused.status).toBe(1);
+  expect(refused.stderr).toContain("name a tenant: the caller belongs to 2");
+  const loggedIn = await login(byRedirects, ["--tenant", "rival"], own.url);
+  expect([loggedIn.status, loggedIn.stdout]).toEqual([0, expect.stringContaining("bob (operator) of rival")]);
+  const made = await stacyvm(["--tenant", "rival", "--json", "spawn"], { url: own.url });
+  expect(JSON.parse(made.stdout)).toMatchObject({ tenant_id: "rival", owner_id: "bob" });
+  const { id } = JSON.parse(made.stdout) as { id: string };
+  expect((await stacyvm(["--tenant", "acme", "list"], { url: own.url })).stdout).not.toContain(id);
+  expect((await stacyvm(["--tenant", "acme", "kill", id], { url: own.url })).status).toBe(1);
+  expect((await stacyvm(["--tenant", "rival", "kill", id], { url: own.url })).status).toBe(0);
 });

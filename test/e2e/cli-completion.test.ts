@@ -10,7 +10,7 @@ const completions = async (...words: readonly string[]): Promise<readonly string
   return stdout.trim().split("\n");
 };
 
-const everywhere = ["-h", "--help", "--server", "--api-key", "--json"];
+const everywhere = ["-h", "--help", "--server", "--api-key", "--tenant", "--project", "--json"];
 
 test.each<readonly [readonly string[], readonly string[]]>([
   [["stacyvm", "im"], ["image"]],

@@ -7,6 +7,8 @@ const defaultServer = "http://localhost:7423";
 interface GlobalFlags {
   readonly server: string;
   readonly apiKey?: string;
+  readonly tenant?: string;
+  readonly project?: string;
   readonly json?: true;
 }
 
@@ -32,21 +34,27 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .version(version, "-v, --version")
     .option("--server <url>", "the server's address", process.env.STACYVM_SERVER ?? defaultServer)
     .option("--api-key <key>", "key for the API (default: $STACYVM_API_KEY)")
+    .option("--tenant <id>", "the tenant that is meant (default: $STACYVM_TENANT)")
+    .option("--project <id>", "its project (default: $STACYVM_PROJECT)")
     .option("--json", "print results and errors as JSON")
     .showHelpAfterError(tellsMisuse && "(--help after a command tells what it takes)")
     .configureOutput({ outputError: (text, write) => (tellsMisuse ? write(text) : undefined) })
     .exitOverride();
   const flags = () => program.opts<GlobalFlags>();
   const output = () => createOutput(flags().json ?? false);
+  const place = () => {
+    const { server: url, tenant = process.env.STACYVM_TENANT, project = process.env.STACYVM_PROJECT } = flags();
+    return { url, tenant: tenant || undefined, project: project || undefined };
+  };
   const server = async (lapsed: "refused" | "ignored" = "refused") => {
-    const { server: url, apiKey = process.env.STACYVM_API_KEY } = flags();
-    if (apiKey) return { url, apiKey, token: undefined };
-    return (await import("./login/credential.ts")).storedCredential(url, lapsed);
+    const { apiKey = process.env.STACYVM_API_KEY } = flags();
+    if (apiKey) return { ...place(), apiKey, token: undefined };
+    return { ...(await import("./login/credential.ts")).storedCredential(place().url, lapsed), ...place() };
   };
   const client = async (lapsed?: "ignored") => {
     const { Client } = await import("stacyvm");
-    const { url, apiKey, token } = await server(lapsed);
-    return new Client({ baseUrl: url, apiKey, token });
+    const { url, ...rest } = await server(lapsed);
+    return new Client({ baseUrl: url, ...rest });
   };
   const sandboxes = () => import("./commands/sandboxes.ts");
   const processes = () => import("./commands/processes.ts");
@@ -208,7 +216,7 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .description("log in at the server: in the browser, or with a key; the other commands then use it")
     .option("--key", "read a key from the terminal or from standard input instead")
     .option("--no-browser", "print the address, and open no browser")
-    .action(async (own) => (await login()).loginCommand(flags().server, output(), own));
+    .action(async (own) => (await login()).loginCommand(place(), output(), own));
   program
     .command("logout")
     .description("forget the server's login on this machine")
@@ -218,12 +226,13 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
   key
     .command("create")
     .description("make a key and show it this once, for example: stacyvm key create ci --role operator --ttl 720h")
+    .addHelpText("after", "\nWith --tenant, and --project, its holder is of that tenant and sees that project alone.")
     .argument("<name>", "what it is for")
     .addOption(new Option("--role <role>", "what its holder may do; api where absent").choices(keyRoles))
-    .option("--tenant <id>", "its holder is of this tenant")
-    .option("--project <id>", "and sees this project of it alone")
     .option("--ttl <duration>", "how long it counts; until it is revoked where absent")
-    .action(async (name: string, own) => (await keys()).createKey(await client(), output(), name, own));
+    .action(async (name: string, own) =>
+      (await keys()).createKey(await client(), output(), name, { ...own, ...place() }),
+    );
   key
     .command("list")
     .alias("ls")

@@ -5,17 +5,24 @@ export interface ServerAddress {
   readonly apiKey: string | undefined;
   /** An issuer's token; undefined beside a key. */
   readonly token?: string | undefined;
+  readonly tenant?: string | undefined;
+  readonly project?: string | undefined;
 }
 
-const credentialOf = ({ apiKey, token }: ServerAddress): Readonly<Record<string, string>> => {
-  if (apiKey !== undefined) return { "X-API-Key": apiKey };
-  return token === undefined ? {} : { Authorization: `Bearer ${token}` };
-};
+const headersOf = ({ apiKey, token, tenant, project }: ServerAddress): Readonly<Record<string, string>> => ({
+  ...(apiKey === undefined
+    ? token === undefined
+      ? {}
+      : { Authorization: `Bearer ${token}` }
+    : { "X-API-Key": apiKey }),
+  ...(tenant === undefined ? {} : { "X-Tenant-ID": tenant }),
+  ...(project === undefined ? {} : { "X-Project-ID": project }),
+});
 
 /** A WebSocket at a path after `/api/v1`. */
 export const openServerSocket = (server: ServerAddress, path: string, options: ClientOptions = {}): WebSocket =>
   new WebSocket(`${server.url.replace(/^http/, "ws").replace(/\/+$/, "")}/api/v1${path}`, {
-    headers: { ...credentialOf(server) },
+    headers: { ...headersOf(server) },
     perMessageDeflate: false,
     ...options,
   });

@@ -16,6 +16,10 @@ export interface StacyVMClientConfig {
   token?: string | undefined;
   /** Sent as X-User-ID: the owner of what this client spawns. */
   userId?: string | undefined;
+  /** Sent as X-Tenant-ID: which tenant, of a server that has some. */
+  tenant?: string | undefined;
+  /** Sent as X-Project-ID: which of the tenant's projects. */
+  project?: string | undefined;
   /** Milliseconds a call may take, retries counted; 0 for none. Streams are bound only until they begin. Default 30 000. */
   timeout?: number | undefined;
   /** How reads and deletes are repeated; false for never. */
@@ -45,6 +49,8 @@ export function transportOf(options: StacyVMClientOptions | undefined): Transpor
   if (config.adminApiKey) headers["X-Admin-API-Key"] = config.adminApiKey;
   if (config.token) headers.Authorization = `Bearer ${config.token}`;
   if (config.userId) headers["X-User-ID"] = config.userId;
+  if (config.tenant) headers["X-Tenant-ID"] = config.tenant;
+  if (config.project) headers["X-Project-ID"] = config.project;
   return new Transport({
     baseUrl: addressOf(config),
     headers,

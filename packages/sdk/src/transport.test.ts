@@ -156,13 +156,22 @@ test("credentials travel as headers, and an id can't leave its place in the path
     adminApiKey: "a",
     token: "t",
     userId: "u@example.com",
+    tenant: "acme",
+    project: "web",
   });
   const sandbox = await client.get(id);
   await sandbox.stats();
   await sandbox.files.stat("f");
   expect(server.received[0]).toMatchObject({
     url: "/api/v1/sandboxes/..%2Fquotas%3Fx%23y?view=full",
-    headers: { "x-api-key": "k", "x-admin-api-key": "a", "x-user-id": "u@example.com", authorization: "Bearer t" },
+    headers: {
+      "x-api-key": "k",
+      "x-admin-api-key": "a",
+      "x-user-id": "u@example.com",
+      "x-tenant-id": "acme",
+      "x-project-id": "web",
+      authorization: "Bearer t",
+    },
   });
   expect(server.received.slice(1).map((request) => request.url)).toEqual([
     "/api/v1/sandboxes/..%2Fquotas%3Fx%23y/stats",

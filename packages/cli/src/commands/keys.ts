@@ -4,8 +4,8 @@ import { table } from "../table.ts";
 
 export interface KeyFlags {
   readonly role?: ApiKeyRole;
-  readonly tenant?: string;
-  readonly project?: string;
+  readonly tenant?: string | undefined;
+  readonly project?: string | undefined;
   readonly ttl?: string;
 }
 

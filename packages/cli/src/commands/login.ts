@@ -6,6 +6,7 @@ import { type IssuerTokens, loginWithIssuer, type ProgramLogin } from "../login/
 import { readKey } from "../login/key-input.ts";
 import { dropProfile, keepProfile, type Profile, profileOf, serverName } from "../login/profiles.ts";
 import type { Output } from "../output.ts";
+import type { ServerAddress } from "../server-socket.ts";
 
 export interface LoginFlags {
   readonly key?: true;
@@ -15,6 +16,14 @@ export interface LoginFlags {
 
 /** How long a key is kept that doesn't end before, milliseconds. */
 const keptKeyMs = 7 * 86_400_000;
+
+/** The server, and which of somebody's tenants and projects there. */
+export type LoginPlace = Pick<ServerAddress, "url" | "tenant" | "project">;
+
+const clientOf = (
+  { url: baseUrl, tenant, project }: LoginPlace,
+  credential: { apiKey?: string; token?: string } = {},
+) => new Client({ baseUrl, tenant, project, ...credential });
 
 const isLoopback = (name: string): boolean =>
   /^(127\.|localhost$|\[::1\]$|.+\.localhost$)/.test(new URL(name).hostname);
@@ -52,12 +61,12 @@ const keep = async (
   output.result(told, `Logged in at ${serverName(url)} as ${who}${of} until ${until} UTC`);
 };
 
-const withKey = async (url: string, output: Output): Promise<void> => {
+const withKey = async (place: LoginPlace, output: Output): Promise<void> => {
   const credential = await readKey(output);
-  const client = new Client({ baseUrl: url, apiKey: credential });
+  const client = clientOf(place, { apiKey: credential });
   const caller = await callerOf(client);
   if (caller === undefined) throw await refusal(client, "this key");
-  await keep(url, output, caller, { kind: "key", credential, issuer: "" });
+  await keep(place.url, output, caller, { kind: "key", credential, issuer: "" });
 };
 
 /** A login is asked of the issuer that the server names: a server that names another one all at once is looked at twice. */
@@ -70,16 +79,17 @@ const requireSameIssuer = (url: string, { issuer }: ProgramLogin): void => {
 };
 
 /** The access token where the server takes it, else the ID token, as issuers without audiences for APIs have it. */
-const taken = async (url: string, { accessToken, idToken }: IssuerTokens) => {
+const taken = async (place: LoginPlace, { accessToken, idToken }: IssuerTokens) => {
   for (const credential of [accessToken, idToken]) {
     if (credential === undefined) continue;
-    const caller = await callerOf(new Client({ baseUrl: url, token: credential }));
+    const caller = await callerOf(clientOf(place, { token: credential }));
     if (caller !== undefined) return { caller, credential };
   }
-  throw await refusal(new Client({ baseUrl: url, token: accessToken }), "the issuer's token");
+  throw await refusal(clientOf(place, { token: accessToken }), "the issuer's token");
 };
 
-const withIssuer = async (url: string, output: Output, login: ProgramLogin, opens: boolean): Promise<void> => {
+const withIssuer = async (place: LoginPlace, output: Output, login: ProgramLogin, opens: boolean): Promise<void> => {
+  const { url } = place;
   requireSameIssuer(url, login);
   const show = (address: string): void => {
     output.errorLine(
@@ -89,26 +99,26 @@ const withIssuer = async (url: string, output: Output, login: ProgramLogin, open
     if (opens) openBrowser(address);
   };
   const tokens = await interruptible((signal) => loginWithIssuer(login, show, signal));
-  const { caller, credential } = await taken(url, tokens);
+  const { caller, credential } = await taken(place, tokens);
   await keep(url, output, caller, { kind: "token", credential, issuer: login.issuer });
 };
 
 /** Logs in at the server by the issuer that it names, or by a key. */
-export async function loginCommand(url: string, output: Output, { key, browser }: LoginFlags): Promise<void> {
-  const name = serverName(url);
+export async function loginCommand(place: LoginPlace, output: Output, { key, browser }: LoginFlags): Promise<void> {
+  const name = serverName(place.url);
   if (new URL(name).protocol === "http:" && !isLoopback(name)) {
     throw new UsageFailure(
       `${name} is not https: whoever is on the way would read the credential. Use the server's https address`,
     );
   }
-  const state: SessionState = await new Client(url).session();
+  const state: SessionState = await clientOf({ url: place.url }).session();
   if (!state.credential_needed)
     throw new UsageFailure(`${name} asks nobody for a credential: there is nothing to log in to`);
-  if (key) return await withKey(url, output);
+  if (key) return await withKey(place, output);
   if (state.program_login === undefined) {
     throw new UsageFailure(`${name} has no login in the browser. With a key: stacyvm login --key`);
   }
-  await withIssuer(url, output, state.program_login, browser);
+  await withIssuer(place, output, state.program_login, browser);
 }
 
 /** Forgets the server's credential on this machine. */

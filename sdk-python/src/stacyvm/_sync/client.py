@@ -54,6 +54,8 @@ class Client:
         they begin.
     :param admin_api_key: sent as X-Admin-API-Key
     :param token: an issuer's token, sent as Authorization: Bearer; it counts before any key
+    :param tenant: sent as X-Tenant-ID: which tenant, of a server that has some
+    :param project: sent as X-Project-ID: which of the tenant's projects
     :param retry: how reads and deletes are repeated; False for never
     :param transport: replaces httpx's own
     """
@@ -67,10 +69,13 @@ class Client:
         *,
         admin_api_key: Optional[str] = None,
         token: Optional[str] = None,
+        tenant: Optional[str] = None,
+        project: Optional[str] = None,
         retry: Union[Retry, bool, None] = None,
         transport: Optional[httpx.BaseTransport] = None,
     ) -> None:
         headers = truthy(**{"X-API-Key": api_key, "X-Admin-API-Key": admin_api_key, "X-User-ID": user_id})
+        headers.update(truthy(**{"X-Tenant-ID": tenant, "X-Project-ID": project}))
         if token:
             headers["Authorization"] = f"Bearer {token}"
         self._http = httpx.Client(
