@@ -7,8 +7,9 @@ import { loadConfig } from "./load.ts";
 import { ConfigError } from "./problem.ts";
 import { productionProblems, productionRules, requireProduction } from "./production.ts";
 
-const page = readFileSync(fileURLToPath(new URL("../../../../docs/production.md", import.meta.url)), "utf8");
-const [example = ""] = fencedBlocks(page, "yaml");
+const pageOf = (name: string): string =>
+  readFileSync(fileURLToPath(new URL(`../../../../docs/${name}`, import.meta.url)), "utf8");
+const [example = ""] = fencedBlocks(pageOf("production.md"), "yaml");
 const secrets = "/etc/stacyvm/secrets";
 const files: Record<string, string> = {
   [`${secrets}/api-key`]: `${"a1".repeat(32)}\n`,
@@ -19,8 +20,8 @@ const files: Record<string, string> = {
 type Tree = { [name: string]: Tree | unknown };
 
 /** The example with some keys set, or, by undefined, removed. */
-const load = (changes: Readonly<Record<string, unknown>> = {}, uid = 0) => {
-  const tree = parse(example) as Tree;
+const load = (changes: Readonly<Record<string, unknown>> = {}, uid = 0, text = example) => {
+  const tree = parse(text) as Tree;
   for (const [path, value] of Object.entries(changes)) {
     const names = path.split(".");
     const last = names.pop() ?? "";
@@ -48,6 +49,13 @@ test("the example of the documentation starts", () => {
   expect(example).toContain("mode: production");
   expect(told({})).toEqual([]);
   expect(() => requireProduction(load())).not.toThrow();
+});
+
+test("the configuration of the tour starts", () => {
+  const [, text = ""] = pageOf("secure.md").split(/<<'YAML'\n|\nYAML\n/);
+  expect(text).toContain("mode: production");
+  const keys = { "auth.api_key_file": `${secrets}/api-key`, "auth.admin_api_key_file": `${secrets}/admin-api-key` };
+  expect(productionProblems(load(keys, 0, text), () => 0o600)).toEqual([]);
 });
 
 const noKeyFile = { "auth.api_key_file": undefined };
@@ -138,7 +146,8 @@ test("without any credential nobody is known", () => {
 test("every rule is tried, and every setting of the page's table is one", () => {
   const tried = new Set([...bad.map(([setting]) => setting), "auth.enabled"]);
   expect([...tried].toSorted()).toEqual([...new Set(productionRules.map(({ setting }) => setting))].toSorted());
-  for (const { setting } of productionRules) expect(page, setting).toContain(setting.split(".").at(-1));
+  for (const { setting } of productionRules)
+    expect(pageOf("production.md"), setting).toContain(setting.split(".").at(-1));
 });
 
 test.each([
