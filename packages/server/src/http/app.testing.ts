@@ -56,7 +56,7 @@ export const testApp = ({
       ...(named && { named }),
       tenancy,
     }),
-    hosts: { loopback: true, names: [], authorities: [] },
+    hosts: { loopback: true, names: [], authorities: [], secure: false },
     corsAllowedOrigins: [],
     rates: {
       limiter: undefined,

@@ -257,7 +257,12 @@ test.each([
 });
 
 test("a configured public address and preview domain are known hosts", async () => {
-  const hosts = { loopback: true, names: ["box.test", "*.box.test"], authorities: ["stacy.example:8443"] };
+  const hosts = {
+    loopback: true,
+    names: ["box.test", "*.box.test"],
+    authorities: ["stacy.example:8443"],
+    secure: false,
+  };
   for (const host of ["box.test", "3000-sb-1.box.test", "stacy.example:8443"]) {
     expect((await ask({ hosts }, "/api/v1/sandboxes", { host })).statusCode).toBe(200);
   }
@@ -278,6 +283,16 @@ test.each([
     const answer = await ask({ corsAllowedOrigins }, "/api/v1/sandboxes", { host: "localhost", ...headers });
     expect(answer.statusCode).toBe(status);
   }
+});
+
+test.each([
+  [{ origin: "http://localhost" }, 403],
+  [{ origin: "HTTP://LOCALHOST" }, 403],
+  [{ origin: "https://localhost" }, 200],
+])("under TLS without authentication a page that sends %j gets %i", async (headers, status) => {
+  const hosts = { loopback: true, names: [], authorities: [], secure: true };
+  const answer = await ask({ hosts }, "/api/v1/sandboxes", { host: "localhost", ...headers });
+  expect(answer.statusCode).toBe(status);
 });
 
 test("CORS allows every origin by default, and only the listed ones where some are", async () => {

@@ -5,6 +5,8 @@ export interface HostRules {
   readonly names: readonly string[];
   /** `host:port` pairs of the configured public address, as a browser would send them. */
   readonly authorities: readonly string[];
+  /** The server speaks TLS and nothing else: no page of its own has come by plain HTTP. */
+  readonly secure: boolean;
 }
 
 const hostPattern = /^(\[[0-9a-f:.]+\]|[^\s[\]:/@?#\\,]+)(?::(\d{1,5}))?$/;
@@ -34,7 +36,7 @@ export const isKnownHost = (header: string | undefined, port: number | undefined
 export const isForeignOrigin = (origin: string | undefined, host: string | undefined, rules: HostRules): boolean => {
   if (origin === undefined) return false;
   const authority = /^https?:\/\/([^/]+)$/.exec(origin.toLowerCase())?.[1];
-  if (authority === undefined) return true;
+  if (authority === undefined || (rules.secure && origin.toLowerCase().startsWith("http:"))) return true;
   return authority !== host?.toLowerCase() && !rules.authorities.includes(authority);
 };
 
