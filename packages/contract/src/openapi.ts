@@ -99,7 +99,9 @@ const describe = (operation: Operation, named: Map<string, JsonSchema>): JsonSch
   "x-audit-class": operation.auditClass,
   "x-stream": operation.stream,
   security:
-    operation.permission === "public" || operation.permission === "signature" ? [] : [{ apiKey: [] }, { adminKey: [] }],
+    operation.permission === "public" || operation.permission === "signature"
+      ? []
+      : [{ apiKey: [] }, { adminKey: [] }, { issuerToken: [] }],
   ...(operation.params === undefined && operation.query === undefined ? {} : { parameters: parameters(operation) }),
   ...(operation.body === undefined
     ? {}
@@ -169,6 +171,7 @@ export const openApiDocument = (operations: readonly Operation[], version: strin
       securitySchemes: {
         apiKey: { type: "apiKey", in: "header", name: "X-API-Key" },
         adminKey: { type: "apiKey", in: "header", name: "X-Admin-API-Key" },
+        issuerToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
       },
     },
   };
