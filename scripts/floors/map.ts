@@ -50,6 +50,7 @@ const serverRooms: Readonly<Record<string, Room>> = {
   "images/image-store.ts": { name: "images/image-store.ts", floor: interfaces, group: "interfaces" },
   "store/session-store.ts": { name: "store/session-store.ts", floor: interfaces, group: "interfaces" },
   "store/store.ts": { name: "store/store.ts", floor: interfaces, group: "interfaces" },
+  "store/tenant-store.ts": { name: "store/tenant-store.ts", floor: interfaces, group: "interfaces" },
   "sandbox/": { name: "sandbox", floor: rules },
   "telemetry/": { name: "telemetry", floor: language },
   "lib/": { name: "lib", floor: ground, group: "ground" },

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type OperationId, operations } from "../../packages/contract/src/index.ts";
 import { type PostgresServer, startPostgres, whyNoPostgres } from "../../packages/server/src/store/postgres-fixture.ts";
-import { type Deed, makeDeeds } from "./deeds.ts";
+import { makeDeeds } from "./deeds/all.ts";
+import type { Deed } from "./deeds/deed.ts";
 import { callerNames, makeWorld, type World } from "./world.ts";
 
 const ids = operations.map(({ id }) => id);

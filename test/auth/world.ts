@@ -40,6 +40,8 @@ const audience = "https://sandboxes.example";
 export interface World extends AsyncDisposable {
   readonly url: string;
   readonly callers: Readonly<Record<CallerName, Headers>>;
+  /** An administrator, in no tenant. */
+  readonly root: Headers;
   /** An administrator in tenant acme. */
   readonly admin: Headers;
   /** An administrator in project web of it. */
@@ -172,6 +174,7 @@ export const makeWorld = async (database: Readonly<Record<string, string>>): Pro
   return {
     url: server.url,
     callers,
+    root,
     admin,
     adminInWeb,
     beside,

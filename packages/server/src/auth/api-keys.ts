@@ -4,7 +4,8 @@ import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/id.ts";
 import { Recent } from "../lib/recent.ts";
 import { Secret } from "../lib/secret.ts";
-import type { ApiKeyFilter, ApiKeyRecord, ApiKeyStore, MemberName } from "../store/store.ts";
+import type { ApiKeyFilter, ApiKeyRecord, ApiKeyStore } from "../store/store.ts";
+import type { MemberName } from "../store/tenant-store.ts";
 import type { Role } from "./roles.ts";
 
 /** What a named key may be. */

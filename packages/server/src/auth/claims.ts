@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { StacyError } from "@stacyvm/contract";
 import type { JWTPayload } from "jose";
 import { parseOwnerId } from "../sandbox/owner.ts";
-import type { MemberName } from "../store/store.ts";
+import type { MemberName } from "../store/tenant-store.ts";
 import type { Role } from "./roles.ts";
 import { placeIdMax } from "./tenancy.ts";
 

@@ -4,7 +4,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/id.ts";
 import { Secret } from "../lib/secret.ts";
 import type { FoundSession, SessionStore } from "../store/session-store.ts";
-import type { MemberName } from "../store/store.ts";
+import type { MemberName } from "../store/tenant-store.ts";
 import type { Role } from "./roles.ts";
 
 /** What a session makes its holder: the same that the credential did which began it. */

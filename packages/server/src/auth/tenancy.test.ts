@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { MemberRecord } from "../store/store.ts";
+import type { MemberRecord } from "../store/tenant-store.ts";
 import type { Role } from "./roles.ts";
 import { type Holder, Tenancy } from "./tenancy.ts";
 

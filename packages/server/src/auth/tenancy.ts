@@ -2,7 +2,7 @@ import { StacyError } from "@stacyvm/contract";
 import type { Clock } from "../lib/clock.ts";
 import { Recent } from "../lib/recent.ts";
 import { everywhere, type Place, type Scope } from "../sandbox/scope.ts";
-import type { MemberName, MemberRecord, TenantStore } from "../store/store.ts";
+import type { MemberName, MemberRecord, TenantStore } from "../store/tenant-store.ts";
 import { isWeakerOrSame, type Role } from "./roles.ts";
 
 /** Who holds a credential that counts, before it is known where it is used. */

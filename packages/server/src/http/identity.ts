@@ -7,7 +7,7 @@ import type { Holder, Tenancy } from "../auth/tenancy.ts";
 import type { TokenVerifier } from "../auth/token-verifier.ts";
 import { workerTokenPrefix } from "../auth/worker-token.ts";
 import { everywhere, placeOf, type Scope } from "../sandbox/scope.ts";
-import type { MemberName } from "../store/store.ts";
+import type { MemberName } from "../store/tenant-store.ts";
 
 /** Who asks. */
 export interface Identity {

@@ -1,5 +1,5 @@
 import { StacyError } from "@stacyvm/contract";
-import type { TenantUse } from "../store/store.ts";
+import type { TenantUse } from "../store/tenant-store.ts";
 import type { Context } from "./context.ts";
 import { endAll } from "./sweep.ts";
 

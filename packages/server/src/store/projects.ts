@@ -1,8 +1,8 @@
 import type { Selectable } from "kysely";
 import type { Database } from "./database.ts";
 import { lockTenant } from "./place.ts";
-import type { ProjectRecord, TenantStore } from "./store.ts";
 import type { ProjectsTable } from "./tables.ts";
+import type { ProjectRecord, TenantStore } from "./tenant-store.ts";
 import { isUsed, useOf } from "./tenant-use.ts";
 
 const toProject = (row: Selectable<ProjectsTable>): ProjectRecord => ({

@@ -1,8 +1,8 @@
 import type { Selectable } from "kysely";
 import type { Database } from "./database.ts";
 import { lockTenant } from "./place.ts";
-import type { MemberRecord, TenantStore } from "./store.ts";
 import type { TenantMembersTable } from "./tables.ts";
+import type { MemberRecord, TenantStore } from "./tenant-store.ts";
 
 const toMember = (row: Selectable<TenantMembersTable>): MemberRecord => ({
   tenantId: row.tenant_id,

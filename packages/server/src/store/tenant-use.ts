@@ -1,6 +1,6 @@
 import { sql, type Transaction } from "kysely";
-import type { TenantUse } from "./store.ts";
 import type { Tables } from "./tables.ts";
+import type { TenantUse } from "./tenant-store.ts";
 
 /** What stands in a tenant, or in one project of it. */
 export const useOf = async (

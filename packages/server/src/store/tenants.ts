@@ -2,9 +2,9 @@ import type { Selectable } from "kysely";
 import type { Database } from "./database.ts";
 import { lockTenant } from "./place.ts";
 import { projectRows } from "./projects.ts";
-import type { TenantRecord, TenantStore } from "./store.ts";
 import type { TenantsTable } from "./tables.ts";
 import { memberRows } from "./tenant-members.ts";
+import type { TenantRecord, TenantStore } from "./tenant-store.ts";
 import { isUsed, useOf } from "./tenant-use.ts";
 
 const toTenant = (row: Selectable<TenantsTable>): TenantRecord => ({
