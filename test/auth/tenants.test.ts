@@ -161,6 +161,13 @@ describe.each(["sqlite", ...(why === undefined ? ["postgres"] : [])])("tenants o
       (await does("GET", "/providers/oci", undefined, as)) as unknown as { readonly sandbox_count: number };
     expect((await count(key)).sandbox_count).toBe(0);
     expect((await count(root)).sandbox_count).toBe(1);
+    const [admission, ready] = [
+      await does("POST", "/sandboxes/admission", {}, key),
+      await does("GET", "/ready", undefined, key),
+    ];
+    expect(admission).toMatchObject({ allowed: true, active_sandboxes: 0 });
+    expect(JSON.stringify(ready)).not.toContain('"runtime_count":1');
+    expect(JSON.stringify(await does("GET", "/ready"))).toContain('"runtime_count":1');
     await does("DELETE", `/sandboxes/${made.id}`);
     await does("DELETE", "/admin/tenants/other?cascade=true");
   });

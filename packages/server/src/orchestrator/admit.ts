@@ -41,13 +41,18 @@ export async function admit(
   if (limits.maxTtlMs > 0 && request.ttlMs > limits.maxTtlMs) {
     return { ...none, allowed: false, queueable: false, reason: "max_ttl" };
   }
-  const activeSandboxes = await context.store.sandboxes.count({ states: livingStates });
+  const activeAnywhere = await context.store.sandboxes.count({ states: livingStates });
+  // What others have decides, and is not told.
+  const activeSandboxes =
+    scope.tenantId === undefined
+      ? activeAnywhere
+      : await context.store.sandboxes.count({ ...scope, states: livingStates });
   const activeOwnerSandboxes =
     request.ownerId === ""
       ? 0
       : await context.store.sandboxes.count({ states: livingStates, tenantId, ownerId: request.ownerId });
   const reason: DenialReason | undefined =
-    maxSandboxes > 0 && activeSandboxes >= maxSandboxes
+    maxSandboxes > 0 && activeAnywhere >= maxSandboxes
       ? "max_sandboxes"
       : limits.maxOwnerSandboxes > 0 && activeOwnerSandboxes >= limits.maxOwnerSandboxes
         ? "max_sandboxes_per_owner"

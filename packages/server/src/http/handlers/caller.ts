@@ -2,6 +2,7 @@ import { StacyError } from "@stacyvm/contract";
 import { parseDuration } from "../../lib/duration.ts";
 import type { Caller } from "../../orchestrator/context.ts";
 import { parseOwnerId } from "../../sandbox/owner.ts";
+import { everywhere, type Scope } from "../../sandbox/scope.ts";
 import type { Identity } from "../identity.ts";
 
 /** Who the audit says it was. */
@@ -12,6 +13,9 @@ export const callerOf = (identity: Identity): Caller => ({
       : `${identity.role}:${identity.keyId || identity.keyHeader}`,
   scope: identity.scope,
 });
+
+/** What a caller's figures count: how much others have is none of a tenant's business. */
+export const countedFor = ({ ofTenant, scope }: Identity): Scope => (ofTenant ? scope : everywhere);
 
 /** X-User-ID, else the body's owner_id; empty where neither is given. Throws invalid_input. */
 export const ownerOf = (identity: Identity, bodyOwner: string | undefined): string =>

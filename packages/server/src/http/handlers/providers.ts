@@ -1,9 +1,9 @@
 import { type DiskFigures, type providerOperations, StacyError } from "@stacyvm/contract";
 import type { Provider } from "../../providers/provider.ts";
-import { everywhere, type Scope } from "../../sandbox/scope.ts";
+import type { Scope } from "../../sandbox/scope.ts";
 import type { Store } from "../../store/store.ts";
 import type { HandlersOf } from "../handler.ts";
-import type { Identity } from "../identity.ts";
+import { countedFor } from "./caller.ts";
 import { allHealth, allReports, type ProviderDirectory, providerReport } from "./provider-health.ts";
 
 export interface ProviderHandlersOptions {
@@ -11,9 +11,6 @@ export interface ProviderHandlersOptions {
   readonly store: Store;
   readonly diskFigures: () => Promise<DiskFigures>;
 }
-
-/** How many sandboxes others have is none of a tenant's business. */
-const seenBy = ({ ofTenant, scope }: Identity): Scope => (ofTenant ? scope : everywhere);
 
 export const createProviderHandlers = (options: ProviderHandlersOptions): HandlersOf<typeof providerOperations> => {
   const { directory, store } = options;
@@ -32,15 +29,15 @@ export const createProviderHandlers = (options: ProviderHandlersOptions): Handle
   return {
     "providers.list": async ({ identity, signal }) => ({
       status: 200,
-      body: await allReports({ directory, countByProvider: counter(seenBy(identity)), signal }),
+      body: await allReports({ directory, countByProvider: counter(countedFor(identity)), signal }),
     }),
     "providers.test": async ({ identity, signal }) => {
-      const all = await allHealth({ directory, countByProvider: counter(seenBy(identity)), signal });
+      const all = await allHealth({ directory, countByProvider: counter(countedFor(identity)), signal });
       return { status: 200, body: Object.fromEntries(all.map(({ name, healthy }) => [name, healthy])) };
     },
     "providers.get": async ({ params, identity, signal }) => {
       const provider = find(params.name);
-      const scope = seenBy(identity);
+      const scope = countedFor(identity);
       const health = await healthOf(provider, scope, signal);
       return {
         status: 200,
@@ -60,7 +57,7 @@ export const createProviderHandlers = (options: ProviderHandlersOptions): Handle
     },
     "providers.health": async ({ params, identity, signal }) => ({
       status: 200,
-      body: await healthOf(find(params.name), seenBy(identity), signal),
+      body: await healthOf(find(params.name), countedFor(identity), signal),
     }),
   };
 };

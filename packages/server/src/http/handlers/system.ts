@@ -6,6 +6,7 @@ import type { DiskSpace } from "../../telemetry/disk-space.ts";
 import type { HostStats } from "../../telemetry/host-stats.ts";
 import type { HandlersOf } from "../handler.ts";
 import type { Identity } from "../identity.ts";
+import { countedFor } from "./caller.ts";
 import { allHealth, type ProviderDirectory } from "./provider-health.ts";
 
 /** All providers must have said how they are by then; those that haven't are not ready. */
@@ -49,7 +50,7 @@ export const createSystemHandlers = (options: SystemHandlersOptions): HandlersOf
       const providers = await allHealth({
         directory,
         // Readiness is about providers: a database that doesn't answer shows in every other request.
-        countByProvider: () => store.sandboxes.countByProvider().catch(() => ({})),
+        countByProvider: () => store.sandboxes.countByProvider(countedFor(identity)).catch(() => ({})),
         signal: AbortSignal.any([signal, AbortSignal.timeout(readyBudgetMs)]),
       });
       const ready = providers.filter(({ healthy }) => healthy).length;
