@@ -276,7 +276,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     clock: systemClock,
     ids: randomIds,
     onFailure: (error) => log.warn({ err: error }, "the use of a key could not be noted"),
-    onRevoked: (id) => logins.sessions.forgetKey(id),
+    onRevoked: () => logins.sessions.forget(),
   });
   let port = config.server.port;
   const logins = stack.use(createLogins({ config, store, log, port: () => port }));

@@ -43,8 +43,8 @@ export interface ApiKeysOptions {
   readonly clock: Clock;
   readonly ids: Pick<Ids, "apiKey" | "apiKeySecret">;
   readonly onFailure?: (error: unknown) => void;
-  /** Told the id of a key that was just revoked. */
-  readonly onRevoked?: (id: string) => void;
+  /** Told where keys were just revoked. */
+  readonly onRevoked?: () => void;
 }
 
 /** How long a key that was looked up counts without another look: what another server revoked ends within this. */
@@ -120,13 +120,14 @@ export class ApiKeys {
     const record = await this.#options.store.revoke(id, this.#options.clock.now(), whose);
     if (record === undefined) throw new StacyError("key_not_found", `not found: API key ${JSON.stringify(id)}`);
     this.#known.set(record.digest, record);
-    this.#options.onRevoked?.(id);
+    this.#options.onRevoked?.();
     return record;
   }
 
   /** Keys were revoked here otherwise than by `revoke`: that counts at once. */
   changed(): void {
     this.#known.forget();
+    this.#options.onRevoked?.();
   }
 
   /** Throws unauthenticated; what is wrong with a key that was one is told, as only its holder can ask. */

@@ -2,6 +2,7 @@ import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { StacyError } from "@stacyvm/contract";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/id.ts";
+import { Recent } from "../lib/recent.ts";
 import { Secret } from "../lib/secret.ts";
 import type { FoundSession, SessionStore } from "../store/session-store.ts";
 import type { MemberName } from "../store/tenant-store.ts";
@@ -77,18 +78,21 @@ const ended = (): StacyError =>
 
 interface Known {
   readonly record: FoundSession | undefined;
-  readonly atMs: number;
+  /** As this server knows it, before the store does. */
   lastUsedAtMs: number;
 }
+
+const knownAs = (record: FoundSession | undefined): Known => ({ record, lastUsedAtMs: record?.lastUsedAtMs ?? 0 });
 
 /** Sessions of browsers: a random id in a cookie, its digest in the store. */
 export class Sessions {
   readonly #options: SessionsOptions;
-  readonly #known = new Map<string, Known>();
+  readonly #known: Recent<Known>;
   readonly #noteEveryMs: number;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
+    this.#known = new Recent({ clock: options.clock, forMs: sessionKnownForMs, max: sessionsKnownMax });
     this.#noteEveryMs = Math.min(sessionUseNotedEveryMs, Math.floor(options.idleMs / 4));
   }
 
@@ -128,7 +132,7 @@ export class Sessions {
   async identify(id: string): Promise<LiveSession> {
     if (!format.test(id)) throw ended();
     const digest = digestOf(id);
-    const known = await this.#lookUp(digest);
+    const known = await this.#known.get(digest, async () => knownAs(await this.#options.store.find(digest)));
     const { record } = known;
     const nowMs = this.#options.clock.now();
     if (record === undefined || record.key === "revoked" || record.expiresAtMs <= nowMs) throw ended();
@@ -145,12 +149,12 @@ export class Sessions {
   /** At once here, and within five seconds on other servers. */
   async end(digest: string): Promise<void> {
     await this.#options.store.delete(digest);
-    this.#remember(digest, undefined, this.#options.clock.now());
+    this.#known.set(digest, knownAs(undefined));
   }
 
-  /** What hangs on a named key is looked up anew. */
-  forgetKey(keyId: string): void {
-    for (const [digest, { record }] of this.#known) if (record?.keyId === keyId) this.#known.delete(digest);
+  /** Named keys were revoked here: what hangs on them is looked up anew. */
+  forget(): void {
+    this.#known.forget();
   }
 
   /** Deletes the rows of sessions that have ended; resolves to how many. */
@@ -166,26 +170,6 @@ export class Sessions {
       const expected = Buffer.from(proofOf(id, key));
       return role === record.role && expected.length === proof.length && timingSafeEqual(expected, proof);
     });
-  }
-
-  async #lookUp(digest: string): Promise<Known> {
-    const { store, clock } = this.#options;
-    const known = this.#known.get(digest);
-    if (known !== undefined && clock.now() - known.atMs < sessionKnownForMs) return known;
-    // The time before the look: what changes meanwhile must not count for longer.
-    const atMs = clock.now();
-    const record = await store.find(digest);
-    const meanwhile = this.#known.get(digest);
-    if (meanwhile !== undefined && meanwhile !== known) return meanwhile;
-    return this.#remember(digest, record, atMs, known);
-  }
-
-  #remember(digest: string, record: FoundSession | undefined, atMs: number, before?: Known): Known {
-    const known = { record, atMs, lastUsedAtMs: Math.max(record?.lastUsedAtMs ?? 0, before?.lastUsedAtMs ?? 0) };
-    this.#known.delete(digest);
-    this.#known.set(digest, known);
-    if (this.#known.size > sessionsKnownMax) this.#known.delete(this.#known.keys().next().value ?? "");
-    return known;
   }
 
   #noteUse(known: Known, digest: string, nowMs: number): void {
