@@ -330,7 +330,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       loopback: isLoopback(config.server.host),
       names: [config.server.previewDomain, `*.${config.server.previewDomain}`],
       authorities: config.server.publicUrl === "" ? [] : [new URL(config.server.publicUrl).host],
-      secure: config.server.tls.certFile !== "",
+      secure: tls !== undefined,
     },
     corsAllowedOrigins: config.server.corsAllowedOrigins,
     rates: {

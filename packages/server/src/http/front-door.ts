@@ -86,8 +86,7 @@ export const createFrontDoor = ({ authenticator, hosts, cors, rates, sessionSite
       const error = new StacyError("unauthenticated", "invalid or missing API key");
       throw sendsKey(request.headers) ? rates.failed(error, request.raw, reply) : error;
     }
-    if (isUnder(request.raw.url ?? "", "/api/v1/admin") || permission === "config:admin")
-      return checkAdminArea(request, identity);
+    if (isUnder(request.raw.url ?? "", "/api/v1/admin")) return checkAdminArea(request, identity);
     return checkRole(identity, permission, request);
   };
 
