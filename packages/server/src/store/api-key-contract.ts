@@ -1,26 +1,8 @@
-import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
+import { apiKey } from "./api-key-record.testing.ts";
 import type { ApiKeyRecord, Store } from "./store.ts";
 
 const start = 1_790_000_000_000;
-
-const apiKey = (change: Partial<ApiKeyRecord> = {}): ApiKeyRecord => ({
-  id: `key-${randomBytes(8).toString("hex")}`,
-  name: "ci",
-  prefix: "svm_abcdefgh",
-  digest: randomBytes(32).toString("hex"),
-  role: "operator",
-  tenantId: "acme",
-  projectId: "web",
-  memberIssuer: "",
-  memberId: "",
-  createdBy: "admin:X-API-Key",
-  createdAtMs: start,
-  expiresAtMs: 0,
-  lastUsedAtMs: 0,
-  revokedAtMs: 0,
-  ...change,
-});
 
 /** Named keys are kept alike in both databases. */
 export const apiKeysAreKept = (opened: () => Store): void => {

@@ -10,34 +10,13 @@ import { sandboxesAreKept } from "./sandbox-contract.ts";
 import { sandboxRecord } from "./sandbox-record.testing.ts";
 import { sessionsAreKept } from "./session-contract.ts";
 import { specsAreKept } from "./spec-contract.ts";
-import type { OperationAudit, Store, Template } from "./store.ts";
+import type { OperationAudit, Store } from "./store.ts";
 import { inProcess } from "./store-process.testing.ts";
+import { template } from "./template-record.testing.ts";
 import { tenantsAreWalls } from "./tenant-contract.ts";
 
 const id = (): string => `sb-${randomBytes(8).toString("hex")}`;
 const start = 1_790_000_000_000;
-
-const template = (change: Partial<Template> = {}): Template => ({
-  tenantId: "",
-  projectId: "",
-  name: id(),
-  version: 1,
-  image: "alpine",
-  description: "",
-  setup: ["apk add git"],
-  allowedHosts: ["example.com"],
-  memoryMb: 512,
-  cpuCores: 1,
-  ttlSeconds: 300,
-  env: { PATH: "/bin" },
-  secrets: [{ name: "token", injectAt: "env" }],
-  poolSize: 0,
-  provider: "",
-  metadata: {},
-  createdAtMs: start,
-  updatedAtMs: start,
-  ...change,
-});
 
 const audit = (change: Partial<OperationAudit>): OperationAudit => ({
   actor: "somebody",

@@ -2,55 +2,20 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
 import type { Place } from "../sandbox/scope.ts";
+import { apiKey } from "./api-key-record.testing.ts";
 import { createStore } from "./create-store.ts";
 import { migrate } from "./migrate.ts";
 import { migrations } from "./migrations/all.ts";
 import { type DatabaseLocation, openDatabase } from "./open-database.ts";
 import { sandboxRecord } from "./sandbox-record.testing.ts";
-import type { ApiKeyRecord, Store, Template } from "./store.ts";
+import type { ApiKeyRecord, Store } from "./store.ts";
+import { template } from "./template-record.testing.ts";
 
 const start = 1_790_000_000_000;
 const word = (): string => randomBytes(8).toString("hex");
 const noCaps = { maxSandboxes: 0, maxOwnerSandboxes: 0 };
 const times = { createdAtMs: start, updatedAtMs: start };
 const none: Place = { tenantId: "", projectId: "" };
-
-const template = (place: Place, change: Partial<Template> = {}): Template => ({
-  ...place,
-  ...times,
-  name: "web",
-  version: 1,
-  image: "alpine",
-  description: "",
-  setup: [],
-  allowedHosts: [],
-  memoryMb: 512,
-  cpuCores: 1,
-  ttlSeconds: 300,
-  env: {},
-  secrets: [],
-  poolSize: 0,
-  provider: "",
-  metadata: {},
-  ...change,
-});
-
-const apiKey = (place: Place, change: Partial<ApiKeyRecord> = {}): ApiKeyRecord => ({
-  ...place,
-  id: `key-${word()}`,
-  name: "ci",
-  prefix: "svm_abcdefgh",
-  digest: randomBytes(32).toString("hex"),
-  role: "operator",
-  memberIssuer: "",
-  memberId: "",
-  createdBy: "admin",
-  createdAtMs: start,
-  expiresAtMs: 0,
-  lastUsedAtMs: 0,
-  revokedAtMs: 0,
-  ...change,
-});
 
 /** Tenants and projects are walls in both databases, from the first tenant on. */
 export const tenantsAreWalls = (freshDatabase: () => Promise<DatabaseLocation>): void => {
@@ -119,7 +84,7 @@ export const tenantsAreWalls = (freshDatabase: () => Promise<DatabaseLocation>):
       const places = [one, { ...one, projectId: "" }, two, none];
       for (const place of places) {
         await admit({ ...place, ownerId: "ann", name: "box" });
-        await store.templates.insert(template(place, { image: JSON.stringify(place) }));
+        await store.templates.insert(template({ ...place, name: "web", image: JSON.stringify(place) }));
       }
       for (const place of places) {
         expect((await store.templates.get(place, "web"))?.image).toBe(JSON.stringify(place));
@@ -164,7 +129,7 @@ export const tenantsAreWalls = (freshDatabase: () => Promise<DatabaseLocation>):
         expect(await store.tenants.saveMember({ ...member, ...nowhere })).toBeUndefined();
       }
 
-      const own = apiKey({ tenantId, projectId: "" }, { memberIssuer: ann.issuer, memberId: ann.userId });
+      const own = apiKey({ tenantId, projectId: "", memberIssuer: ann.issuer, memberId: ann.userId });
       const program = apiKey({ tenantId, projectId: "" });
       for (const key of [own, program]) await store.apiKeys.insert(key);
       expect(await store.apiKeys.list({ tenantId, memberIssuer: ann.issuer, memberId: ann.userId })).toEqual([own]);
@@ -194,7 +159,7 @@ export const tenantsAreWalls = (freshDatabase: () => Promise<DatabaseLocation>):
       expect(await store.tenants.get(tenantId)).toMatchObject({ deletingAtMs: start + 1 });
       const refusal = { reason: "state_conflict" };
       await expect(store.admitAndInsert(sandboxRecord(place), noCaps)).rejects.toMatchObject(refusal);
-      await expect(store.templates.insert(template(place, { name: "new" }))).rejects.toMatchObject(refusal);
+      await expect(store.templates.insert(template({ ...place, name: "new" }))).rejects.toMatchObject(refusal);
       await expect(store.apiKeys.insert(apiKey(place))).rejects.toMatchObject(refusal);
       expect(await store.tenants.insertProject({ tenantId, id: "new", name: "", ...times })).toBeUndefined();
 
@@ -232,7 +197,7 @@ export const tenantsAreWalls = (freshDatabase: () => Promise<DatabaseLocation>):
         .insertInto("owner_quotas")
         .values({ ...quota, created_at: start, updated_at: start } as never)
         .execute();
-      const { tenantId: _, projectId: __, ...row } = template(none);
+      const row = template({ name: "web", setup: [], allowedHosts: [], env: {}, secrets: [] });
       await old.queries
         .insertInto("templates")
         .values({
@@ -255,7 +220,7 @@ export const tenantsAreWalls = (freshDatabase: () => Promise<DatabaseLocation>):
         } as never)
         .execute();
       await using migrated = await createStore({ database: location, nowMs: start });
-      expect(await migrated.templates.list(none)).toEqual([template(none)]);
+      expect(await migrated.templates.list(none)).toEqual([row]);
       expect(await migrated.quotas.get("", "ann")).toMatchObject({ maxSandboxes: 3, tenantId: "" });
       await old.queries.destroy();
     });
