@@ -3,6 +3,7 @@ import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout } from "node:timers/promises";
 import { type ErrorReason, StacyError } from "@stacyvm/contract";
+import type { EgressWall } from "../egress/egress.ts";
 
 /** Everything that stacyvm-host does: arguments and answer of each verb. */
 export interface HostVerbs {
@@ -50,17 +51,6 @@ export interface HostVerbs {
   console: { args: { sandbox_id: string; max_bytes: number }; answer: { text: string } };
   probe: { args: object; answer: HostProbe };
   "egress-wall": { args: EgressWall | { remove: true }; answer: object };
-}
-
-/** What the host's packet filter lets the egress gateway's user reach; the rest of what is always denied it refuses, even if the gateway doesn't. */
-export interface EgressWall {
-  readonly uid: number;
-  readonly open: readonly {
-    readonly cidr: string;
-    readonly ports: readonly (readonly [first: number, last: number])[];
-  }[];
-  /** Address and port, for example "203.0.113.53:53" or "[2001:db8::53]:53". */
-  readonly resolvers: readonly string[];
 }
 
 export interface HostSpawned {

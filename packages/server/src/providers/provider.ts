@@ -1,3 +1,4 @@
+import type { EgressDoor } from "../egress/egress.ts";
 import type { Guest } from "../guest/guest.ts";
 import type { ImageRoot } from "../images/image-store.ts";
 
@@ -12,13 +13,6 @@ export type SecurityProfile = "default" | "restricted";
  * own network, `host` this host's; each offered only where the operator configured it.
  */
 export type NetworkMode = "none" | "egress" | "bridge" | "host";
-
-/** A unix socket on which a sandbox's agent takes connections of the egress gateway. */
-export interface EgressDoor {
-  readonly path: string;
-  /** The socket lies where the sandbox can put a link in its place. */
-  readonly guestMade: boolean;
-}
 
 export interface Capabilities {
   readonly isolation: IsolationClass;
