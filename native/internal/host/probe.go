@@ -52,7 +52,7 @@ func (h *Host) Probe(ctx context.Context) (*ProbeAnswer, error) {
 	oci = append(oci, missingForKind(answer.RuntimeKind, h.options.RuntimePath)...)
 	answer.Missing["oci"] = append(oci, h.missingForOCI()...)
 	answer.Missing["mock"] = both
-	answer.NoTUN = "no network is made yet"
+	answer.NoTUN = missingForTUN()
 	answer.NoNamespaces, answer.Landlock = h.hidesProcesses(), confine.LandlockVersion()
 	answer.Missing["proot"] = h.missingForPRoot()
 	answer.Versions["proot"] = h.prootVersion(ctx)
