@@ -13,6 +13,7 @@ export const packages = {
     "xz-utils": "reads images compressed with xz",
     e2fsprogs: "formats the sandboxes' disks",
     "ca-certificates": "verifies registries",
+    nftables: "second wall of outbound network",
   },
   /** Instead of those, where sandboxes are made by a user without privileges. */
   withoutRoot: {

@@ -112,7 +112,6 @@ func (s *sandbox) mustDial(address string) *net.TCPConn {
 	return conn.(*net.TCPConn)
 }
 
-
 // gateway is a stand-in for the egress gateway: it keeps slots at a door and serves each request by a function.
 type gateway struct {
 	t     *testing.T

@@ -13,7 +13,6 @@ import (
 	"stacyvm/native/internal/netdevice"
 )
 
-
 // tun is the sandbox's network device: whole IPv4 packets, one a read or write. It is the link of the stack too.
 type tun struct {
 	file *os.File
