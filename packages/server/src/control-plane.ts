@@ -19,8 +19,10 @@ import { connectGuest } from "./guest/agent/connect-guest.ts";
 import { createApp } from "./http/app.ts";
 import { withBrowserSessions } from "./http/browser-sessions.ts";
 import { createClientAddress } from "./http/client-address.ts";
+import { createCredentialWatch } from "./http/credential-watch.ts";
 import { allHandlers } from "./http/handlers/all.ts";
 import { createAuthenticator } from "./http/identity.ts";
+import { createInFlight } from "./http/in-flight.ts";
 import { createLogins, tokenVerifier } from "./http/logins.ts";
 import { reloadTlsPair } from "./http/tls-listener.ts";
 import { createImageStore } from "./images/create-image-store.ts";
@@ -271,16 +273,30 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     }),
   );
 
+  let credentialsChanged = (): void => {}; // Until what is open is watched.
   const apiKeys = new ApiKeys({
     store: store.apiKeys,
     clock: systemClock,
     ids: randomIds,
     onFailure: (error) => log.warn({ err: error }, "the use of a key could not be noted"),
-    onRevoked: () => logins.sessions.forget(),
+    onRevoked: () => {
+      logins.sessions.forget();
+      credentialsChanged();
+    },
   });
   let port = config.server.port;
-  const logins = stack.use(createLogins({ config, store, log, port: () => port }));
-  const tenancy = new Tenancy({ store: store.tenants, clock: systemClock });
+  const logins = stack.use(createLogins({ config, store, log, port: () => port, onEnded: () => credentialsChanged() }));
+  const tenancy = new Tenancy({ store: store.tenants, clock: systemClock, onChanged: () => credentialsChanged() });
+  const inFlight = createInFlight();
+  const credentialWatch = stack.use(
+    createCredentialWatch({
+      ...{ inFlight, keys: apiKeys, sessions: logins.sessions, tenancy, clock: systemClock },
+      onFailure: (error) => log.warn({ err: error }, "credentials of open requests could not be looked at"),
+      onEnded: ({ message }, { keyHeader, keyId }) =>
+        log.info({ why: message, credential: keyId || keyHeader }, "a request ended with its credential"),
+    }).start(),
+  );
+  credentialsChanged = credentialWatch.soon;
   const byCredential = createAuthenticator({
     named: apiKeys,
     tenancy,
@@ -292,6 +308,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const authenticator = withBrowserSessions(byCredential, { sessions: logins.sessions, site: logins.sessionSite });
   const app = createApp({
     operations,
+    inFlight,
     handlers: allHandlers({
       useCases,
       queue,

@@ -44,6 +44,8 @@ export interface SessionsOptions {
   /** Most sessions of one person; a further one ends the oldest. */
   readonly perPerson: number;
   readonly onFailure?: (error: unknown) => void;
+  /** Told where a session was just ended. */
+  readonly onEnded?: () => void;
 }
 
 export interface NewSession {
@@ -146,10 +148,19 @@ export class Sessions {
     return { role, keyHeader, keyId, tenantId, projectId, member, ownerId, digest, expiresAtMs };
   }
 
+  /** Those of the sessions that go on, by the database's word. Looking at a session is no use of it. */
+  async goingOn(digests: readonly string[]): Promise<ReadonlySet<string>> {
+    const { store, clock, idleMs } = this.#options;
+    const lastUses = await store.lastUses(digests);
+    const nowMs = clock.now();
+    return new Set(digests.filter((digest) => (lastUses.get(digest) ?? 0) + idleMs > nowMs));
+  }
+
   /** At once here, and within five seconds on other servers. */
   async end(digest: string): Promise<void> {
     await this.#options.store.delete(digest);
     this.#known.set(digest, knownAs(undefined));
+    this.#options.onEnded?.();
   }
 
   /** Named keys were revoked here: what hangs on them is looked up anew. */

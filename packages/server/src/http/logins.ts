@@ -17,6 +17,8 @@ export interface LoginsOptions {
   readonly log: FastifyBaseLogger;
   /** The listener's; known once it listens. */
   readonly port: () => number;
+  /** Told where a session was just ended. */
+  readonly onEnded: () => void;
 }
 
 /** How people come in by browsers and programs. */
@@ -43,6 +45,7 @@ export const createLogins = (options: LoginsOptions): Logins => {
     absoluteMs: auth.sessionAbsoluteTimeoutMs,
     perPerson: auth.sessionsPerPerson,
     onFailure: (error) => log.warn({ err: error }, "the use of a session could not be noted"),
+    onEnded: options.onEnded,
   });
   stack.use(
     every({

@@ -34,6 +34,9 @@ export const sessionsAreKept = (opened: () => Store): void => {
     expect(await sessions.find("")).toBeUndefined();
     for (const ms of [5, 9, 7]) await sessions.noteUse(one.digest, start + ms);
     expect(await sessions.find(one.digest)).toMatchObject({ lastUsedAtMs: start + 9 });
+    const many = Array.from({ length: 1_200 }, () => hex(32));
+    expect(await sessions.lastUses([...many, one.digest])).toEqual(new Map([[one.digest, start + 9]]));
+    expect(await sessions.lastUses([])).toEqual(new Map());
     expect([await sessions.delete(one.digest), await sessions.delete(one.digest)]).toEqual([true, false]);
     expect(await sessions.find(one.digest)).toBeUndefined();
   });

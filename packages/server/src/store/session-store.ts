@@ -32,6 +32,8 @@ export interface SessionStore {
   /** Keeps the newest `most` of the person, this one among them, and deletes the others. */
   insert(session: SessionRecord, most: number): Promise<void>;
   find(digest: string): Promise<FoundSession | undefined>;
+  /** When those of them that there are were last used. */
+  lastUses(digests: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Never goes back. */
   noteUse(digest: string, nowMs: number): Promise<void>;
   delete(digest: string): Promise<boolean>;

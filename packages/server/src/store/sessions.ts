@@ -1,4 +1,5 @@
 import type { Database } from "./database.ts";
+import { inParts } from "./in-parts.ts";
 import type { SessionStore } from "./session-store.ts";
 
 export const sessionStore = ({ queries }: Database): SessionStore => ({
@@ -64,6 +65,13 @@ export const sessionStore = ({ queries }: Database): SessionStore => ({
       expiresAtMs: row.expires_at,
       key: row.key_id === "" ? "none" : counts ? "counts" : "revoked",
     };
+  },
+
+  lastUses: async (digests) => {
+    const rows = await inParts(digests, (part) =>
+      queries.selectFrom("sessions").select(["digest", "last_used_at"]).where("digest", "in", part).execute(),
+    );
+    return new Map(rows.map((row) => [row.digest, row.last_used_at]));
   },
 
   noteUse: async (digest, nowMs) => {
