@@ -263,7 +263,7 @@ export interface ProviderInfo {
   /** What is enforced on that host, not only asked for. */
   limits?: ProviderLimits;
   security_profiles?: { name: "default" | "restricted"; offered: boolean; remedy?: string }[];
-  networks?: ("none" | "bridge" | "host")[];
+  networks?: ("none" | "egress" | "bridge" | "host")[];
   /** What keeps it from being healthy, and the command or setting that would help. */
   missing?: ProviderRemark[];
   /** What is wrong although it serves, such as a runtime with known holes. */

@@ -504,7 +504,7 @@ export interface ProviderReport {
     /** What of the host would have to change. */
     remedy?: string;
   })[];
-  networks: ("none" | "bridge" | "host")[];
+  networks: ("none" | "egress" | "bridge" | "host")[];
   /** What keeps it from being healthy here. */
   missing: {
     what: string;

@@ -14,6 +14,8 @@ export interface HostVerbs {
       rootfs_path: string;
       disk_mb: number;
       agent_uid: number;
+      /** With a TUN and an egress door; the configuration's arguments then name its descriptor. */
+      egress: boolean;
       config: unknown;
     };
     answer: HostSpawned;
@@ -47,6 +49,18 @@ export interface HostVerbs {
   usage: { args: { sandbox_id: string }; answer: HostUsage };
   console: { args: { sandbox_id: string; max_bytes: number }; answer: { text: string } };
   probe: { args: object; answer: HostProbe };
+  "egress-wall": { args: EgressWall | { remove: true }; answer: object };
+}
+
+/** What the host's packet filter lets the egress gateway's user reach; the rest of what is always denied it refuses, even if the gateway doesn't. */
+export interface EgressWall {
+  readonly uid: number;
+  readonly open: readonly {
+    readonly cidr: string;
+    readonly ports: readonly (readonly [first: number, last: number])[];
+  }[];
+  /** Address and port, for example "203.0.113.53:53" or "[2001:db8::53]:53". */
+  readonly resolvers: readonly string[];
 }
 
 export interface HostSpawned {
@@ -56,6 +70,8 @@ export interface HostSpawned {
   readonly pid: number;
   readonly start_ticks: number;
   readonly uid_base: number;
+  /** Of the egress door; empty where there is none. */
+  readonly egress_path: string;
   readonly steps_us: Readonly<Record<string, number>>;
 }
 
@@ -70,6 +86,8 @@ export interface HostOwned {
   readonly socket_path: string;
   /** As in HostSpawned. */
   readonly guest_made: boolean;
+  /** As in HostSpawned. */
+  readonly egress_path: string;
   readonly pid: number;
   readonly start_ticks: number;
   readonly alive: boolean;
@@ -97,6 +115,8 @@ export interface HostProbe {
   readonly missing: Readonly<Record<string, readonly string[]>>;
   /** Why a sandbox without privileges can't have namespaces of its own; empty where it can. */
   readonly no_namespaces: string;
+  /** Why sandboxes can't have a TUN; empty where they can. */
+  readonly no_tun: string;
   /** The kernel's version of Landlock, 0 where it is off. */
   readonly landlock: number;
 }
