@@ -5,25 +5,17 @@ import { fileURLToPath } from "node:url";
 import { openApiDocument, operations, operationTable } from "@stacyvm/contract";
 import type { FastifyBaseLogger } from "fastify";
 import { AuditBatch } from "./audit/audit-batch.ts";
-import { ApiKeys } from "./auth/api-keys.ts";
 import { createLimiter, rateOf } from "./auth/create-limiter.ts";
 import { FailurePenalties } from "./auth/failure-penalties.ts";
-import { Tenancy } from "./auth/tenancy.ts";
-import { takesTokens } from "./config/cross-checks.ts";
 import { LiveConfig } from "./config/live.ts";
 import type { Config } from "./config/schema.ts";
 import { judgeTlsPair, readTlsFiles, type TlsPair } from "./config/tls-files.ts";
 import { openDataDir } from "./data-dir.ts";
 import { createWarnings } from "./doctor/warnings.ts";
 import { connectGuest } from "./guest/agent/connect-guest.ts";
+import { createAccess } from "./http/access.ts";
 import { createApp } from "./http/app.ts";
-import { withBrowserSessions } from "./http/browser-sessions.ts";
-import { createClientAddress } from "./http/client-address.ts";
-import { createCredentialWatch } from "./http/credential-watch.ts";
 import { allHandlers } from "./http/handlers/all.ts";
-import { createAuthenticator } from "./http/identity.ts";
-import { createInFlight } from "./http/in-flight.ts";
-import { createLogins, tokenVerifier } from "./http/logins.ts";
 import { reloadTlsPair } from "./http/tls-listener.ts";
 import { createImageStore } from "./images/create-image-store.ts";
 import { registryOptions } from "./images/registry-options.ts";
@@ -32,7 +24,7 @@ import { every } from "./lib/every.ts";
 import { type Failpoint, noFailpoint } from "./lib/failpoint.ts";
 import { findProgram } from "./lib/find-program.ts";
 import { randomIds } from "./lib/id.ts";
-import { isLoopback, parseNetworks } from "./lib/networks.ts";
+import { isLoopback } from "./lib/networks.ts";
 import { collectImages } from "./orchestrator/collect-images.ts";
 import { configuredLimits, configuredSpawnDefaults } from "./orchestrator/configured-limits.ts";
 import type { Context } from "./orchestrator/context.ts";
@@ -273,39 +265,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     }),
   );
 
-  let credentialsChanged = (): void => {}; // Until what is open is watched.
-  const apiKeys = new ApiKeys({
-    store: store.apiKeys,
-    clock: systemClock,
-    ids: randomIds,
-    onFailure: (error) => log.warn({ err: error }, "the use of a key could not be noted"),
-    onRevoked: () => {
-      logins.sessions.forget();
-      credentialsChanged();
-    },
-  });
   let port = config.server.port;
-  const logins = stack.use(createLogins({ config, store, log, port: () => port, onEnded: () => credentialsChanged() }));
-  const tenancy = new Tenancy({ store: store.tenants, clock: systemClock, onChanged: () => credentialsChanged() });
-  const inFlight = createInFlight();
-  const credentialWatch = stack.use(
-    createCredentialWatch({
-      ...{ inFlight, keys: apiKeys, sessions: logins.sessions, tenancy, clock: systemClock },
-      onFailure: (error) => log.warn({ err: error }, "credentials of open requests could not be looked at"),
-      onEnded: ({ message }, { keyHeader, keyId }) =>
-        log.info({ why: message, credential: keyId || keyHeader }, "a request ended with its credential"),
-    }).start(),
-  );
-  credentialsChanged = credentialWatch.soon;
-  const byCredential = createAuthenticator({
-    named: apiKeys,
-    tenancy,
-    apiKey: config.auth.apiKey?.reveal() ?? "",
-    adminKey: config.auth.adminApiKey?.reveal() ?? "",
-    adminFallback: config.auth.adminFallbackEnabled,
-    ...(takesTokens(config) ? { tokens: tokenVerifier(config, log) } : {}),
-  });
-  const authenticator = withBrowserSessions(byCredential, { sessions: logins.sessions, site: logins.sessionSite });
+  const access = stack.use(createAccess({ config, store, log, audit: audit.add, port: () => port }));
+  const { apiKeys, logins, tenancy, authenticator, inFlight, credentialAudit, addressOf } = access;
   const app = createApp({
     operations,
     inFlight,
@@ -332,6 +294,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       openApi: openApiDocument(operationTable, options.version),
       authConfigured: authenticator.configured,
       apiKeys,
+      credentialAudit,
+      addressOf,
       ...logins,
       tenancy,
       ids: randomIds,
@@ -356,7 +320,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       },
       keyBy: config.rateLimit.keyBy,
       penalties: new FailurePenalties(systemClock),
-      addressOf: createClientAddress(parseNetworks(config.server.trustedProxies)),
+      addressOf,
+      audit: credentialAudit,
     },
     sessionSite: logins.sessionSite,
     ...(tls && { tls }),

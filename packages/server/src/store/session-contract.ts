@@ -96,7 +96,12 @@ export const sessionsAreKept = (opened: () => Store): void => {
     const idle = session({ lastUsedAtMs: start + 10 });
     const alive = session({ lastUsedAtMs: start + 11 });
     for (const each of [expired, idle, alive]) await sessions.insert(each, 5);
-    expect(await sessions.purge(start + 50, start + 10)).toBeGreaterThanOrEqual(2);
+    const gone = await sessions.purge(start + 50, start + 10);
+    expect(gone.map(({ digest }) => digest)).toEqual(expect.arrayContaining([expired.digest, idle.digest]));
+    expect(gone.find(({ digest }) => digest === idle.digest)).toEqual({
+      ...{ digest: idle.digest, ownerId: "alice", role: "operator", tenantId: "acme" },
+      ...{ keyHeader: "Authorization", keyId: "" },
+    });
     const found = await Promise.all([expired, idle, alive].map(({ digest }) => sessions.find(digest)));
     expect(found.map((each) => each !== undefined)).toEqual([false, false, true]);
   });
