@@ -39,6 +39,7 @@ const serverRooms: Readonly<Record<string, Room>> = {
   "guest/agent/": { name: "guest/agent", floor: work, group: "agent client" },
   "guest/wire/": { name: "guest/wire", floor: work, group: "agent client" },
   "egress/": { name: "egress", floor: work },
+  "egress/egress.ts": { name: "egress/egress.ts", floor: interfaces, group: "interfaces" },
   "secrets/": { name: "secrets", floor: work },
   "guest/guest-folders.ts": { name: "guest/guest-folders.ts", floor: interfaces, group: "interfaces" },
   "guest/guest-processes.ts": { name: "guest/guest-processes.ts", floor: interfaces, group: "interfaces" },

@@ -41,6 +41,7 @@ export const fill = async (databasePath: string, tenantId = ""): Promise<void> =
       workdir: "",
       user: "",
       networkMode: "none",
+      network: undefined,
     });
   }
 };

@@ -12,6 +12,7 @@ type Owned struct {
 	ownerRecord
 	SocketPath string `json:"socket_path"`
 	GuestMade  bool   `json:"guest_made"` // the socket lies where the sandbox can change it
+	EgressPath string `json:"egress_path"` // of the egress door, or empty
 	Pid        int    `json:"pid"`
 	StartTicks uint64 `json:"start_ticks"`
 	Alive      bool   `json:"alive"`

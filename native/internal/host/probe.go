@@ -22,6 +22,8 @@ type ProbeAnswer struct {
 	Missing      map[string][]string `json:"missing"` // provider to what is missing, each with what would help
 	// NoNamespaces says why a sandbox without privileges can't have namespaces of its own; empty where it can.
 	NoNamespaces string `json:"no_namespaces"`
+	// NoTUN says why sandboxes can't have a TUN; empty where they can.
+	NoTUN string `json:"no_tun"`
 	// Landlock is the kernel's version of it, 0 where it is off.
 	Landlock int `json:"landlock"`
 }
@@ -50,6 +52,7 @@ func (h *Host) Probe(ctx context.Context) (*ProbeAnswer, error) {
 	oci = append(oci, missingForKind(answer.RuntimeKind, h.options.RuntimePath)...)
 	answer.Missing["oci"] = append(oci, h.missingForOCI()...)
 	answer.Missing["mock"] = both
+	answer.NoTUN = "no network is made yet"
 	answer.NoNamespaces, answer.Landlock = h.hidesProcesses(), confine.LandlockVersion()
 	answer.Missing["proot"] = h.missingForPRoot()
 	answer.Versions["proot"] = h.prootVersion(ctx)

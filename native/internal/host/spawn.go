@@ -20,6 +20,7 @@ type SpawnRequest struct {
 	RootfsPath string `json:"rootfs_path"`
 	DiskMB     int    `json:"disk_mb"`
 	AgentUID   int    `json:"agent_uid"` // inside: 0 or 1000
+	Egress     bool   `json:"egress"`    // with a TUN and an egress door, or without any network for its life
 	// Config is an OCI runtime configuration without root, hooks, id mappings and cgroup path.
 	Config json.RawMessage `json:"config"`
 }
@@ -31,6 +32,7 @@ type SpawnAnswer struct {
 	Pid        int              `json:"pid"`
 	StartTicks uint64           `json:"start_ticks"`
 	UIDBase    int              `json:"uid_base"`
+	EgressPath string           `json:"egress_path"` // of the egress door, or empty
 	StepsUs    map[string]int64 `json:"steps_us"` // time of each step
 }
 
@@ -51,6 +53,9 @@ func (h *Host) Spawn(ctx context.Context, request SpawnRequest) (*SpawnAnswer, e
 	kind, err := h.runtimeKind(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if request.Egress {
+		return nil, fail(codeUnavailable, "no network is made yet")
 	}
 	if missing := missingForKind(kind, h.options.RuntimePath); len(missing) > 0 {
 		return nil, fail(codeUnavailable, "%s", missing[0])

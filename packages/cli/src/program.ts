@@ -97,7 +97,9 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .option("--user <user>", "whom commands run as: name, uid or uid:gid")
     .option("--disk <mb>", "disk in MiB", wholeNumber)
     .addOption(new Option("--security <profile>", "security profile").choices(["default", "restricted"]))
-    .option("--network <mode>", "none, or what the provider offers")
+    .option("--network <mode>", "what it may reach: none, public or allowlist (default: what the server permits)")
+    .option("--allow <rule>", "host, address or network with ports, such as api.example.com:443; repeat", collect, [])
+    .option("--deny <rule>", "the same, for what it may not reach", collect, [])
     .option("--label <key=value>", "label that list can filter by; repeat for more", collect, [])
     .option("--name <name>", "name that no other of your living sandboxes has")
     .option("--get-or-create", "take the sandbox of that name where there is one")
@@ -163,6 +165,18 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .action(async (id: string, pairs: readonly string[]) => {
       const { portForwardCommand } = await ports();
       await portForwardCommand(await client(), await server(), output(), id, pairs);
+    });
+  program
+    .command("network")
+    .description("show what a sandbox may reach and what it tried, or change what it may reach")
+    .argument("<id>", "the sandbox")
+    .option("-f, --follow", "go on with what comes, until Ctrl-C")
+    .option("--network <mode>", "from now on: none, public or allowlist")
+    .option("--allow <rule>", "host, address or network with ports, such as api.example.com:443; repeat", collect, [])
+    .option("--deny <rule>", "the same, for what it may not reach", collect, [])
+    .action(async (id: string, own) => {
+      const { networkCommand } = await import("./commands/network.ts");
+      await networkCommand(await client(), output(), id, own);
     });
   program
     .command("kill")

@@ -10,6 +10,7 @@ export * from "./operations/file-links.ts";
 export * from "./operations/file-uploads.ts";
 export * from "./operations/file-watch.ts";
 export * from "./operations/files.ts";
+export * from "./operations/network.ts";
 export * from "./operations/ports.ts";
 export * from "./operations/processes.ts";
 export * from "./operations/providers.ts";

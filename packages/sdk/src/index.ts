@@ -33,6 +33,7 @@ export {
   type UnpackedArchive,
 } from "./files.ts";
 export { parseNDJSON } from "./ndjson.ts";
+export { type NetworkLogOptions, SandboxNetwork } from "./network.ts";
 export type { StacyVMClientConfig, StacyVMClientOptions } from "./options.ts";
 export type { ProcessEvent } from "./process-output.ts";
 export { type ProcessOptions, type ProcessOutputOptions, SandboxProcess, SandboxProcesses } from "./processes.ts";
@@ -53,6 +54,9 @@ export type {
   FileInfo,
   HealthInfo,
   ListeningPort,
+  NetworkDecision,
+  NetworkInfo,
+  NetworkPolicy,
   OwnerQuota,
   ProcessExit,
   ProcessInfo,

@@ -1,5 +1,6 @@
 import { type ExecBytes, type ExecOptions, type ExecStream, execBody, execLimits, execStream } from "./exec.ts";
 import { SandboxFiles } from "./files.ts";
+import { SandboxNetwork } from "./network.ts";
 import { SandboxProcesses } from "./processes.ts";
 import { fullView } from "./spawning.ts";
 import { type Call, type CallOptions, segment, type Transport } from "./transport.ts";
@@ -11,6 +12,8 @@ export class Sandbox {
   readonly files: SandboxFiles;
   /** Commands that outlive the connection, and terminals. */
   readonly processes: SandboxProcesses;
+  /** What it may reach, and what it tried. */
+  readonly network: SandboxNetwork;
   readonly #transport: Transport;
   #info: SandboxInfo;
 
@@ -19,6 +22,7 @@ export class Sandbox {
     this.#info = info;
     this.files = new SandboxFiles(transport, info.id);
     this.processes = new SandboxProcesses(transport, info.id);
+    this.network = new SandboxNetwork(transport, info.id);
   }
 
   get id(): string {

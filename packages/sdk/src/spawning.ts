@@ -13,6 +13,7 @@ export const sandboxSpec = (spec: SandboxSpec): SandboxSpec => ({
   disk_mb: spec.disk_mb,
   security: spec.security,
   network_mode: spec.network_mode,
+  network: spec.network,
   labels: spec.labels,
   name: spec.name,
   if_exists: spec.if_exists,

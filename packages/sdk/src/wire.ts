@@ -46,6 +46,55 @@ export interface SandboxInfo {
   disk_mb?: number;
   security?: string;
   network_mode?: string;
+  /** What it may reach; absent where no gateway decides. */
+  network?: NetworkPolicy;
+}
+
+/** What a sandbox may reach. `deny` counts before `allow`, `allow` before the mode. */
+export interface NetworkPolicy {
+  /** `public`: the Internet over TCP. `allowlist`: what a rule allows. */
+  mode: "none" | "public" | "allowlist";
+  /** `api.example.com:443`, `*.example.com`, `203.0.113.0/24:80,8000-8100`, `[2001:db8::/32]:443`. */
+  allow?: string[];
+  deny?: string[];
+}
+
+/** What a sandbox may reach, and what came of it. */
+export interface NetworkInfo extends NetworkPolicy {
+  allow: string[];
+  deny: string[];
+  /** `transparent`: every TCP connection and every name goes through the gateway. */
+  level: "none" | "transparent";
+  /** The operator's policy: what it does not permit, no sandbox may reach. */
+  server: { mode: NetworkPolicy["mode"]; allow: string[]; deny: string[] };
+  /** Since the gateway started. */
+  counts?: { open: number; allowed: number; denied: number; failed: number; sent: number; received: number };
+  /** Connections that the change ended. */
+  cut?: number;
+}
+
+/** What the gateway decided, or what came of it; its texts are the sandbox's own words. */
+export interface NetworkDecision {
+  /** RFC 3339. */
+  at: string;
+  /** `closed`: how a connection ended. `missed`: more than were told. `live`: what follows is new. */
+  type: "decision" | "closed" | "missed" | "live";
+  /** Joins a connection's decision and its end. */
+  flow?: number;
+  kind?: "connect" | "resolve" | "query";
+  host?: string;
+  /** What was dialled, or would have been. */
+  address?: string;
+  port?: number;
+  decision?: "allowed" | "denied" | "failed";
+  reason?: string;
+  rule?: string;
+  /** Whose rule or mode it was: `server` or `sandbox`. */
+  policy?: string;
+  /** Bytes out of the sandbox. */
+  sent?: number;
+  received?: number;
+  count?: number;
 }
 
 /** What a sandbox is asked to be, by a spawn or by a template's. */
@@ -61,8 +110,10 @@ export interface SandboxSpec {
   disk_mb?: number | undefined;
   /** Default: the server's. */
   security?: "default" | "restricted" | undefined;
-  /** `none`, or another that the provider offers. */
+  /** As before `network`: `none`, or `bridge` for what it calls `public`. */
   network_mode?: string | undefined;
+  /** What it may reach; whatever the server permits where absent. */
+  network?: NetworkPolicy | undefined;
   /** Names and values that lists filter by, with the rules of Kubernetes' labels. */
   labels?: Record<string, string> | undefined;
   /** A DNS label, unique among the living sandboxes of one owner. */
@@ -263,7 +314,7 @@ export interface ProviderInfo {
   /** What is enforced on that host, not only asked for. */
   limits?: ProviderLimits;
   security_profiles?: { name: "default" | "restricted"; offered: boolean; remedy?: string }[];
-  networks?: ("none" | "bridge" | "host")[];
+  networks?: ("none" | "egress" | "bridge" | "host")[];
   /** What keeps it from being healthy, and the command or setting that would help. */
   missing?: ProviderRemark[];
   /** What is wrong although it serves, such as a runtime with known holes. */

@@ -27,6 +27,7 @@ const names = ["Client", "Sandbox", "TemplateManager", "StacyVMError", "SandboxN
   "SandboxProcesses",
   "QuotaManager",
   "ApiKeyManager",
+  "SandboxNetwork",
 ]);
 const print = "console.log(JSON.stringify(Object.keys(sdk)))";
 

@@ -28,6 +28,8 @@ export type Checks = [
   Answers<Omit<wire.HealthInfo, "version">, Omit<api.Health, "version">>,
   Answers<wire.StacyVMEvent, api.ServerEvent>,
   Answers<wire.ApiErrorBody, api.ErrorBody>,
+  Answers<wire.NetworkInfo, api.Network>,
+  Answers<wire.NetworkDecision, api.NetworkDecision>,
   Takes<wire.SpawnOptions, api.SpawnRequest>,
   Takes<wire.ApiKeyOptions & { name: string }, api.ApiKeyRequest>,
   Takes<wire.QuotaLimits, api.QuotaRequest>,

@@ -15,6 +15,7 @@ import type { Config } from "./config/schema.ts";
 import { judgeTlsPair, readTlsFiles, type TlsPair } from "./config/tls-files.ts";
 import { openDataDir } from "./data-dir.ts";
 import { createWarnings } from "./doctor/warnings.ts";
+import { createEgress } from "./egress/create-egress.ts";
 import { connectGuest } from "./guest/agent/connect-guest.ts";
 import { createApp } from "./http/app.ts";
 import { withBrowserSessions } from "./http/browser-sessions.ts";
@@ -31,11 +32,14 @@ import { type Failpoint, noFailpoint } from "./lib/failpoint.ts";
 import { findProgram } from "./lib/find-program.ts";
 import { randomIds } from "./lib/id.ts";
 import { isLoopback, parseNetworks } from "./lib/networks.ts";
+import { about } from "./orchestrator/about.ts";
 import { collectImages } from "./orchestrator/collect-images.ts";
 import { configuredLimits, configuredSpawnDefaults } from "./orchestrator/configured-limits.ts";
 import type { Context } from "./orchestrator/context.ts";
+import { Denials } from "./orchestrator/denials.ts";
 import { heartbeat } from "./orchestrator/heartbeat.ts";
 import { LiveRuntimes } from "./orchestrator/live-runtimes.ts";
+import { letOut } from "./orchestrator/network.ts";
 import { purgeDestroyed } from "./orchestrator/purge.ts";
 import { createReconciler } from "./orchestrator/reconcile.ts";
 import { spawnKeyLifeMs, spawnKeyPruneMs } from "./orchestrator/spawn-once.ts";
@@ -76,6 +80,8 @@ export interface ControlPlane extends AsyncDisposable {
 const reconcileTimeoutMs = 60_000;
 /** The least time between two comparisons of records and providers, whoever asks for them, milliseconds. */
 const reconcilePauseMs = 100;
+/** How long the host program may take for the wall behind the gateway, milliseconds. */
+const wallTimeoutMs = 10_000;
 /** How often old rows are looked for, milliseconds. */
 const purgeIntervalMs = 600_000;
 /** How often this server says that it lives, milliseconds. */
@@ -146,14 +152,39 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     warnings: createWarnings(config.providers.oci.runtime),
   });
   tellChoice(directory.choice, log);
-  const live = stack.use(new LiveRuntimes({ provider: directory.get }));
+  const events = createEventBus({ clock: systemClock });
+  const denials = new Denials({ publish: events.publish, clock: systemClock });
+  const egress = stack.use(
+    createEgress({
+      config: config.network,
+      nativeDir,
+      clock: systemClock,
+      raiseWall: async (wall) => {
+        await helper.call("egress-wall", wall, AbortSignal.timeout(wallTimeoutMs));
+      },
+      onDenied: (sandboxId, decision) => denials.tell(sandboxId, decision),
+      onEnd: (reason) => log.warn({ reason }, "egress gateway ended and will be restarted"),
+    }),
+  );
+  const live = stack.use(
+    new LiveRuntimes({
+      provider: directory.get,
+      onAttached: async (record, runtime) => {
+        denials.watch(record.id, about(record));
+        await letOut({ egress }, record, runtime);
+      },
+      onDropped: (id) => {
+        egress.drop(id);
+        denials.forget(id);
+      },
+    }),
+  );
   const audit = stack.use(
     new AuditBatch({
       store: store.audit,
       onFailure: (error, lost) => log.error({ err: error, lost }, "audit could not be written"),
     }),
   );
-  const events = createEventBus({ clock: systemClock });
   const operationMetrics = createOperationMetrics({ clock: systemClock });
   const queue = new SpawnQueue({
     max: config.defaults.maxSpawnQueue,
@@ -171,6 +202,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     providers: directory,
     images,
     live,
+    egress,
     disks,
     clock: systemClock,
     ids: randomIds,

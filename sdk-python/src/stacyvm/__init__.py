@@ -3,6 +3,7 @@
 from stacyvm._async.api_keys import AsyncApiKeyManager
 from stacyvm._async.client import AsyncClient
 from stacyvm._async.files import AsyncFileDownload, AsyncSandboxFiles, FileContent
+from stacyvm._async.network import AsyncSandboxNetwork
 from stacyvm._async.processes import AsyncProcessStdin, AsyncSandboxProcess, AsyncSandboxProcesses
 from stacyvm._async.quotas import AsyncQuotaManager
 from stacyvm._async.sandbox import AsyncSandbox
@@ -14,6 +15,7 @@ from stacyvm._spec import IfExists, LabelFilter, Moment, SandboxSort, SecurityPr
 from stacyvm._sync.api_keys import ApiKeyManager
 from stacyvm._sync.client import Client
 from stacyvm._sync.files import FileDownload, SandboxFiles
+from stacyvm._sync.network import SandboxNetwork
 from stacyvm._sync.processes import ProcessStdin, SandboxProcess, SandboxProcesses
 from stacyvm._sync.quotas import QuotaManager
 from stacyvm._sync.sandbox import Sandbox
@@ -34,6 +36,10 @@ from stacyvm.models import (
     FolderEvent,
     HealthInfo,
     ListeningPort,
+    NetworkDecision,
+    NetworkInfo,
+    NetworkMode,
+    NetworkPolicy,
     OwnerQuota,
     ProcessChild,
     ProcessEvent,
@@ -77,6 +83,7 @@ __all__ = [
     "AsyncQuotaManager",
     "AsyncSandbox",
     "AsyncSandboxFiles",
+    "AsyncSandboxNetwork",
     "AsyncSandboxProcess",
     "AsyncSandboxProcesses",
     "AsyncTemplateManager",
@@ -100,6 +107,10 @@ __all__ = [
     "LabelFilter",
     "ListeningPort",
     "Moment",
+    "NetworkDecision",
+    "NetworkInfo",
+    "NetworkMode",
+    "NetworkPolicy",
     "OwnerQuota",
     "ProcessChild",
     "ProcessEvent",
@@ -123,6 +134,7 @@ __all__ = [
     "Sandbox",
     "SandboxFiles",
     "SandboxInfo",
+    "SandboxNetwork",
     "SandboxNotFound",
     "SandboxPage",
     "SandboxProcess",

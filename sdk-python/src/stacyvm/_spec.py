@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Dict, List, Literal, Mapping, Optional, Union
 
 from stacyvm._call import given, truthy
+from stacyvm.models import NetworkPolicy
 
 #: Which profile confines a sandbox.
 SecurityProfile = Literal["default", "restricted"]
@@ -35,12 +36,15 @@ def sandbox_spec(
     disk_mb: Optional[int],
     security: Optional[SecurityProfile],
     network_mode: Optional[str],
+    network: Optional[NetworkPolicy],
     labels: Optional[Mapping[str, str]],
     name: Optional[str],
     if_exists: Optional[IfExists],
 ) -> Dict[str, Any]:
     """The part that every spawn takes."""
     said = given(workdir=workdir, user=user, disk_mb=disk_mb, security=security, network_mode=network_mode)
+    if network is not None:
+        said["network"] = {"mode": network.mode, "allow": list(network.allow), "deny": list(network.deny)}
     maps = truthy(metadata=dict(metadata or {}), env=dict(env or {}), labels=dict(labels or {}))
     return {**maps, **said, **given(name=name, if_exists=if_exists)}
 

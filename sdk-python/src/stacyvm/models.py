@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Dict, List, Literal, Mapping, NamedTuple, Optional, Type, TypedDict, TypeVar, Union
+from typing import Any, Dict, List, Literal, Mapping, NamedTuple, Optional, Sequence, Type, TypedDict, TypeVar, Union
 
 M = TypeVar("M")
 
@@ -86,6 +86,69 @@ class SandboxInfo:
     #: The profile that was used; empty where the server doesn't tell.
     security: str = ""
     network_mode: str = ""
+    #: Mode, allow and deny of what it may reach; None where no gateway decides.
+    network: Optional[Dict[str, Any]] = None
+
+
+#: What may be reached where no rule says otherwise.
+NetworkMode = Literal["none", "public", "allowlist"]
+
+
+@dataclass
+class NetworkPolicy:
+    """What a sandbox may reach. ``deny`` counts before ``allow``, ``allow`` before the mode."""
+
+    #: ``public``: the Internet over TCP. ``allowlist``: what a rule allows.
+    mode: NetworkMode
+    #: ``api.example.com:443``, ``*.example.com``, ``203.0.113.0/24:80,8000-8100``, ``[2001:db8::/32]:443``.
+    allow: Sequence[str] = ()
+    deny: Sequence[str] = ()
+
+
+@dataclass
+class NetworkInfo:
+    """What a sandbox may reach, and what came of it."""
+
+    mode: str
+    allow: List[str] = field(default_factory=list)
+    deny: List[str] = field(default_factory=list)
+    #: ``transparent``: every TCP connection and every name goes through the gateway.
+    level: str = "none"
+    #: Mode, allow and deny of the operator's policy: what it does not permit, no sandbox may reach.
+    server: Dict[str, Any] = field(default_factory=dict)
+    #: ``open``, ``allowed``, ``denied``, ``failed`` connections, ``sent`` and ``received`` bytes since the gateway
+    #: started; empty where it has none of it.
+    counts: Dict[str, int] = field(default_factory=dict)
+    #: Connections that the change ended.
+    cut: int = 0
+
+
+@dataclass
+class NetworkDecision:
+    """What the gateway decided, or what came of it; its texts are the sandbox's own words."""
+
+    #: RFC 3339.
+    at: str
+    #: ``decision``; ``closed``: how a connection ended; ``missed``: more than were told; ``live``: what follows is new.
+    type: str
+    #: Joins a connection's decision and its end.
+    flow: Optional[int] = None
+    #: ``connect``, ``resolve`` or ``query``.
+    kind: str = ""
+    host: str = ""
+    #: What was dialled, or would have been.
+    address: str = ""
+    port: Optional[int] = None
+    #: ``allowed``, ``denied`` or ``failed``.
+    decision: str = ""
+    reason: str = ""
+    rule: str = ""
+    #: Whose rule or mode it was: ``server`` or ``sandbox``.
+    policy: str = ""
+    #: Bytes out of the sandbox.
+    sent: int = 0
+    received: int = 0
+    count: int = 0
 
 
 class SandboxPage(List[SandboxInfo]):

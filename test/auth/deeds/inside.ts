@@ -82,6 +82,18 @@ export const insideDeeds = (world: World, box: Box) => {
           text.includes("marker"),
         ),
       ),
+    "network.get": get(`${inBox}/network`, '"transparent"'),
+    "network.put": (as) =>
+      changes(
+        as,
+        async () => (await inWeb<{ deny: string[] }>("GET", `${inBox}/network`)).deny,
+        (who) => send(who, "PUT", `${inBox}/network`, { mode: "public", deny: [`${unique()}.example`] }),
+      ),
+    // Refused before a packet leaves: it is of a private network.
+    "network.log": async (as) => {
+      await run("wget -q -T 2 -O /dev/null http://10.9.9.9/ || true");
+      return await tells(as, "always_denied", (who) => send(who, "GET", `${inBox}/network/log`));
+    },
     "ports.list": get(`${inBox}/ports`, "8000"),
     "ports.tunnel": (as) =>
       tells(as, "marker", (who) =>

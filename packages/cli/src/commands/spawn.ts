@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { Client, SpawnOptions } from "stacyvm";
 import { UsageFailure } from "../failure.ts";
 import type { Output } from "../output.ts";
+import { networkOf } from "./network.ts";
 import { pairsOf } from "./pairs.ts";
 
 export interface SpawnFlags {
@@ -17,6 +18,8 @@ export interface SpawnFlags {
   readonly disk?: number;
   readonly security?: "default" | "restricted";
   readonly network?: string;
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
   readonly label: readonly string[];
   readonly name?: string;
   readonly getOrCreate?: true;
@@ -40,7 +43,7 @@ export async function spawnCommand(client: Client, output: Output, flags: SpawnF
     user: flags.user,
     disk_mb: flags.disk,
     security: flags.security,
-    network_mode: flags.network,
+    ...networkOf(flags),
     labels: pairsOf("--label", flags.label),
     name: flags.name,
     if_exists: flags.getOrCreate && "get",

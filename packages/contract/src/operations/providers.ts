@@ -49,7 +49,7 @@ export const ProviderReport = ProviderHealth.extend({
       remedy: z.string().optional().meta({ description: "What of the host would have to change." }),
     }),
   ),
-  networks: z.array(z.enum(["none", "bridge", "host"])),
+  networks: z.array(z.enum(["none", "egress", "bridge", "host"])),
   missing: z.array(remedied).meta({ description: "What keeps it from being healthy here." }),
   warnings: z
     .array(remedied)

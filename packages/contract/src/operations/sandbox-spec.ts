@@ -45,6 +45,21 @@ export const sandboxName = text(63)
   .refine((name) => !name.startsWith("sb-"), "must not begin with sb-, as ids do")
   .meta({ description: "DNS label; unique among the living sandboxes of one owner." });
 
+const networkRules = z.array(text(512)).max(256, "must have 256 rules or fewer").meta({
+  description: "`api.example.com:443`, `*.example.com`, `203.0.113.0/24:80,8000-8100`, `[2001:db8::/32]:443`.",
+});
+
+/** What a sandbox may reach: deny counts before allow, allow before the mode. */
+export const networkPolicy = z
+  .strictObject({
+    mode: oneOf(["none", "public", "allowlist"]).meta({
+      description: "`public`: the Internet over TCP. `allowlist`: what a rule allows.",
+    }),
+    allow: networkRules.optional(),
+    deny: networkRules.optional(),
+  })
+  .meta({ id: "NetworkPolicy" });
+
 /** What a spawn may say about the sandbox, also a template's. */
 export const sandboxSpec = {
   metadata: metadata.optional(),
@@ -62,7 +77,10 @@ export const sandboxSpec = {
     .meta({ description: "Mebibytes; the server's default where absent or 0." })
     .optional(),
   security: oneOf(["default", "restricted"]).optional(),
-  network_mode: text(32).meta({ description: "`none`, or another that the provider offers." }).optional(),
+  network_mode: text(32)
+    .meta({ description: "As old clients say it: `none`, or `bridge` for what `network` calls `public`." })
+    .optional(),
+  network: networkPolicy.optional(),
   labels: labels.optional(),
   name: sandboxName.optional(),
   if_exists: oneOf(["fail", "get"])
@@ -79,6 +97,7 @@ export const sandboxSpecAudit = {
   disk_mb: "public",
   security: "public",
   network_mode: "public",
+  network: "public",
   labels: "sensitive",
   name: "public",
   if_exists: "public",
@@ -95,9 +114,18 @@ export const sandboxDetail = {
   disk_mb: z.int().optional(),
   security: z.string().optional(),
   network_mode: z.string().optional(),
+  network: z
+    .strictObject({
+      mode: z.enum(["none", "public", "allowlist"]),
+      allow: z.array(z.string()),
+      deny: z.array(z.string()),
+    })
+    .optional()
+    .meta({ description: "Absent where no gateway decides." }),
 };
 
 export const view = oneOf(["basic", "full"]).meta({
-  description: "`full` adds project_id, name, labels, env_names, workdir, user, disk_mb, security and network_mode.",
+  description:
+    "`full` adds project_id, name, labels, env_names, workdir, user, disk_mb, security, network_mode and network.",
 });
 export const viewQuery = z.object({ view: view.optional() });

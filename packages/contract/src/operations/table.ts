@@ -7,6 +7,7 @@ import { fileLinkOperations } from "./file-links.ts";
 import { fileUploadOperations } from "./file-uploads.ts";
 import { fileWatchOperations } from "./file-watch.ts";
 import { fileOperations } from "./files.ts";
+import { networkOperations } from "./network.ts";
 import { portOperations } from "./ports.ts";
 import { processOperations } from "./processes.ts";
 import { providerOperations } from "./providers.ts";
@@ -25,6 +26,7 @@ export const operations = [
   ...execOperations,
   ...processOperations,
   ...portOperations,
+  ...networkOperations,
   ...fileOperations,
   ...fileLinkOperations,
   ...fileWatchOperations,

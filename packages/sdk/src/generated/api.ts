@@ -308,6 +308,63 @@ export interface MoveFileRequest {
   new_path?: string;
 }
 
+export interface Network {
+  mode: "none" | "public" | "allowlist";
+  allow: string[];
+  deny: string[];
+  /** transparent: every TCP connection and every name goes through the gateway. */
+  level: "none" | "transparent";
+  /** The operator's policy: what it does not permit, no sandbox may reach. */
+  server: {
+    mode: "none" | "public" | "allowlist";
+    allow: string[];
+    deny: string[];
+  };
+  /** Since the gateway started; absent where there is none. */
+  counts?: {
+    open: number;
+    allowed: number;
+    denied: number;
+    failed: number;
+    /** Bytes out of the sandbox. */
+    sent: number;
+    received: number;
+  };
+  /** Connections that the change ended. */
+  cut?: number;
+}
+
+export interface NetworkDecision {
+  /** RFC 3339. */
+  at: string;
+  /** closed: how a connection ended. missed: more than were told. live: what follows is new. */
+  type: "decision" | "closed" | "missed" | "live";
+  /** Joins a connection's decision and its end. */
+  flow?: number;
+  kind?: "connect" | "resolve" | "query";
+  host?: string;
+  /** What was dialled, or would have been. */
+  address?: string;
+  port?: number;
+  decision?: "allowed" | "denied" | "failed";
+  reason?: string;
+  rule?: string;
+  /** Whose rule or mode it was: server or sandbox. */
+  policy?: string;
+  sent?: number;
+  received?: number;
+  count?: number;
+}
+
+export interface NetworkPolicy {
+  /** `public`: the Internet over TCP. `allowlist`: what a rule allows. */
+  mode: "none" | "public" | "allowlist";
+  /** `api.example.com:443`, `*.example.com`, `203.0.113.0/24:80,8000-8100`, `[2001:db8::/32]:443`. */
+  allow?: string[];
+  /** `api.example.com:443`, `*.example.com`, `203.0.113.0/24:80,8000-8100`, `[2001:db8::/32]:443`. */
+  deny?: string[];
+}
+
 export interface OperationMetrics {
   operation: string;
   provider: string;
@@ -504,7 +561,7 @@ export interface ProviderReport {
     /** What of the host would have to change. */
     remedy?: string;
   })[];
-  networks: ("none" | "bridge" | "host")[];
+  networks: ("none" | "egress" | "bridge" | "host")[];
   /** What keeps it from being healthy here. */
   missing: {
     what: string;
@@ -586,6 +643,12 @@ export interface Sandbox {
   disk_mb?: number;
   security?: string;
   network_mode?: string;
+  /** Absent where no gateway decides. */
+  network?: {
+    mode: "none" | "public" | "allowlist";
+    allow: string[];
+    deny: string[];
+  };
 }
 
 export interface SandboxStats {
@@ -662,8 +725,9 @@ export interface SpawnRequest {
   /** Mebibytes; the server's default where absent or 0. */
   disk_mb?: number;
   security?: "default" | "restricted";
-  /** `none`, or another that the provider offers. */
+  /** As old clients say it: `none`, or `bridge` for what `network` calls `public`. */
   network_mode?: string;
+  network?: NetworkPolicy;
   /** Names and values that lists can filter by, with the rules of Kubernetes' labels. */
   labels?: Record<string, string>;
   /** DNS label; unique among the living sandboxes of one owner. */
@@ -764,8 +828,9 @@ export interface TemplateSpawnRequest {
   /** Mebibytes; the server's default where absent or 0. */
   disk_mb?: number;
   security?: "default" | "restricted";
-  /** `none`, or another that the provider offers. */
+  /** As old clients say it: `none`, or `bridge` for what `network` calls `public`. */
   network_mode?: string;
+  network?: NetworkPolicy;
   /** Names and values that lists can filter by, with the rules of Kubernetes' labels. */
   labels?: Record<string, string>;
   /** DNS label; unique among the living sandboxes of one owner. */

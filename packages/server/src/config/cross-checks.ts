@@ -1,4 +1,5 @@
 import { formatDuration } from "../lib/duration.ts";
+import { type NetworkRule, parseRule, RuleError } from "../lib/network-rule.ts";
 import { isLoopback, parseNetworks } from "../lib/networks.ts";
 import type { Problem } from "./problem.ts";
 import { pidsLeast } from "./provider-settings.ts";
@@ -168,6 +169,53 @@ const proxies = ({ server }: RawConfig): Problem[] => {
   }
 };
 
+const network = ({ network: { mode, allow, deny, open, resolvers } }: RawConfig): Problem[] => {
+  const problems: Problem[] = [];
+  const hint = 'Write rules like "api.example.com:443", "*.example.com" or "203.0.113.0/24:80".';
+  for (const [path, rules] of Object.entries({ "network.allow": allow, "network.deny": deny })) {
+    const wrong = firstWrong(rules, () => undefined);
+    if (wrong !== undefined) problems.push({ path, message: `${path} ${wrong}`, hint });
+  }
+  const closed = firstWrong(open, ({ cidr, ports }) =>
+    cidr === undefined || ports.length === 0 ? "is no network with ports" : undefined,
+  );
+  if (closed !== undefined) {
+    const path = "network.open";
+    problems.push({
+      path,
+      message: `${path} ${closed}`,
+      hint: "Name exactly what is to be reached: 10.1.2.3/32:5432.",
+    });
+  }
+  const mute = firstWrong(resolvers, ({ cidr = "", ports }) =>
+    !/\/(?:32|128)$/.test(cidr) || ports.length > 1 ? "is no address with one port or none" : undefined,
+  );
+  if (mute !== undefined) {
+    const path = "network.resolvers";
+    problems.push({ path, message: `${path} ${mute}`, hint: "Write it like 192.0.2.53 or [2001:db8::53]:53." });
+  }
+  if (mode === "none" && allow.length > 0) {
+    const path = "network.allow";
+    const message = `${path} has rules beside network.mode none, which lets nobody out`;
+    problems.push({ path, message, hint: "Set network.mode to allowlist, or remove the rules." });
+  }
+  return problems;
+};
+
+/** The first rule that can't be read or that the check finds something wrong with, and what. */
+const firstWrong = (rules: readonly string[], check: (rule: NetworkRule) => string | undefined): string | undefined => {
+  for (const text of rules) {
+    try {
+      const found = check(parseRule(text));
+      if (found !== undefined) return `${JSON.stringify(text)} ${found}`;
+    } catch (error) {
+      if (!(error instanceof RuleError)) throw error;
+      return `${JSON.stringify(text)}, ${error.message}`;
+    }
+  }
+  return undefined;
+};
+
 /** What is wrong between keys that are each right alone. */
 export const crossCheck = (config: RawConfig): readonly Problem[] => {
   const { defaults, leases, database } = config;
@@ -178,6 +226,7 @@ export const crossCheck = (config: RawConfig): readonly Problem[] => {
     ...tls(config),
     ...registries(config),
     ...docker(config),
+    ...network(config),
   ];
   for (const origin of config.server.corsAllowedOrigins) {
     const message = originProblem(origin);

@@ -203,10 +203,14 @@ const texts = (raw: unknown, key: string): string[] => {
     .filter((item) => item !== "");
 };
 
-export const list = (fallback: readonly string[], description: string): Setting<readonly string[]> => ({
+export const list = (
+  fallback: readonly string[],
+  description: string,
+  shown = fallback.length === 0 ? "[]" : fallback.join(","),
+): Setting<readonly string[]> => ({
   type: "list",
   fallback,
-  shown: fallback.length === 0 ? "[]" : fallback.join(","),
+  shown,
   description,
   read: texts,
 });

@@ -96,6 +96,20 @@ test("an unreadable file is a problem, not a missing one", () => {
   expect(messages({}, {}, { readFile })).toEqual(["/srv/stacyvm.yaml can't be read: EACCES"]);
 });
 
+test.each([
+  [
+    { allow: ["a", "b:x"] },
+    'network.allow "b:x", column 3: "x" is no port from 1 to 65535 and no range such as 8000-8100',
+  ],
+  [{ open: ["10.0.0.0/8"] }, 'network.open "10.0.0.0/8" is no network with ports'],
+  [{ open: ["db.internal:5432"] }, 'network.open "db.internal:5432" is no network with ports'],
+  [{ resolvers: ["192.0.2.0/24"] }, 'network.resolvers "192.0.2.0/24" is no address with one port or none'],
+  [{ resolvers: ["192.0.2.53:53,54"] }, 'network.resolvers "192.0.2.53:53,54" is no address with one port or none'],
+  [{ mode: "none", allow: ["a"] }, "network.allow has rules beside network.mode none, which lets nobody out"],
+])("a network that can't be meant is refused with its place: %j", (network, message) => {
+  expect(messages(yaml(stringify({ network })))).toEqual([message]);
+});
+
 test("every key can be set by its variable and by a file, and both read the same", () => {
   const samples: Record<string, string> = {
     boolean: "true",
@@ -114,6 +128,8 @@ test("every key can be set by its variable and by a file, and both read the same
     let value = samples[setting.type] ?? (setting.type.split(" \\| ").at(-1) as string);
     if (path.endsWith(".pids_limit")) value = "77";
     if (path === "server.trusted_proxies") value = "10.0.0.0/8,2001:db8::1";
+    if (path === "network.open") value = "10.1.2.3/32:5432,10.1.2.4/32:80";
+    if (path === "network.resolvers") value = "192.0.2.53,[2001:db8::53]:5353";
     if (path === "server.cors_allowed_origins") value = "http://a.example,https://b.example:8";
     if (path === "server.public_url") value = "https://a.example:8";
     if (path.endsWith("_proxy") && setting.type === "secret") value = "http://a.example:3128";

@@ -1,5 +1,6 @@
 import { auth, database, defaults, rateLimit, worker } from "./access-settings.ts";
 import type { Setting } from "./kinds.ts";
+import { network } from "./network-settings.ts";
 import { pool, providers } from "./provider-settings.ts";
 import {
   dataDir,
@@ -21,6 +22,7 @@ export const settings = {
   disk,
   images,
   providers,
+  network,
   defaults,
   limits,
   leases,

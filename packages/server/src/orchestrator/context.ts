@@ -1,3 +1,4 @@
+import type { Egress } from "../egress/egress.ts";
 import type { ImageStore } from "../images/image-store.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Failpoint } from "../lib/failpoint.ts";
@@ -51,6 +52,8 @@ export interface Context {
   readonly providers: ProviderDirectory;
   readonly images: ImageStore;
   readonly live: LiveRuntimes;
+  /** The way out of sandboxes. */
+  readonly egress: Egress;
   readonly disks: DiskSpace;
   readonly clock: Clock;
   readonly ids: Ids;

@@ -22,12 +22,23 @@ export class LiveRuntimes {
   readonly #attaching = new KeyMutex();
   readonly #provider: (name: string) => Provider | undefined;
 
-  constructor(options: { readonly provider: (name: string) => Provider | undefined }) {
+  readonly #onAttached: (record: SandboxRecord, runtime: Runtime) => Promise<unknown>;
+  readonly #onDropped: (sandboxId: string) => void;
+
+  constructor(options: {
+    readonly provider: (name: string) => Provider | undefined;
+    /** Before anybody is given the runtime; a throw and nobody is. */
+    readonly onAttached: (record: SandboxRecord, runtime: Runtime) => Promise<unknown>;
+    readonly onDropped: (sandboxId: string) => void;
+  }) {
     this.#provider = options.provider;
+    this.#onAttached = options.onAttached;
+    this.#onDropped = options.onDropped;
   }
 
-  set(runtime: Runtime): void {
-    this.#runtimes.set(runtime.sandboxId, runtime);
+  async add(record: SandboxRecord, runtime: Runtime): Promise<void> {
+    this.#runtimes.set(record.id, runtime);
+    await this.#onAttached(record, runtime);
   }
 
   peek(sandboxId: string): Runtime | undefined {
@@ -48,7 +59,10 @@ export class LiveRuntimes {
       const ref = readRuntimeRef(record);
       if (ref === undefined) return undefined;
       const runtime = await provider.attach(record.id, ref, signal);
-      if (runtime !== undefined) this.#runtimes.set(record.id, runtime);
+      if (runtime !== undefined) {
+        await this.#onAttached(record, runtime);
+        this.#runtimes.set(record.id, runtime);
+      }
       return runtime;
     });
   }
@@ -57,6 +71,7 @@ export class LiveRuntimes {
   async drop(sandboxId: string): Promise<void> {
     const runtime = this.#runtimes.get(sandboxId);
     this.#runtimes.delete(sandboxId);
+    this.#onDropped(sandboxId);
     await runtime?.guest[Symbol.asyncDispose]();
   }
 

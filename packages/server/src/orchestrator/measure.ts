@@ -7,7 +7,7 @@ import type { Caller, Context } from "./context.ts";
 /** Longest audit detail, characters. */
 const auditDetailMax = 2048;
 
-const onlyAudited = ["extend", "process", "link", "upload", "port"] as const;
+const onlyAudited = ["extend", "process", "link", "upload", "port", "network"] as const;
 
 const isCounted = (operation: Measured["operation"]): operation is MeasuredOperation =>
   !onlyAudited.some((name) => name === operation);

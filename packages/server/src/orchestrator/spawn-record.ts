@@ -1,11 +1,13 @@
 import { StacyError } from "@stacyvm/contract";
-import type { NetworkMode, Provider, SecurityProfile } from "../providers/provider.ts";
+import type { Provider, SecurityProfile } from "../providers/provider.ts";
 import { guestPath } from "../sandbox/guest-path.ts";
+import type { NetworkPolicy } from "../sandbox/network-policy.ts";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
 import { placeOf } from "../sandbox/scope.ts";
 import { stateTimeoutMs } from "../sandbox/states.ts";
 import { checkUser } from "../sandbox/user.ts";
 import type { Caller, Context } from "./context.ts";
+import { networkOf } from "./network-choice.ts";
 
 /** Absent values stand for the defaults. */
 export interface SpawnRequest {
@@ -23,7 +25,9 @@ export interface SpawnRequest {
   /** Name, uid or uid:gid inside the sandbox. */
   readonly user?: string;
   readonly security?: SecurityProfile;
+  /** As old clients say it; not beside `network`. */
   readonly networkMode?: string;
+  readonly network?: NetworkPolicy;
   readonly labels?: Readonly<Record<string, string>>;
   readonly name?: string;
   /** What a name that is taken means: a conflict, or the sandbox that has it. */
@@ -69,7 +73,7 @@ export function newRecord(
     envNames: Object.keys(request.env ?? {}).toSorted(),
     workdir: request.workdir === undefined ? "" : guestPath(request.workdir),
     user: request.user ?? "",
-    networkMode: networkMode(provider, request.networkMode),
+    ...networkOf(context, provider, request),
   };
 }
 
@@ -87,21 +91,6 @@ function securityProfile(
     "not_supported",
     `provider ${name} does not offer security profile ${wanted} here, but ${offered.join(", ")}`,
     remediation === undefined ? {} : { remediation },
-  );
-}
-
-function networkMode({ name, capabilities }: Provider, asked: string | undefined): NetworkMode {
-  const { networks } = capabilities;
-  const usual = networks.includes("none") ? "none" : (networks[0] ?? "none");
-  const found = networks.find((offered) => offered === (asked ?? usual));
-  if (found !== undefined) return found;
-  const offered = capabilities.networks.join(", ");
-  throw new StacyError(
-    "not_supported",
-    asked === "host"
-      ? "network_mode host is not offered: on the host's network a sandbox reaches what listens on its loopback, this server too"
-      : `provider ${name} does not offer network_mode ${JSON.stringify(asked ?? usual)} here, but ${offered || "none at all"}`,
-    offered === "" ? {} : { remediation: `Ask for one of: ${offered}.` },
   );
 }
 

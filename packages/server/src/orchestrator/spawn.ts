@@ -116,7 +116,7 @@ async function start(
     },
     signal,
   );
-  context.live.set(runtime);
+  await context.live.add(record, runtime);
   defer("connection", () => context.live.drop(record.id));
   context.failpoint("spawn:runtime");
   const from = image ?? runtime.image;

@@ -12,6 +12,7 @@ import { fileOperations } from "./files.ts";
 import { findSandbox, findServing } from "./find.ts";
 import { folderOperations } from "./folders.ts";
 import { getOrSpawn, type Spawned } from "./named-spawn.ts";
+import { networkUseCases } from "./network.ts";
 import { portUseCases } from "./ports.ts";
 import { processUseCases } from "./processes.ts";
 import { prune } from "./prune.ts";
@@ -87,6 +88,7 @@ export function createUseCases({ context, queue }: { readonly context: Context; 
     uploads: uploadUseCases(context),
     processes: processUseCases(context),
     ports: portUseCases(context),
+    network: networkUseCases(context),
     tenants: tenantUseCases(context),
     logs: async (id: string, lines: number, caller: Caller, signal: AbortSignal): Promise<readonly string[]> => {
       const { runtime } = await findServing(context, id, caller, signal);

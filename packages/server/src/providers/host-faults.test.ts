@@ -41,7 +41,11 @@ describe("a crash of the host program", () => {
       openFilesMax: 1024,
       hasCgroupDirectory: false,
     });
-    return on.call("spawn", { ...common, rootfs_path: image.rootfsPath, agent_uid: 0, config }, signal());
+    return on.call(
+      "spawn",
+      { ...common, rootfs_path: image.rootfsPath, agent_uid: 0, egress: false, config },
+      signal(),
+    );
   };
 
   const crashAt = async (step: string, kind: Kind): Promise<void> => {

@@ -3,6 +3,7 @@ import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout } from "node:timers/promises";
 import { type ErrorReason, StacyError } from "@stacyvm/contract";
+import type { EgressWall } from "../egress/egress.ts";
 
 /** Everything that stacyvm-host does: arguments and answer of each verb. */
 export interface HostVerbs {
@@ -14,6 +15,8 @@ export interface HostVerbs {
       rootfs_path: string;
       disk_mb: number;
       agent_uid: number;
+      /** With a TUN and an egress door; the configuration's arguments then name its descriptor. */
+      egress: boolean;
       config: unknown;
     };
     answer: HostSpawned;
@@ -47,6 +50,7 @@ export interface HostVerbs {
   usage: { args: { sandbox_id: string }; answer: HostUsage };
   console: { args: { sandbox_id: string; max_bytes: number }; answer: { text: string } };
   probe: { args: object; answer: HostProbe };
+  "egress-wall": { args: EgressWall | { remove: true }; answer: object };
 }
 
 export interface HostSpawned {
@@ -56,6 +60,8 @@ export interface HostSpawned {
   readonly pid: number;
   readonly start_ticks: number;
   readonly uid_base: number;
+  /** Of the egress door; empty where there is none. */
+  readonly egress_path: string;
   readonly steps_us: Readonly<Record<string, number>>;
 }
 
@@ -70,6 +76,8 @@ export interface HostOwned {
   readonly socket_path: string;
   /** As in HostSpawned. */
   readonly guest_made: boolean;
+  /** As in HostSpawned. */
+  readonly egress_path: string;
   readonly pid: number;
   readonly start_ticks: number;
   readonly alive: boolean;
@@ -97,6 +105,8 @@ export interface HostProbe {
   readonly missing: Readonly<Record<string, readonly string[]>>;
   /** Why a sandbox without privileges can't have namespaces of its own; empty where it can. */
   readonly no_namespaces: string;
+  /** Why sandboxes can't have a TUN; empty where they can. */
+  readonly no_tun: string;
   /** The kernel's version of Landlock, 0 where it is off. */
   readonly landlock: number;
 }

@@ -33,7 +33,7 @@ export const hostRuntimes = (options: HostRuntimesOptions) => {
     await helper.call("destroy", { sandbox_id: sandboxId }, signal);
   };
 
-  const runtime = (sandboxId: string, ref: RuntimeRef, address: AgentAddress): Runtime => {
+  const runtime = (sandboxId: string, ref: RuntimeRef, address: AgentAddress & { egress_path: string }): Runtime => {
     const guest = options.connectGuest({
       dial: agentDial(address),
       label: sandboxId,
@@ -43,6 +43,7 @@ export const hostRuntimes = (options: HostRuntimesOptions) => {
       sandboxId,
       ref,
       guest,
+      ...(address.egress_path === "" ? {} : { egressDoor: { path: address.egress_path, guestMade: false } }),
       async consoleLog(lines) {
         const never = new AbortController().signal;
         const { text } = await helper.call("console", { sandbox_id: sandboxId, max_bytes: maxConsoleBytes }, never);

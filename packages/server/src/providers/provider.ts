@@ -1,3 +1,4 @@
+import type { EgressDoor } from "../egress/egress.ts";
 import type { Guest } from "../guest/guest.ts";
 import type { ImageRoot } from "../images/image-store.ts";
 
@@ -7,8 +8,11 @@ export type IsolationClass = "none" | "userspace" | "container" | "kernel" | "mi
 /** `default`: root of its own user namespace with eight capabilities. `restricted`: uid 1000, none. */
 export type SecurityProfile = "default" | "restricted";
 
-/** Outbound network. `bridge` is an engine's own network, `host` this host's; each offered only where the operator configured it. */
-export type NetworkMode = "none" | "bridge" | "host";
+/**
+ * Outbound network. `egress`: what the sandbox opens goes through its egress door to the gateway, and nowhere without one. `bridge` is an engine's
+ * own network, `host` this host's; each offered only where the operator configured it.
+ */
+export type NetworkMode = "none" | "egress" | "bridge" | "host";
 
 export interface Capabilities {
   readonly isolation: IsolationClass;
@@ -81,6 +85,8 @@ export interface Runtime {
   readonly guest: Guest;
   /** Of a new sandbox whose image the provider found by itself: its content address, and the environment it asks for. */
   readonly image?: { readonly digest: string; readonly env: Readonly<Record<string, string>> };
+  /** Of a sandbox whose network is `egress`, also after attach. */
+  readonly egressDoor?: EgressDoor;
   /** Last lines of what the first process printed, oldest first. */
   consoleLog(lines: number): Promise<readonly string[]>;
   usage(signal: AbortSignal): Promise<RuntimeUsage | undefined>;

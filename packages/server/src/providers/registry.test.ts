@@ -16,6 +16,7 @@ const machine = (missing: Readonly<Record<string, readonly string[]>>, noNamespa
     versions: {},
     missing,
     no_namespaces: noNamespaces,
+    no_tun: "",
     landlock: 7,
   };
   return { call: async () => probe as never, [Symbol.asyncDispose]: async () => {} };

@@ -1,3 +1,5 @@
+import type { NetworkPolicy } from "./network-policy.ts";
+
 /** States of the public object. `destroying` is ours; `idle`, `unhealthy` are kept for old clients. */
 export type SandboxState = "creating" | "running" | "unhealthy" | "expired" | "error" | "destroying" | "destroyed";
 
@@ -42,6 +44,8 @@ export interface SandboxRecord {
   /** Whom commands run as; empty: the profile's own. */
   readonly user: string;
   readonly networkMode: string;
+  /** What it may reach through the gateway; undefined where it has no way out of this kind. */
+  readonly network: NetworkPolicy | undefined;
 }
 
 /** What lists show of a sandbox: all that is public, and nothing that only its own server needs. */

@@ -1,5 +1,6 @@
 import { StacyError } from "@stacyvm/contract";
 import { z } from "zod";
+import { type NetworkPolicy, networkModes } from "../sandbox/network-policy.ts";
 
 /** Reads and writes one JSON text column; what does not parse is a damaged row. */
 export interface JsonColumn<T> {
@@ -49,6 +50,19 @@ export const stringMapColumn = (column: string): JsonColumn<Readonly<Record<stri
       return map;
     },
     write,
+  };
+};
+
+/** Empty text is none. */
+export const networkPolicyColumn = (column: string): JsonColumn<NetworkPolicy | undefined> => {
+  const rules = z.array(z.string());
+  const { read, write } = jsonColumn<NetworkPolicy | undefined>(
+    column,
+    z.strictObject({ mode: z.enum(networkModes), allow: rules, deny: rules }).parse,
+  );
+  return {
+    read: (text) => (text === "" ? undefined : read(text)),
+    write: (policy) => (policy === undefined ? "" : write(policy)),
   };
 };
 

@@ -24,7 +24,8 @@ export const sandboxesAreKept = (opened: () => Store): void => {
         envNames: ["A", "_B"],
         workdir: "/srv/ü",
         user: "1000:50",
-        networkMode: "bridge",
+        networkMode: "egress",
+        network: { mode: "allowlist", allow: ["api.example.com:443"], deny: ["*.example.org"] },
       });
       await opened().sandboxes.insert(record);
       const found = await opened().sandboxes.get(record.id);

@@ -33,5 +33,6 @@ export const sandboxRecord = (change: Partial<SandboxRecord> = {}): SandboxRecor
   workdir: "",
   user: "",
   networkMode: "none",
+  network: undefined,
   ...change,
 });

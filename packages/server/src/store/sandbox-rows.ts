@@ -1,10 +1,11 @@
 import type { Insertable, Selectable, Updateable } from "kysely";
 import type { SandboxRecord, SandboxState, SandboxSummary } from "../sandbox/sandbox.ts";
-import { stringListColumn, stringMapColumn } from "./json-column.ts";
+import { networkPolicyColumn, stringListColumn, stringMapColumn } from "./json-column.ts";
 import type { SandboxesTable } from "./tables.ts";
 
 const metadata = stringMapColumn("sandboxes.metadata");
 const labels = stringMapColumn("sandboxes.labels");
+const network = networkPolicyColumn("sandboxes.network");
 const envNames = stringListColumn("sandboxes.env_names");
 
 export const toSandbox = (row: Selectable<SandboxesTable>): SandboxRecord => ({
@@ -23,6 +24,7 @@ export const toSandbox = (row: Selectable<SandboxesTable>): SandboxRecord => ({
   workdir: row.workdir,
   user: row.run_as,
   networkMode: row.network_mode,
+  network: network.read(row.network),
 });
 
 export const summaryColumns = [
@@ -87,6 +89,7 @@ export const fromSandbox = (record: SandboxRecord): Insertable<SandboxesTable> =
   workdir: record.workdir,
   run_as: record.user,
   network_mode: record.networkMode,
+  network: network.write(record.network),
 });
 
 /** What a sandbox may change: what it was asked to be stays. */
@@ -94,7 +97,7 @@ export type SandboxChange = Partial<
   Omit<SandboxRecord, "id" | "createdAtMs" | "name" | "labels" | "envNames" | "workdir" | "user" | "networkMode">
 >;
 
-const columnOf: Readonly<Record<keyof Omit<SandboxChange, "metadata">, keyof SandboxesTable>> = {
+const columnOf: Readonly<Record<keyof Omit<SandboxChange, "metadata" | "network">, keyof SandboxesTable>> = {
   state: "state",
   stateReason: "state_reason",
   provider: "provider",
@@ -123,5 +126,6 @@ export const fromSandboxChange = (change: SandboxChange): Updateable<SandboxesTa
     if (value !== undefined) columns[column] = value;
   }
   if (change.metadata !== undefined) columns.metadata = metadata.write(change.metadata);
+  if (change.network !== undefined) columns.network = network.write(change.network);
   return columns as Updateable<SandboxesTable>;
 };

@@ -32,6 +32,8 @@ export interface SandboxesTable {
   workdir: string;
   run_as: string;
   network_mode: string;
+  /** Empty: no way out through the gateway. */
+  network: string;
 }
 
 /** The labels again, one row each, for lists that filter by them. */

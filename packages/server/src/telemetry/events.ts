@@ -24,6 +24,14 @@ export interface EventData {
   "exec.timeout": Failed;
   "file.written": undefined;
   "file.read": undefined;
+  "network.denied": {
+    readonly reason: string;
+    /** Denials since the last event that no event tells. */
+    readonly untold: number;
+    readonly host?: string;
+    readonly address?: string;
+    readonly port?: number;
+  };
   "operation.failed": Failed;
   "resource.limit": Failed;
   "provider.failed": Failed;

@@ -27,6 +27,7 @@ from stacyvm._spec import (
 )
 from stacyvm.models import (
     HealthInfo,
+    NetworkPolicy,
     ProviderInfo,
     QuotaSummary,
     SandboxInfo,
@@ -105,6 +106,7 @@ class AsyncClient:
         disk_mb: Optional[int] = None,
         security: Optional[SecurityProfile] = None,
         network_mode: Optional[str] = None,
+        network: Optional[NetworkPolicy] = None,
         labels: Optional[Mapping[str, str]] = None,
         name: Optional[str] = None,
         if_exists: Optional[IfExists] = None,
@@ -124,6 +126,7 @@ class AsyncClient:
         :param user: whom commands run as: a name, ``uid`` or ``uid:gid`` of the sandbox; 1000 alone under
             ``restricted``
         :param disk_mb: mebibytes, 16 or more
+        :param network: what it may reach; whatever the server permits where absent
         :param labels: what lists can filter by
         :param name: a DNS label, unique among the living sandboxes of one owner
         :param if_exists: what a taken name means: ``fail``, or ``get`` the sandbox that has it, as it is
@@ -141,6 +144,7 @@ class AsyncClient:
             disk_mb=disk_mb,
             security=security,
             network_mode=network_mode,
+            network=network,
             labels=labels,
             name=name,
             if_exists=if_exists,
@@ -174,6 +178,7 @@ class AsyncClient:
         disk_mb: Optional[int] = None,
         security: Optional[SecurityProfile] = None,
         network_mode: Optional[str] = None,
+        network: Optional[NetworkPolicy] = None,
         labels: Optional[Mapping[str, str]] = None,
         name: Optional[str] = None,
         if_exists: Optional[IfExists] = None,
@@ -188,6 +193,7 @@ class AsyncClient:
             disk_mb=disk_mb,
             security=security,
             network_mode=network_mode,
+            network=network,
             labels=labels,
             name=name,
             if_exists=if_exists,

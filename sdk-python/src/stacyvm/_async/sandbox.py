@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence, Type, 
 import httpx
 
 from stacyvm._async.files import AsyncSandboxFiles, list_of_str
+from stacyvm._async.network import AsyncSandboxNetwork
 from stacyvm._async.processes import AsyncSandboxProcesses
 from stacyvm._async.streams import AsyncExecStream
 from stacyvm._async.transport import AsyncTransport
@@ -39,6 +40,8 @@ class AsyncSandbox:
         self.files = AsyncSandboxFiles(self._transport, sandbox_id)
         #: Commands that outlive the connection, and terminals.
         self.processes = AsyncSandboxProcesses(self._transport, sandbox_id)
+        #: What it may reach, and what it tried.
+        self.network = AsyncSandboxNetwork(self._transport, sandbox_id)
 
     @property
     def state(self) -> str:

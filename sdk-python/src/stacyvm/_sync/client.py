@@ -28,6 +28,7 @@ from stacyvm._spec import (
 )
 from stacyvm.models import (
     HealthInfo,
+    NetworkPolicy,
     ProviderInfo,
     QuotaSummary,
     SandboxInfo,
@@ -106,6 +107,7 @@ class Client:
         disk_mb: Optional[int] = None,
         security: Optional[SecurityProfile] = None,
         network_mode: Optional[str] = None,
+        network: Optional[NetworkPolicy] = None,
         labels: Optional[Mapping[str, str]] = None,
         name: Optional[str] = None,
         if_exists: Optional[IfExists] = None,
@@ -125,6 +127,7 @@ class Client:
         :param user: whom commands run as: a name, ``uid`` or ``uid:gid`` of the sandbox; 1000 alone under
             ``restricted``
         :param disk_mb: mebibytes, 16 or more
+        :param network: what it may reach; whatever the server permits where absent
         :param labels: what lists can filter by
         :param name: a DNS label, unique among the living sandboxes of one owner
         :param if_exists: what a taken name means: ``fail``, or ``get`` the sandbox that has it, as it is
@@ -142,6 +145,7 @@ class Client:
             disk_mb=disk_mb,
             security=security,
             network_mode=network_mode,
+            network=network,
             labels=labels,
             name=name,
             if_exists=if_exists,
@@ -175,6 +179,7 @@ class Client:
         disk_mb: Optional[int] = None,
         security: Optional[SecurityProfile] = None,
         network_mode: Optional[str] = None,
+        network: Optional[NetworkPolicy] = None,
         labels: Optional[Mapping[str, str]] = None,
         name: Optional[str] = None,
         if_exists: Optional[IfExists] = None,
@@ -189,6 +194,7 @@ class Client:
             disk_mb=disk_mb,
             security=security,
             network_mode=network_mode,
+            network=network,
             labels=labels,
             name=name,
             if_exists=if_exists,

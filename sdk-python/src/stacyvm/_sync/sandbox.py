@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence, Type, 
 import httpx
 
 from stacyvm._sync.files import SandboxFiles, list_of_str
+from stacyvm._sync.network import SandboxNetwork
 from stacyvm._sync.processes import SandboxProcesses
 from stacyvm._sync.streams import ExecStream
 from stacyvm._sync.transport import Transport
@@ -40,6 +41,8 @@ class Sandbox:
         self.files = SandboxFiles(self._transport, sandbox_id)
         #: Commands that outlive the connection, and terminals.
         self.processes = SandboxProcesses(self._transport, sandbox_id)
+        #: What it may reach, and what it tried.
+        self.network = SandboxNetwork(self._transport, sandbox_id)
 
     @property
     def state(self) -> str:

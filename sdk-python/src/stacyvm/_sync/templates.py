@@ -11,7 +11,7 @@ from stacyvm._sync.sandbox import Sandbox
 from stacyvm._sync.transport import Transport
 from stacyvm._call import ABSENT, Call, given, segment
 from stacyvm._spec import FULL_VIEW, IfExists, SecurityProfile, key_header, sandbox_spec
-from stacyvm.models import Template, of_wire
+from stacyvm.models import NetworkPolicy, Template, of_wire
 
 
 class TemplateManager:
@@ -84,6 +84,7 @@ class TemplateManager:
         disk_mb: Optional[int] = None,
         security: Optional[SecurityProfile] = None,
         network_mode: Optional[str] = None,
+        network: Optional[NetworkPolicy] = None,
         labels: Optional[Mapping[str, str]] = None,
         sandbox_name: Optional[str] = None,
         if_exists: Optional[IfExists] = None,
@@ -104,6 +105,7 @@ class TemplateManager:
             disk_mb=disk_mb,
             security=security,
             network_mode=network_mode,
+            network=network,
             labels=labels,
             name=sandbox_name,
             if_exists=if_exists,

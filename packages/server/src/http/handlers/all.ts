@@ -26,6 +26,7 @@ import { fileWatchHandlers } from "./file-watch.ts";
 import { fileHandlers } from "./files.ts";
 import { folderHandlers } from "./folders.ts";
 import type { RateLimitCounters, RateLimitSettings } from "./metrics.ts";
+import { networkHandlers } from "./network.ts";
 import { portTunnelHandler } from "./port-tunnel.ts";
 import { portHandlers } from "./ports.ts";
 import { processSocketHandler } from "./process-socket.ts";
@@ -88,6 +89,7 @@ export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof oper
     ...fileUploadHandlers(options),
     ...processHandlers(options),
     ...portHandlers(options),
+    ...networkHandlers(options),
     "ports.tunnel": portTunnelHandler(options),
     "processes.socket": processSocketHandler(options),
     "sandboxes.exec": execHandler(options),

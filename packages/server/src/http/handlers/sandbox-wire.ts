@@ -1,6 +1,7 @@
 import type { Sandbox } from "@stacyvm/contract";
 import { workspacePath } from "../../sandbox/guest-path.ts";
 import type { SandboxRecord, SandboxSummary } from "../../sandbox/sandbox.ts";
+import { wirePolicy } from "./network.ts";
 import { rfc3339 } from "./wire-time.ts";
 
 /** The public object. `preview_domain` is left out where previews are not served. Lists are made of it: keep it plain. */
@@ -35,6 +36,8 @@ export const fullSandbox = (record: SandboxRecord, previewDomain: string): Sandb
   wire.workdir = record.workdir || workspacePath;
   wire.disk_mb = record.diskMb;
   wire.security = record.security;
-  wire.network_mode = record.networkMode;
+  // Old clients know the gateway's way by the word for an engine's network.
+  wire.network_mode = record.networkMode === "egress" ? "bridge" : record.networkMode;
+  if (record.network !== undefined) wire.network = wirePolicy(record.network);
   return wire;
 };

@@ -4,6 +4,7 @@ import type { UseCases } from "../../orchestrator/use-cases.ts";
 import type { OperationRequest } from "../handler.ts";
 import type { Identity } from "../identity.ts";
 import { callerOf, durationOf, ownerOf } from "./caller.ts";
+import { policyOf } from "./network.ts";
 import { fullSandbox, wireSandbox } from "./sandbox-wire.ts";
 
 /** What a spawn answers: 200 for a sandbox that was there already. */
@@ -41,6 +42,7 @@ export const spawnRequest = (body: SpawnBody, identity: Identity): SpawnRequest 
     ...(body.user === undefined ? {} : { user: body.user }),
     ...(body.security === undefined ? {} : { security: body.security }),
     ...(body.network_mode === undefined ? {} : { networkMode: body.network_mode }),
+    ...(body.network === undefined ? {} : { network: policyOf(body.network) }),
     ...(body.labels === undefined ? {} : { labels: body.labels }),
     ...(body.name === undefined ? {} : { name: body.name }),
     ...(body.if_exists === undefined ? {} : { ifExists: body.if_exists }),

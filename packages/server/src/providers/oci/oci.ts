@@ -3,7 +3,7 @@ import type { ConnectGuest } from "../../guest/guest.ts";
 import { agentUid } from "../hardening.ts";
 import type { HostHelper, HostProbe, RuntimeKind } from "../host-helper.ts";
 import { hostRuntimes } from "../host-runtime.ts";
-import type { Capabilities, Provider } from "../provider.ts";
+import type { Capabilities, NetworkMode, Provider } from "../provider.ts";
 import { runtimeSpec } from "./runtime-spec.ts";
 
 export interface OciProviderOptions {
@@ -49,6 +49,8 @@ export const ociProvider = (options: OciProviderOptions): Provider => {
   };
   /** Until the runtime has said what it is, no more is claimed than the weakest of them holds. */
   const kind = (): RuntimeKind => known?.runtime_kind ?? "container";
+  const networks = (): readonly NetworkMode[] =>
+    known?.runtime_kind === "container" && known.no_tun === "" ? ["none", "egress"] : ["none"];
 
   return {
     name: "oci",
@@ -58,7 +60,7 @@ export const ociProvider = (options: OciProviderOptions): Provider => {
         tags: ["spawn", "exec", "files", kind()],
         needsImage: true,
         securityProfiles: ["default", "restricted"] as const,
-        networks: ["none"] as const,
+        networks: networks(),
       };
     },
     get publicConfig() {
@@ -90,6 +92,7 @@ export const ociProvider = (options: OciProviderOptions): Provider => {
           rootfs_path: spec.image.rootfsPath,
           disk_mb: spec.diskMb,
           agent_uid: agentUid(spec.security),
+          egress: spec.network === "egress",
           config,
         },
         signal,

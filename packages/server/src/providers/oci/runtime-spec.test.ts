@@ -43,6 +43,16 @@ it("mounts nothing of the host but the agent, and that read-only", () => {
   expect(fromHost[0]?.options).toEqual(expect.arrayContaining(["ro", "nosuid", "nodev"]));
 });
 
+it("tells the agent of an egress door only where the sandbox has one, as the descriptor after the others", () => {
+  const sandbox = sandboxSpec({ id: "sb-0123456789abcdef", network: "egress" });
+  const args = (hasCgroupDirectory: boolean) =>
+    runtimeSpec({ sandbox, kind: "container", architecture: "x64", openFilesMax: 1024, hasCgroupDirectory }).process
+      .args;
+  expect(args(true).join(" ")).toContain("--cgroup-fd 4 --egress-fd 5");
+  expect(args(false).join(" ")).toContain("--listen-fd 3 --egress-fd 4");
+  expect(spec("default").process.args).not.toContain("--egress-fd");
+});
+
 it("tells the agent of a cgroup directory only where there is one", () => {
   expect(spec("default").process.args).toContain("--cgroup-fd");
   expect(spec("default", false).process.args).not.toContain("--cgroup-fd");

@@ -70,6 +70,7 @@ export const runtimeSpec = (options: RuntimeSpecOptions) => {
   const capabilities = sandbox.security === "restricted" ? [] : defaultCapabilities;
   const guestListens = options.kind === "gvisor";
   const handed = ["--listen-fd", "3", ...(options.hasCgroupDirectory ? ["--cgroup-fd", "4"] : [])];
+  if (sandbox.network === "egress") handed.push("--egress-fd", options.hasCgroupDirectory ? "5" : "4");
   const memoryBytes = sandbox.memoryMb * 1024 * 1024;
   return {
     ociVersion: "1.0.2",

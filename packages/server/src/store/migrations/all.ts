@@ -5,6 +5,7 @@ import { sandboxSpecs } from "./0004-sandbox-specs.ts";
 import { apiKeys } from "./0005-api-keys.ts";
 import { tenants } from "./0006-tenants.ts";
 import { sessions } from "./0007-sessions.ts";
+import { sandboxNetwork } from "./0008-sandbox-network.ts";
 import type { Migration } from "./migration.ts";
 
 /** In order. A released one is never changed; the next change is the next file. */
@@ -16,4 +17,5 @@ export const migrations: readonly Migration[] = [
   apiKeys,
   tenants,
   sessions,
+  sandboxNetwork,
 ];

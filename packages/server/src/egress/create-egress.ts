@@ -1,0 +1,60 @@
+import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { join } from "node:path";
+import type { Config } from "../config/schema.ts";
+import { parseRule } from "../lib/network-rule.ts";
+import type { Egress, EgressWall } from "./egress.ts";
+import { createGateway, type GatewayOptions, noEgress } from "./gateway.ts";
+
+/** User and group of the gateway where the server is root: nobody else's, and below those of sandboxes. */
+export const gatewayUser = 0x6fff_0000;
+
+export interface EgressOptions extends Pick<GatewayOptions, "clock" | "onDenied" | "onEnd"> {
+  readonly config: Config["network"];
+  readonly nativeDir: string;
+  /** Puts up the second wall for the gateway's user; not called where the server isn't root, and so can't. */
+  readonly raiseWall: (wall: EgressWall) => Promise<void>;
+}
+
+/** The way out as the operator configured it. */
+export function createEgress({ config, nativeDir, raiseWall, ...options }: EgressOptions): Egress {
+  const { mode, allow, deny } = config;
+  if (mode === "none") return noEgress;
+  const isRoot = process.geteuid?.() === 0;
+  const resolvers = resolverAddresses(config.resolvers.length > 0 ? config.resolvers : systemResolvers());
+  const open = config.open.map(parseRule).flatMap(({ cidr, ports }) => (cidr === undefined ? [] : [{ cidr, ports }]));
+  return createGateway({
+    ...options,
+    programPath: join(nativeDir, "stacyvm-egress"),
+    serverPolicy: { mode, allow, deny },
+    resolvers,
+    open,
+    limits: config.limits,
+    user: isRoot ? gatewayUser : undefined,
+    beforeStart: async () => {
+      if (isRoot) await raiseWall({ uid: gatewayUser, open, resolvers });
+    },
+  });
+}
+
+const dnsPort = 53;
+
+/** Each as address:port, IPv6 in brackets. */
+const resolverAddresses = (written: readonly string[]): readonly string[] =>
+  written.map((text) => {
+    const { cidr = "", ports } = parseRule(text);
+    const address = cidr.replace(/\/\d+$/, "");
+    const port = ports[0]?.[0] ?? dnsPort;
+    return isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
+  });
+
+/** Those of this host; none where there is no such file. */
+function systemResolvers(): readonly string[] {
+  try {
+    const text = readFileSync("/etc/resolv.conf", "utf8");
+    const found = [...text.matchAll(/^nameserver[ \t]+([0-9a-f.:]+)/gim)].map(([, address = ""]) => address);
+    return found.filter((address) => isIP(address) !== 0);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,147 @@
+import { StacyError } from "@stacyvm/contract";
+import type { Clock } from "../lib/clock.ts";
+import { type CompiledPolicy, compilePolicy, type NetworkPolicy } from "../sandbox/network-policy.ts";
+import { DecisionLog } from "./decision-log.ts";
+import type { Decision, Egress, EgressDoor, OpenNetwork } from "./egress.ts";
+import { type EgressLimits, type GatewayProcess, startGateway, type Told } from "./gateway-process.ts";
+
+export interface GatewayOptions {
+  /** Of stacyvm-egress. */
+  readonly programPath: string;
+  readonly serverPolicy: NetworkPolicy;
+  /** Addresses with ports of the servers that names are asked of. */
+  readonly resolvers: readonly string[];
+  /** What of the always-denied the operator opens. */
+  readonly open: readonly OpenNetwork[];
+  readonly limits: EgressLimits;
+  /** Whom the gateway runs as; this process's own user where absent. */
+  readonly user: number | undefined;
+  readonly clock: Clock;
+  /** Called before each start, for the wall that stands behind the gateway; a throw is told and the gateway not started. */
+  readonly beforeStart: () => Promise<void>;
+  readonly onDenied: (sandboxId: string, decision: Decision) => void;
+  /** It has ended unasked and will be started again. */
+  readonly onEnd: (reason: string) => void;
+}
+
+interface Admitted {
+  readonly door: EgressDoor;
+  readonly policy: CompiledPolicy;
+}
+
+const restartPauseMs = { first: 20, max: 5_000 };
+
+/** Runs the gateway, tells it who may go where, and again after it has ended. */
+export function createGateway(options: GatewayOptions): Egress {
+  const log = new DecisionLog();
+  const admitted = new Map<string, Admitted>();
+  const server = compilePolicy("server", options.serverPolicy);
+  let current: GatewayProcess | undefined;
+  let closing = false;
+  let pauseMs = restartPauseMs.first;
+  let retry: NodeJS.Timeout | undefined;
+
+  const set = async (gateway: GatewayProcess, sandbox: string, { door, policy }: Admitted) =>
+    await gateway.call("set", {
+      sandbox,
+      door: door.path,
+      guest_made: door.guestMade,
+      policies: [server, policy],
+      limits: {
+        connections: options.limits.connections,
+        connections_per_second: options.limits.connectionsPerSecond,
+        bytes_per_second: options.limits.bytesPerSecond,
+        idle_seconds: options.limits.idleSeconds,
+      },
+    });
+
+  const onEnd = (reason: string): void => {
+    current = undefined;
+    if (closing) return;
+    options.onEnd(reason);
+    retry = setTimeout(start, pauseMs);
+    pauseMs = Math.min(pauseMs * 2, restartPauseMs.max);
+  };
+
+  let starting: Promise<void> = Promise.resolve();
+  function start(): void {
+    starting = begin().catch((error: unknown) => {
+      // Ended by its own end, which starts it again; what else is wrong ends it here.
+      if (current === undefined) onEnd(error instanceof Error ? error.message : String(error));
+      else void current.end();
+    });
+  }
+
+  const begin = async (): Promise<void> => {
+    await options.beforeStart();
+    if (closing) return;
+    const gateway = startGateway({
+      programPath: options.programPath,
+      args: options.user === undefined && process.geteuid?.() === 0 ? ["--allow-root"] : [],
+      user: options.user,
+      onTold: (told) => tell(told),
+      onEnd,
+    });
+    current = gateway;
+    await gateway.call("configure", { resolvers: options.resolvers, open: options.open });
+    pauseMs = restartPauseMs.first;
+    await Promise.all([...admitted].map(([id, one]) => set(gateway, id, one)));
+  };
+
+  const tell = ({ event, sandbox, at_ms: atMs = options.clock.now(), ...rest }: Told): void => {
+    const decision = { type: event, atMs, ...rest } as Decision;
+    log.add(sandbox, decision);
+    if (decision.decision === "denied") options.onDenied(sandbox, decision);
+  };
+
+  start();
+  return {
+    serverPolicy: options.serverPolicy,
+    async admit(sandboxId, door, policy) {
+      const one = { door, policy };
+      const before = admitted.get(sandboxId);
+      admitted.set(sandboxId, one);
+      log.open(sandboxId);
+      await starting;
+      if (current === undefined) return { cut: 0 };
+      try {
+        return await set(current, sandboxId, one);
+      } catch (error) {
+        // Down: it has no connections, and begins with what is admitted.
+        if (error instanceof StacyError && error.reason === "provider_unavailable") return { cut: 0 };
+        if (before !== undefined) admitted.set(sandboxId, before);
+        else this.drop(sandboxId);
+        throw error;
+      }
+    },
+    drop(sandboxId) {
+      if (!admitted.delete(sandboxId)) return;
+      log.close(sandboxId);
+      current?.call("drop", { sandbox: sandboxId }).catch(() => {}); // it has ended, and its connections with it
+    },
+    decisions: (sandboxId, limit) => log.last(sandboxId, limit),
+    follow: (sandboxId, signal) => log.follow(sandboxId, signal, options.clock.now),
+    async counts(sandboxId, signal) {
+      signal.throwIfAborted();
+      const usage = await current?.call("usage", {}).catch(() => undefined);
+      return usage?.sandboxes[sandboxId];
+    },
+    async [Symbol.asyncDispose]() {
+      closing = true;
+      clearTimeout(retry);
+      await starting;
+      await current?.end();
+    },
+  };
+}
+
+/** Where no sandbox is let out. */
+export const noEgress: Egress = {
+  serverPolicy: { mode: "none", allow: [], deny: [] },
+  admit: async () => ({ cut: 0 }),
+  drop: () => {},
+  decisions: () => [],
+  follow: (_, signal) => new DecisionLog().follow("", signal, () => 0),
+  counts: async () => undefined,
+  [Symbol.asyncDispose]: async () => {},
+};

@@ -1,0 +1,104 @@
+import { StacyError } from "@stacyvm/contract";
+import type { Decision, EgressCounts } from "../egress/egress.ts";
+import { KeyMutex } from "../lib/key-mutex.ts";
+import type { Runtime } from "../providers/provider.ts";
+import { checkPolicy, closedPolicy, compilePolicy, type NetworkPolicy } from "../sandbox/network-policy.ts";
+import type { SandboxRecord } from "../sandbox/sandbox.ts";
+import type { Caller, Context } from "./context.ts";
+import { findSandbox, findServing } from "./find.ts";
+import { measured } from "./measure.ts";
+
+export interface SandboxNetwork {
+  readonly policy: NetworkPolicy;
+  readonly level: "none" | "transparent";
+  readonly server: NetworkPolicy;
+  /** Undefined where the gateway has none of it. */
+  readonly counts?: EgressCounts | undefined;
+  /** Connections that the change ended. */
+  readonly cut?: number;
+}
+
+/** Lets a sandbox out that has a way; the gateway knows nothing of it before. */
+export async function letOut(
+  { egress }: Pick<Context, "egress">,
+  { id, network }: SandboxRecord,
+  { egressDoor }: Runtime,
+): Promise<{ readonly cut: number }> {
+  if (egressDoor === undefined) return { cut: 0 };
+  return await egress.admit(id, egressDoor, compilePolicy("sandbox", network ?? closedPolicy));
+}
+
+/** What a sandbox may reach. */
+export function networkUseCases(context: Context) {
+  const changing = new KeyMutex();
+
+  const shown = (record: SandboxRecord): SandboxNetwork => ({
+    policy: record.network ?? closedPolicy,
+    level: record.networkMode === "egress" ? "transparent" : "none",
+    server: context.egress.serverPolicy,
+  });
+
+  return {
+    get: async (id: string, caller: Caller, signal: AbortSignal): Promise<SandboxNetwork> => {
+      const record = await findSandbox(context, id, caller);
+      return { ...shown(record), counts: await context.egress.counts(id, signal) };
+    },
+
+    /** Connections that the new policy doesn't allow have ended when it resolves. */
+    put: async (id: string, policy: NetworkPolicy, caller: Caller, signal: AbortSignal): Promise<SandboxNetwork> => {
+      const what = { operation: "network" as const, action: "sandbox.network", sandboxId: id, resource: "", caller };
+      return await measured(context, what, async (facts) => {
+        checkPolicy(policy);
+        facts.detail = describe(policy);
+        return await changing.run(id, async () => {
+          const { record, runtime } = await findServing(context, id, caller, signal);
+          facts.record = record;
+          if (runtime.egressDoor === undefined) return withoutDoor(record, policy, shown(record));
+          const changed = await context.store.sandboxes.transition(id, [record.state], {
+            network: policy,
+            updatedAtMs: context.clock.now(),
+          });
+          if (changed === undefined) throw new StacyError("state_conflict", `sandbox ${id} is being changed by others`);
+          const { cut } = await letOut(context, changed, runtime);
+          return { ...shown(changed), cut };
+        });
+      });
+    },
+
+    /** The last decisions, and with `follow` what comes after them. */
+    log: async (
+      id: string,
+      { limit, follow }: { readonly limit: number; readonly follow: boolean },
+      caller: Caller,
+      signal: AbortSignal,
+    ): Promise<AsyncIterable<Decision | "live">> => {
+      await findSandbox(context, id, caller);
+      return decisions(context, id, limit, follow ? signal : undefined);
+    },
+  };
+}
+
+async function* decisions(
+  { egress }: Context,
+  id: string,
+  limit: number,
+  followed: AbortSignal | undefined,
+): AsyncGenerator<Decision | "live"> {
+  // Begun before the past is read, and nothing is awaited between: no decision is told twice or missed.
+  const coming = followed && egress.follow(id, followed)[Symbol.asyncIterator]();
+  const first = coming?.next();
+  yield* egress.decisions(id, limit);
+  if (coming === undefined || first === undefined) return;
+  yield "live";
+  for (let next = await first; next.done !== true; next = await coming.next()) yield next.value;
+}
+
+function withoutDoor(record: SandboxRecord, policy: NetworkPolicy, network: SandboxNetwork): SandboxNetwork {
+  if (policy.mode === "none") return { ...network, cut: 0 };
+  throw new StacyError("not_supported", `sandbox ${record.id} was made without a network, and gets none later`, {
+    remediation: "Spawn one with a network; what it may reach can be changed at any time.",
+  });
+}
+
+const describe = ({ mode, allow, deny }: NetworkPolicy): string =>
+  [`mode=${mode}`, ...allow.map((rule) => `allow=${rule}`), ...deny.map((rule) => `deny=${rule}`)].join(" ");
