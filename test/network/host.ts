@@ -28,6 +28,12 @@ export interface OwnConnection {
   readonly from: string;
 }
 
+export interface StartedServer {
+  readonly id: number;
+  /** Leads to that port from outside. */
+  readonly socket: string;
+}
+
 const serverProgram = resolve(import.meta.dirname, "../faults/server-program.ts");
 const ip = (...args: readonly string[]) => execFileSync("ip", args, { stdio: ["ignore", "ignore", "pipe"] });
 
@@ -61,7 +67,7 @@ const openOwnPorts = async (): Promise<void> => {
   }
 };
 
-const startServer = async (task: ServerTask): Promise<{ readonly id: number; readonly socket: string }> => {
+const startServer = async (task: ServerTask): Promise<StartedServer> => {
   const child = fork(serverProgram, [JSON.stringify(task)], {
     execArgv: [],
     stdio: ["ignore", "ignore", "pipe", "ipc"],

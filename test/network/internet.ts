@@ -1,16 +1,16 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readlink, rm } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { makeAuthority } from "../../packages/server/src/config/certificates.testing.ts";
 import { buildNative } from "../../packages/server/src/providers/host.testing.ts";
 import type { ServerTask } from "../faults/server-program.ts";
 import type { DnsQuery, Zone } from "./dns-server.ts";
 import type { Connection } from "./far-ends.ts";
-import type { HostTask, OwnConnection, Ran } from "./host.ts";
+import type { HostTask, OwnConnection, Ran, StartedServer } from "./host.ts";
 import type { Packet } from "./packets.ts";
 import { certifiedNames, uplink, worldLink } from "./plan.ts";
 import { type Caller, callerOf } from "./rpc.ts";
@@ -31,7 +31,10 @@ export interface Records {
 /** A server under test, within the host's namespaces, with its API at `url` for the test. */
 export interface HostServer {
   readonly url: string;
-  readonly ended: Promise<string>;
+  /** That it listens on, on the host. */
+  readonly port: number;
+  /** Resolves, when its process has ended, to the signal's name or the exit code. */
+  ended(): Promise<string>;
   signal(name: NodeJS.Signals): Promise<void>;
   log(): Promise<string>;
 }
@@ -50,6 +53,8 @@ export interface Internet extends AsyncDisposable {
   forget(): Promise<void>;
   /** Runs a program in the host's namespaces, no sandbox around it. */
   run(...argv: readonly string[]): Promise<Ran>;
+  /** Processes of the host whose program has this name, as this process numbers them. */
+  pidsOf(program: string): Promise<readonly number[]>;
   startServer(task: ServerTask): Promise<HostServer>;
 }
 
@@ -61,6 +66,12 @@ export const cannotNetwork = (): string | undefined => {
   const missing = programs.filter((name) => !hasProgram(name));
   return missing.length > 0 ? `no ${missing.join(", ")} in the PATH: node scripts/setup.js test` : undefined;
 };
+
+const gatewayPath = resolve(import.meta.dirname, "../../build/stacyvm-egress");
+
+/** Why no sandbox gets out into it; undefined where one does. */
+export const cannotReach = (): string | undefined =>
+  cannotNetwork() ?? (existsSync(gatewayPath) ? undefined : "no stacyvm-egress: npm run build");
 
 const hasProgram = (name: string): boolean =>
   (process.env.PATH ?? "").split(":").some((folder) => existsSync(join(folder, name)));
@@ -75,6 +86,19 @@ const startProgram = (argv: readonly string[], program: string, directory: strin
     stdio: ["ignore", "ignore", "pipe", "ipc"],
     env: { ...process.env, NODE_OPTIONS: "" },
   });
+};
+
+const pidsIn = async (holder: number, program: string): Promise<readonly number[]> => {
+  const found: number[] = [];
+  const wanted = await readlink(`/proc/${holder}/ns/net`);
+  for (const pid of await readdir("/proc")) {
+    if (!/^\d+$/.test(pid)) continue;
+    const [space, path] = await Promise.all(
+      ["ns/net", "exe"].map((name) => readlink(`/proc/${pid}/${name}`).catch(() => "")),
+    );
+    if (space === wanted && basename(path ?? "") === program) found.push(Number(pid));
+  }
+  return found;
 };
 
 const ended = (child: ChildProcess): Promise<void> =>
@@ -141,8 +165,10 @@ export const startInternet = async (): Promise<Internet> => {
       await Promise.all([world("forget"), host("forget")]);
     },
     run: (...argv) => host("run", argv),
+    pidsOf: (program) => pidsIn(holders.host, program),
     async startServer(task) {
-      const { id, socket } = await host<{ id: number; socket: string }>("startServer", task);
+      // The same port inside as out here, as the server answers for its own address alone.
+      let socket = "";
       const door = createServer((client) => {
         const inside = connect(socket);
         client.on("error", () => inside.destroy()).pipe(inside);
@@ -150,9 +176,15 @@ export const startInternet = async (): Promise<Internet> => {
       });
       await new Promise<void>((done, fail) => door.once("error", fail).listen(0, "127.0.0.1", done));
       running.defer(() => void door.close());
+      const { port } = door.address() as { port: number };
+      const config = { ...task.config, "server.port": `${port}` };
+      const started = await host<StartedServer>("startServer", { ...task, config } satisfies ServerTask);
+      const { id } = started;
+      socket = started.socket;
       return {
-        url: `http://127.0.0.1:${(door.address() as { port: number }).port}`,
-        ended: host("ended", id),
+        port,
+        url: `http://127.0.0.1:${port}`,
+        ended: () => host("ended", id),
         signal: (name) => host("signal", { id, name }),
         log: () => host("log", id),
       };

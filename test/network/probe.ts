@@ -38,6 +38,8 @@ export interface Probe {
   hello(address: string, sni: string, pieceBytes?: number): Promise<Outcome>;
   /** By the resolver that programs there use. */
   lookup(name: string): Promise<{ readonly addresses: readonly string[] | null; readonly error?: string }>;
+  /** Opens so many connections at once. */
+  many(address: string, count: number): Promise<{ readonly opened: number; readonly refused: Record<string, number> }>;
   raw(address: string): Promise<Readonly<Record<string, string>>>;
 }
 
@@ -64,6 +66,7 @@ export const probeBy = (run: Runner, probePath: string, caFile: string): Probe =
     https: (url, { address = "-", sni = "-", host = "-" } = {}) => told("https", url, address, sni, host, caFile),
     hello: (address, sni, pieceBytes = 1 << 16) => call("hello", address, sni, `${pieceBytes}`),
     lookup: (name) => call("lookup", name),
+    many: (address, count) => call("many", address, `${count}`),
     raw: (address) => call("raw", address),
   };
 };
