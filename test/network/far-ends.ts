@@ -120,7 +120,7 @@ export const startFarEnds = async ({ certFile, keyFile, wwwDir }: FarEndFiles) =
       else if (parsed.pathname === "/hold") response.writeHead(200).write("held\n");
       else if (parsed.pathname === "/redirect")
         response.writeHead(302, { location: parsed.searchParams.get("to") ?? "" }).end();
-      else if (existsSync(join(wwwDir, host)))
+      else if (host !== "" && existsSync(join(wwwDir, host)))
         sendFile(join(wwwDir, host, normalize(decodeURIComponent(parsed.pathname))), response);
       else response.end(`reached ${record?.at} as ${told.host}\n`);
     });

@@ -1,6 +1,7 @@
-import { copyFileSync, mkdirSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdirSync, realpathSync } from "node:fs";
 import { chmod, mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { createImageStore } from "../../packages/server/src/images/create-image-store.ts";
@@ -70,13 +71,23 @@ export const probeInside = "/usr/bin/network-probe";
 export const caInside = "/etc/ssl/test-authority.pem";
 
 const imageTar = (internet: Internet, folder: string): string =>
-  busyboxTar(folder, (rootfs) => {
-    addTrust(internet, rootfs);
-  });
+  busyboxTar(folder, (rootfs) => addPrograms(internet, rootfs));
 
-/** The probe and the authority's certificate, where programs of every kind look for it. */
-const addTrust = (internet: Internet, rootfs: string): void => {
+/** The host's curl with its libraries: the image's own wget is a static program, which can't look names up. */
+const addCurl = (rootfs: string): void => {
+  const curl = execFileSync("which", ["curl"], { encoding: "utf8" }).trim();
+  const libraries = [...execFileSync("ldd", [curl], { encoding: "utf8" }).matchAll(/(\/\S+)/g)].map(([path]) => path);
+  for (const path of new Set(libraries)) {
+    mkdirSync(join(rootfs, dirname(path)), { recursive: true });
+    copyFileSync(realpathSync(path), join(rootfs, path));
+  }
+  copyFileSync(curl, join(rootfs, "usr/bin/curl"));
+};
+
+/** The probe, and the authority's certificate where curl looks for it. */
+const addPrograms = (internet: Internet, rootfs: string): void => {
   for (const name of ["usr/bin", "etc/ssl/certs"]) mkdirSync(join(rootfs, name), { recursive: true });
+  addCurl(rootfs);
   copyFileSync(internet.probePath, join(rootfs, probeInside));
   copyFileSync(internet.caFile, join(rootfs, caInside));
   copyFileSync(internet.caFile, join(rootfs, "etc/ssl/certs/ca-certificates.crt"));
@@ -181,7 +192,8 @@ const sandboxAt = (url: () => string, id: string): NetworkSandbox => {
 export const followed = async ({ url }: NetworkSandbox) => {
   const stop = new AbortController();
   const answer = await fetch(`${url}/network/log?follow=true&limit=0`, { signal: stop.signal });
-  const lines = createInterface({ input: Readable.from(answer.body ?? []) })[Symbol.asyncIterator]();
+  const input = Readable.from(answer.body ?? []).on("error", () => {}); // ends with the abort, or the server
+  const lines = createInterface({ input })[Symbol.asyncIterator]();
   return {
     next: async (): Promise<Decision> => {
       const { value, done } = await lines.next();

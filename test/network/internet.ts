@@ -58,7 +58,7 @@ export interface Internet extends AsyncDisposable {
   startServer(task: ServerTask): Promise<HostServer>;
 }
 
-const programs = ["ip", "unshare", "nsenter", "openssl", "go"];
+const programs = ["ip", "unshare", "nsenter", "openssl", "curl", "go"];
 
 /** Why there can be no test Internet here; undefined where there can. */
 export const cannotNetwork = (): string | undefined => {

@@ -38,7 +38,7 @@ describe.skipIf(reason !== undefined)(`a sandbox's bounds${reason === undefined 
   test("hold for bytes in a second", async () => {
     await using sandbox = await ground.spawn();
     const startedAt = performance.now();
-    const { status } = await sandbox.sh("wget -q -O /dev/null http://api.example.com/bytes/4194304");
+    const { status } = await sandbox.sh("curl -sSf -o /dev/null http://api.example.com/bytes/4194304");
     expect(status).toBe(0);
     // A second's worth may be there at once.
     expect(performance.now() - startedAt).toBeGreaterThan(2_500);

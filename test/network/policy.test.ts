@@ -22,13 +22,6 @@ const zone = {
   "inner.example.net": { a: ["10.99.0.7"] },
 } as const;
 
-/** A program inside that holds a connection; resolves once its far end has answered. */
-const hold = async (sandbox: NetworkSandbox, address: string): Promise<TestProcess> => {
-  const held = await startProcess(sandbox, { command: probeInside, args: ["hold", address], mode: "argv" });
-  for await (const { data } of held.follow()) if (data !== undefined) return held;
-  throw new Error(`${address} was not to be held`);
-};
-
 describe.skipIf(reason !== undefined)(`a sandbox's network${reason === undefined ? "" : ` (${reason})`}`, () => {
   let ground: Ground;
   beforeAll(async () => {
@@ -41,6 +34,18 @@ describe.skipIf(reason !== undefined)(`a sandbox's network${reason === undefined
   });
 
   const connections = async () => (await ground.internet.records()).connections;
+
+  /** A program inside that holds a connection; resolves once its far end has heard of it. */
+  const hold = async (sandbox: NetworkSandbox, name: string, address: string): Promise<TestProcess> => {
+    const args = ["hold", `${name}:${echoPort}`];
+    const held = await startProcess(sandbox, { command: probeInside, args, mode: "argv" });
+    await expect
+      .poll(async () => (await connections()).find(({ at }) => at === `${address}:${echoPort}`)?.text, {
+        timeout: pollMs,
+      })
+      .toBe("held\n");
+    return held;
+  };
 
   describe("by default", () => {
     let sandbox: NetworkSandbox;
@@ -81,6 +86,13 @@ describe.skipIf(reason !== undefined)(`a sandbox's network${reason === undefined
         connected: false,
         error: "connection refused",
       });
+    });
+
+    test("a datagram is refused at once, and goes nowhere", async () => {
+      for (const address of [apiAddress, "api.example.com", "10.99.0.7"])
+        expect(await sandbox.probe.datagram(`${address}:443`, "data")).toMatchObject({ error: "connection refused" });
+      const { packets } = await ground.internet.records();
+      expect(packets.filter(({ destination_port }) => destination_port !== 53)).toEqual([]);
     });
 
     test.for([
@@ -180,8 +192,8 @@ describe.skipIf(reason !== undefined)(`a sandbox's network${reason === undefined
 
   test("a change cuts what is no longer allowed, and nothing else", async () => {
     await using sandbox = await ground.spawn();
-    const kept = await hold(sandbox, `api.example.com:${echoPort}`);
-    const cut = await hold(sandbox, `other.example.com:${echoPort}`);
+    const kept = await hold(sandbox, "api.example.com", apiAddress);
+    const cut = await hold(sandbox, "other.example.com", otherAddress);
     expect(await sandbox.put({ mode: "allowlist", allow: [`api.example.com:${echoPort}`] })).toBe(1);
     expect((await cut.wait()).state).not.toBe("running");
     const at = async (address: string) => (await connections()).find((one) => one.at === `${address}:${echoPort}`);

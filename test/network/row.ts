@@ -1,7 +1,7 @@
 import { type Evidence, judged } from "../security/attack.ts";
 import type { Zone } from "./dns-server.ts";
 import type { Connection } from "./far-ends.ts";
-import { type Ground, type GroundOptions, type NetworkSandbox, startGround } from "./ground.ts";
+import { type Ground, type GroundOptions, type NetworkSandbox, probeInside, startGround } from "./ground.ts";
 import type { Records } from "./internet.ts";
 import type { Packet } from "./packets.ts";
 import { addresses } from "./plan.ts";
@@ -66,7 +66,10 @@ export const openField = async (options: GroundOptions = {}): Promise<NetworkFie
   const open = await ground.spawn();
   const narrow = await ground.spawn({ mode: "allowlist", allow: narrowRules });
   const neighbour = await ground.spawn();
-  await neighbour.sh(`nc -lk -p ${neighbourPort} -e echo "${neighbourText}" >/dev/null 2>&1 &`);
+  await neighbour.sh(
+    `${probeInside} listen 0.0.0.0:${neighbourPort} "${neighbourText}" >/tmp/listens 2>&1 &
+     until grep -q listening /tmp/listens; do :; done`,
+  );
   // Were the way out broken altogether, nothing would get through, and nothing be proven.
   for (const sandbox of [open, narrow]) {
     const { status, error } = await sandbox.probe.https("https://api.example.com/");

@@ -5,6 +5,7 @@ import { apiAddress, judgedByWire, type NetworkRow, neighbourPort, neighbourText
 
 const request = "GET / HTTP/1.0\r\n\r\n";
 const hostPorts = [...ownPorts, 22, 2376, 6379, 6443, 10250];
+const apiAddressInDecimal = String(apiAddress.split(".").reduce((sum, part) => sum * 256 + Number(part), 0));
 const resolverInside = "198.18.0.2";
 
 /** Names of deniedN.example.net for each address, and what is said of them. */
@@ -51,16 +52,21 @@ export const addressRows: readonly NetworkRow[] = [
     tried: `a program that reads addresses as C does, with ${metadataSpellings.join(", ")}`,
     control: "always-denied ranges, after unmapping; no IPv6 inside",
     attempt: (field) =>
-      judgedByWire(field, async () => {
-        const said: string[] = [];
-        for (const spelling of metadataSpellings) {
-          const { status, stderr } = await field.open.sh(
-            `wget -T 5 -O - 'http://${spelling}/latest/meta-data/' </dev/null`,
-          );
-          said.push(status === 0 ? "got it" : (stderr.trim().split(": ").at(-1) ?? ""));
-        }
-        return said;
-      }),
+      judgedByWire(
+        field,
+        async () => {
+          const fetched = async (spelling: string) => {
+            const { status, stderr } = await field.open.sh(`curl -gsS -m 5 'http://${spelling}/latest/meta-data/'`);
+            return status === 0 ? "got it" : stderr.trim().replace(spelling, "it");
+          };
+          const own = await fetched(apiAddressInDecimal);
+          if (own !== "got it") throw new Error(`a public address so spelt is not reached either: ${own}`);
+          const said: string[] = [];
+          for (const spelling of metadataSpellings) said.push(await fetched(spelling));
+          return said;
+        },
+        ({ destination }) => destination === apiAddress,
+      ),
   },
   {
     id: "net-rebinding",
@@ -178,11 +184,11 @@ export const addressRows: readonly NetworkRow[] = [
     tried: `a port where the neighbour listens, at its own address, at the resolver's, at the next ones and at the host's`,
     control: "each sandbox has a network namespace and a stack of its own; 198.18/15 is denied",
     attempt: async (field) => {
-      const own = await field.neighbour.probe.talk(`127.0.0.1:${neighbourPort}`, "x");
+      const own = await field.neighbour.probe.talk(`127.0.0.1:${neighbourPort}`);
       if (!own.text.includes(neighbourText)) throw new Error(`the neighbour doesn't listen: ${outcomeWord(own)}`);
       await field.internet.say({ "neighbour.example.net": { a: ["198.18.0.1"] } });
       const texts: string[] = [];
-      const wire = await judgedByWire(field, async () => {
+      const attempt = async () => {
         const said: string[] = [];
         const whom = [
           "127.0.0.1",
@@ -194,12 +200,16 @@ export const addressRows: readonly NetworkRow[] = [
           addresses.host4,
         ];
         for (const address of [...whom, "neighbour.example.net"]) {
-          const told = await field.open.probe.talk(`${address}:${neighbourPort}`, "x");
+          const told = await field.open.probe.talk(`${address}:${neighbourPort}`);
           texts.push(told.text);
           said.push(outcomeWord(told));
         }
         return said;
-      });
+      };
+      // What stands there inside may be a name's, which is public.
+      const wire = await judgedByWire(field, attempt, ({ destination }) =>
+        [apiAddress, "2001:db8::20"].includes(destination),
+      );
       return texts.some((text) => text.includes(neighbourText)) ? judged(true, neighbourText) : wire;
     },
   },

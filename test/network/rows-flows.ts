@@ -80,9 +80,10 @@ export const flowRows: readonly NetworkRow[] = [
             "http://169.254.169.254/latest/",
             `http://127.0.0.1:${field.server().port}/`,
           ]) {
-            const { status, stderr } = await field.narrow.sh(
-              `wget -T 5 -O - 'http://web.example.com/redirect?to=${encodeURIComponent(to)}' </dev/null`,
+            const { status, stderr, stdout } = await field.narrow.sh(
+              `curl -sSL -m 5 -w '%{num_redirects}' 'http://web.example.com/redirect?to=${encodeURIComponent(to)}'`,
             );
+            if (!stdout.endsWith("1")) throw new Error(`the redirect itself was not got: ${stderr}`);
             said.push(status === 0 ? "got it" : (stderr.trim().split(": ").at(-1) ?? ""));
           }
           return said;

@@ -46,6 +46,7 @@ var verbs = map[string]verb{
 	"datagram": {"ADDRESS HEX (sends, waits for an answer)", 2, datagram},
 	"https":    {"URL ADDRESS|- SNI|- HOST|- CAFILE", 5, https},
 	"hello":    {"ADDRESS SNI PIECE (a TLS client hello alone, in pieces of so many bytes)", 3, hello},
+	"listen":   {"ADDRESS TEXT (says so, and tells the text to everybody who connects)", 2, listen},
 	"lookup":   {"NAME", 1, lookup},
 	"hold":     {"ADDRESS", 1, hold},
 	"many":     {"ADDRESS COUNT (connections at once)", 2, many},
@@ -174,6 +175,22 @@ func lookup(args []string) (any, error) {
 		Error     string   `json:"error,omitempty"`
 		Ms        float64  `json:"ms"`
 	}{addresses, nameOf(err), since(start)}, nil
+}
+
+func listen(args []string) (any, error) {
+	listener, err := net.Listen("tcp", args[0])
+	if err != nil {
+		return nil, err
+	}
+	fmt.Println("listening")
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		_, _ = conn.Write([]byte(args[1]))
+		_ = conn.Close()
+	}
 }
 
 // hold keeps a connection: says when it is open, and, in the end, how it ended.
