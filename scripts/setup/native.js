@@ -14,6 +14,7 @@ const programs = [
   { file: "stacyvm-agent-amd64", source: "./cmd/stacyvm-agent", arch: "amd64" },
   { file: "stacyvm-agent-arm64", source: "./cmd/stacyvm-agent", arch: "arm64" },
   { file: "stacyvm-host", source: "./cmd/stacyvm-host", arch: goArch },
+  { file: "stacyvm-egress", source: "./cmd/stacyvm-egress", arch: goArch },
 ];
 
 /**
@@ -28,7 +29,7 @@ export const buildNative = (go) => {
   const isFresh =
     existsSync(stamp) && readFileSync(stamp, "utf8") === wanted && files.every((file) => existsSync(join(build, file)));
   if (isFresh) return;
-  say("building the agent and the host program");
+  say("building the agent, the host program and the egress gateway");
   // A name that a caller's PATH knows must stay one; a path must not depend on the folder.
   const program = go.includes("/") ? resolve(go) : go;
   for (const { file, source, arch } of programs) {

@@ -7,7 +7,7 @@ import { createImageStore } from "../../packages/server/src/images/create-image-
 import { normaliseReference } from "../../packages/server/src/images/references.ts";
 import { systemClock } from "../../packages/server/src/lib/clock.ts";
 import { serve } from "../../packages/server/src/main.ts";
-import { baseReference, firstImage } from "./image.ts";
+import { codeReference, firstImage } from "./image.ts";
 import { parseUpOptions, usage } from "./options.ts";
 import { bold, dim, printable } from "./terminal.ts";
 import { destroySandbox, takeTour, unusableProviders } from "./tour.ts";
@@ -37,9 +37,11 @@ async function up(argv: readonly string[]): Promise<number> {
   let { config } = loadConfig({ overrides, env });
   await refuseTakenPort(config);
 
-  overrides["images.aliases"] = await aliasesFor(config);
+  const aliases = await aliasesFor(config);
+  overrides["images.aliases"] = JSON.stringify(aliases);
   ({ config } = loadConfig({ overrides, env }));
-  const tour = { apiKey: config.auth.apiKey?.reveal(), image: config.defaults.image };
+  const image = config.defaults.image;
+  const tour = { apiKey: config.auth.apiKey?.reveal(), image, isForCode: isForCode(image, aliases) };
   let outcome = 0;
   const shown = Promise.withResolvers<void>();
   const served = serve({
@@ -61,7 +63,7 @@ async function up(argv: readonly string[]): Promise<number> {
       console.log(dim(`  ${name} can't be used here: ${printable(why)}\n`));
     const id = await takeTour({ url, ...tour });
     if (options !== "help" && options.once) await destroySandbox({ url, ...tour }, id);
-    else console.log(nextThings(url, id));
+    else console.log(nextThings(url, id, tour.isForCode));
   }
   await Promise.race([served, shown.promise]);
   // Both handlers end the server in the same orderly way.
@@ -70,12 +72,12 @@ async function up(argv: readonly string[]): Promise<number> {
   return outcome;
 }
 
-/** The alias setting with the default image among it where no registry has that image. */
-async function aliasesFor(config: Config): Promise<string> {
+/** The aliases with the default image among them where it stands for one that is made here. */
+async function aliasesFor(config: Config): Promise<Readonly<Record<string, string>>> {
   const { aliases, storeDir, insecureRegistries, internalRegistries } = config.images;
   const image = config.defaults.image;
   const isAliased = Object.keys(aliases).some((name) => normaliseReference(name) === normaliseReference(image));
-  if (isAliased) return JSON.stringify(aliases);
+  if (isAliased) return aliases;
   const images = await createImageStore({
     storeDir,
     aliases,
@@ -90,15 +92,23 @@ async function aliasesFor(config: Config): Promise<string> {
       `No first image: ${printable(why)}\n  would help: a registry that answers, or a root file system: stacyvm image import ${image} <file>`,
     );
   });
-  if (found.kind !== "base") return JSON.stringify(aliases);
-  console.log(`  ${image} stands for ${baseReference} on this machine, because no registry gave ${image}.`);
+  if (found.kind !== "made") return aliases;
+  console.log(`  ${image} stands for ${found.reference} on this server.`);
   console.log(
     dim(
-      `  To keep that with other ways to start, put into stacyvm.yaml: images: {aliases: {"${image}": "${baseReference}"}}\n`,
+      `  To keep that with other ways to start, put into stacyvm.yaml: images: {aliases: {"${image}": "${found.reference}"}}\n` +
+        `  For the image of that name instead: stacyvm image pull ${image}\n`,
     ),
   );
-  return JSON.stringify({ ...aliases, [image]: baseReference });
+  return { ...aliases, [image]: found.reference };
 }
+
+/** Whether a name stands for what `build-base --variant code` made. */
+const isForCode = (image: string, aliases: Readonly<Record<string, string>>): boolean => {
+  const wanted = normaliseReference(image);
+  const target = Object.entries(aliases).find(([name]) => normaliseReference(name) === wanted)?.[1] ?? image;
+  return normaliseReference(target) === normaliseReference(codeReference);
+};
 
 async function refuseTakenPort(config: Config): Promise<void> {
   const { host, port } = config.server;
@@ -116,12 +126,23 @@ async function refuseTakenPort(config: Config): Promise<void> {
   throw new Explained(`Can't listen on ${host} port ${port}: ${error.message}`);
 }
 
-function nextThings(url: string, id: string): string {
+function nextThings(url: string, id: string, isForCode: boolean): string {
+  const exec = (command: string) =>
+    `  curl -s ${url}/api/v1/sandboxes/${id}/exec -H 'Content-Type: application/json' -d '${JSON.stringify({ command })}'`;
+  const first = isForCode
+    ? [
+        exec('python3 -c "print(6 * 7)"'),
+        exec('node -p "process.version" && git init --quiet mine && cd mine && git status'),
+      ]
+    : [exec("cat /etc/os-release")];
+  const inside = isForCode
+    ? "Inside are Python with pip, Node with npm, git, curl and a C toolchain: docs/images.md.\n"
+    : "";
   return `
 Next:
-  curl -s ${url}/api/v1/sandboxes/${id}/exec -H 'Content-Type: application/json' -d '{"command":"cat /etc/os-release"}'
+${first.join("\n")}
   curl -s ${url}/api/v1/sandboxes -H 'Content-Type: application/json' -d '{"ttl":"5m"}'
   curl -s -X DELETE ${url}/api/v1/sandboxes/${id}
 
-Ctrl-C ends the server; sandboxes live on until they expire.`;
+${inside}Ctrl-C ends the server; sandboxes live on until they expire.`;
 }

@@ -3,11 +3,21 @@ import { step, timed } from "./terminal.ts";
 /** Milliseconds for one request; a first spawn may wait for an image. */
 const requestTimeoutMs = 120_000;
 
+/** What the image for code is for. */
+const programs = `set -e
+python3 -c 'import sys, venv; print("Python", sys.version.split()[0])'
+node -p '"Node " + process.versions.node'
+git --version
+echo pip "$(pip --version | cut -d ' ' -f 2)"
+echo npm "$(npm --version)"
+echo 'int main(void) { return 0; }' | cc -x c -o /tmp/tried - && /tmp/tried && echo a C compiler`;
+
 /** What the API answers, as far as this needs it. */
 interface Answer {
   readonly id?: string;
   readonly provider?: string;
   readonly stdout?: string;
+  readonly stderr?: string;
   readonly exit_code?: number;
   readonly message?: string;
   readonly remediation?: string;
@@ -24,10 +34,12 @@ export interface TourOptions {
   readonly url: string;
   readonly apiKey: string | undefined;
   readonly image: string;
+  /** Whether the image is the one for code, whose programs are tried then. */
+  readonly isForCode: boolean;
 }
 
 /** Makes a sandbox through the API, runs a command in it and reads a file back; returns its id. Throws what went wrong. */
-export async function takeTour({ url, apiKey, image }: TourOptions): Promise<string> {
+export async function takeTour({ url, apiKey, image, isForCode }: TourOptions): Promise<string> {
   const call = (method: string, path: string, body?: unknown) => request(url, apiKey, method, path, body);
 
   const spawned = await timed(() => call("POST", "/sandboxes", { image, ttl: "30m" }));
@@ -44,6 +56,13 @@ export async function takeTour({ url, apiKey, image }: TourOptions): Promise<str
   const read = await timed(() => fetchText(url, apiKey, `/sandboxes/${id}/files?path=greeting.txt`));
   if (read.value !== first.value.stdout) throw new Error("the file read back is not what the command wrote");
   step("read a file back", read.elapsedMs, "greeting.txt");
+
+  if (isForCode) {
+    const tried = await timed(() => call("POST", `/sandboxes/${id}/exec`, { command: programs, mode: "shell" }));
+    const { exit_code: code, stdout = "", stderr = "" } = tried.value;
+    if (code !== 0) throw new Error(`what the image is for ended with ${code}: ${stderr}`);
+    step("ran its programs", tried.elapsedMs, stdout.trim().replaceAll("\n", ", "));
+  }
   return id;
 }
 
@@ -51,12 +70,12 @@ export async function takeTour({ url, apiKey, image }: TourOptions): Promise<str
 export async function unusableProviders({
   url,
   apiKey,
-}: TourOptions): Promise<readonly { readonly name: string; readonly why: string }[]> {
+}: Pick<TourOptions, "url" | "apiKey">): Promise<readonly { readonly name: string; readonly why: string }[]> {
   const all = JSON.parse(await fetchText(url, apiKey, "/providers")) as readonly Provider[];
   return all.flatMap(({ name, healthy, error }) => (healthy ? [] : [{ name, why: error ?? "" }]));
 }
 
-export async function destroySandbox({ url, apiKey }: TourOptions, id: string): Promise<void> {
+export async function destroySandbox({ url, apiKey }: Pick<TourOptions, "url" | "apiKey">, id: string): Promise<void> {
   const { elapsedMs } = await timed(() => request(url, apiKey, "DELETE", `/sandboxes/${id}`));
   step("destroyed it", elapsedMs);
 }

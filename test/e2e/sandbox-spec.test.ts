@@ -138,7 +138,8 @@ test("answers keep the keys that old clients know, unless the full view is asked
     workdir: "/workspace",
     disk_mb: 64,
     security: "default",
-    network_mode: "none",
+    network_mode: "bridge",
+    network: { mode: "public", allow: [], deny: [] },
   };
   const answers: [string, RequestInit][] = [
     [sandboxes, { method: "POST", body: JSON.stringify({ ...spec, if_exists: "get" }) }],

@@ -59,7 +59,8 @@ export const startServer = async (options: TestServerOptions = {}): Promise<Test
   const dataDir = await mkdtemp(join(options.parentDir ?? tmpdir(), "stacyvm-e2e-"));
   stack.defer(() => rm(dataDir, { recursive: true, force: true }));
   await chmod(dataDir, 0o711);
-  const overrides = { data_dir: dataDir, "server.port": "0", ...options.config };
+  // Nobody answers there: no test asks a real network for names.
+  const overrides = { data_dir: dataDir, "server.port": "0", "network.resolvers": "127.0.0.1:1", ...options.config };
   const { config } = loadConfig({ overrides, env: {}, cwd: dataDir, home: dataDir });
   const images = await createImageStore({ storeDir: join(dataDir, "images"), aliases: {}, clock: systemClock });
   await images.importFrom("alpine:latest", busyboxTar(dataDir), AbortSignal.timeout(60_000));

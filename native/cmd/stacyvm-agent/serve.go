@@ -47,6 +47,8 @@ type options struct {
 	listenUnix string
 	stdio      bool
 	cgroupFD   int
+	egressFD   int
+	egressUnix string
 	workdir    string
 	user       string
 	traced     bool
@@ -61,6 +63,8 @@ func parse(args []string) (options, error) {
 	set.StringVar(&o.listenUnix, "listen-unix", "", "path of a unix socket to make")
 	set.BoolVar(&o.stdio, "stdio", false, "take connections over stdin and stdout")
 	set.IntVar(&o.cgroupFD, "cgroup-fd", -1, "inherited directory descriptor of the sandbox's own cgroup")
+	set.IntVar(&o.egressFD, "egress-fd", -1, "inherited listening unix socket for the network device and the egress gateway")
+	set.StringVar(&o.egressUnix, "egress-unix", "", "path of such a socket to make")
 	set.StringVar(&o.workdir, "workdir", "/workspace", "default working directory")
 	set.StringVar(&o.user, "user", "", "default user; root, or the agent's own where that is not root")
 	set.BoolVar(&o.traced, "traced", false, "a program that translates paths traces the sandbox: let it read this one's memory")
@@ -77,6 +81,9 @@ func parse(args []string) (options, error) {
 	}
 	if set.NArg() > 0 || doors != 1 {
 		return o, errors.New("give exactly one of --listen-fd, --listen-unix and --stdio, and no arguments")
+	}
+	if o.egressFD >= 0 && o.egressUnix != "" {
+		return o, errors.New("give one of --egress-fd and --egress-unix, or neither")
 	}
 	return o, nil
 }
@@ -103,6 +110,9 @@ func serve(args []string) error {
 	}
 	prepare(o, accounts)
 	memory.Start()
+	if err := openEgress(o, memory.Used); err != nil {
+		return err
+	}
 	forkExec := syscall.ForkExec
 	if o.traced {
 		forkExec = fork.Forker{SlackNs: o.slackNs}.Start
@@ -196,15 +206,20 @@ func listen(o options) (net.Listener, error) {
 		}
 		return attached.Listen(in, out), nil
 	}
-	unix.CloseOnExec(o.listenFD)
-	file := os.NewFile(uintptr(o.listenFD), "listener")
+	return inherited("--listen-fd", o.listenFD)
+}
+
+// inherited takes a listening socket that the agent was started with.
+func inherited(flag string, fd int) (net.Listener, error) {
+	unix.CloseOnExec(fd)
+	file := os.NewFile(uintptr(fd), "listener")
 	if file == nil {
-		return nil, fmt.Errorf("--listen-fd %d is not open", o.listenFD)
+		return nil, fmt.Errorf("%s %d is not open", flag, fd)
 	}
 	defer func() { _ = file.Close() }()
 	listener, err := net.FileListener(file)
 	if err != nil {
-		return nil, fmt.Errorf("--listen-fd %d: %w", o.listenFD, err)
+		return nil, fmt.Errorf("%s %d: %w", flag, fd, err)
 	}
 	return listener, nil
 }

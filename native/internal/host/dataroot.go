@@ -50,6 +50,8 @@ func (d dataRoot) tree(id string) string     { return filepath.Join(d.trees(), i
 func (d dataRoot) sandbox(id string) string  { return filepath.Join(d.runs(), id) }
 func (d dataRoot) in(id, name string) string { return filepath.Join(d.runs(), id, name) }
 func (d dataRoot) socket(id string) string   { return d.in(id, socketName) }
+func (d dataRoot) egressDoors() string       { return filepath.Join(d.path, "egress") }
+func (d dataRoot) egress(id string) string   { return filepath.Join(d.egressDoors(), id+".sock") }
 func (d dataRoot) door(id string) string     { return d.in(id, doorName) }
 
 // runtimeOf lists what a runtime keeps of a sandbox: runc and crun a directory, runsc files.
@@ -93,9 +95,15 @@ func openDataRoot(path string) (dataRoot, error) {
 		{d.mountRoot(), 0o711},
 		{d.mountDoor(), 0o711},
 		{d.trees(), 0o711},
+		{d.egressDoors(), 0o710},
 	} {
 		if err := os.MkdirAll(dir.path, dir.mode); err != nil {
 			return d, fail(codeUnavailable, "make %s: %v", dir.path, err)
+		}
+	}
+	if os.Getuid() == 0 {
+		if err := os.Chown(d.egressDoors(), 0, GatewayUser); err != nil {
+			return d, fail(codeUnavailable, "give %s to the egress gateway: %v", d.egressDoors(), err)
 		}
 	}
 	return d, nil

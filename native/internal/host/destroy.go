@@ -62,6 +62,9 @@ func (h *Host) remove(ctx context.Context, id string) error {
 	if err := h.removeDoor(id); err != nil {
 		return err
 	}
+	if err := os.Remove(h.root.egress(id)); err != nil && !os.IsNotExist(err) {
+		return err
+	}
 	if err := removeTree(h.root.tree(id)); err != nil {
 		return err
 	}

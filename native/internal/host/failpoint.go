@@ -15,6 +15,7 @@ const (
 	stepSpawnCgroup    = "spawn.cgroup"
 	stepSpawnListener  = "spawn.listener"
 	stepSpawnRuntime   = "spawn.runtime"
+	stepSpawnNetwork   = "spawn.network"
 	stepSpawnRecord    = "spawn.record"
 
 	stepDestroyKilled  = "destroy.killed"

@@ -102,7 +102,7 @@ func TestAnUncheckedIDNamesNoCgroup(t *testing.T) {
 
 func TestEveryVerbThatTakesAnIDIsTriedWithForgedOnes(t *testing.T) {
 	for verb := range verbs {
-		if _, tried := byID[verb]; !tried && verb != "list" && verb != "probe" {
+		if _, tried := byID[verb]; !tried && verb != "list" && verb != "probe" && verb != "egress-wall" {
 			t.Errorf("%s is not tried", verb)
 		}
 	}

@@ -29,6 +29,7 @@ type Host struct {
 	kind      atomic.Pointer[runtimeKind]
 	endings   endings
 	hidden    atomic.Pointer[string]
+	walled    atomic.Bool // this program has put up the egress gateway's wall
 }
 
 // New checks the paths and makes what is missing below the data root.

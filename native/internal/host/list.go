@@ -11,7 +11,7 @@ import (
 type Owned struct {
 	ownerRecord
 	SocketPath string `json:"socket_path"`
-	GuestMade  bool   `json:"guest_made"` // the socket lies where the sandbox can change it
+	GuestMade  bool   `json:"guest_made"`  // the socket lies where the sandbox can change it
 	EgressPath string `json:"egress_path"` // of the egress door, or empty
 	Pid        int    `json:"pid"`
 	StartTicks uint64 `json:"start_ticks"`
@@ -57,6 +57,7 @@ func (h *Host) inspect(id string) (Owned, bool) {
 	}
 	owned.SandboxID = id
 	owned.SocketPath, owned.GuestMade = h.address(id)
+	owned.EgressPath = h.egressPath(id)
 	var record runtimeRecord
 	if readRecord(h.root.in(id, "runtime.json"), &record) == nil {
 		owned.Pid, owned.StartTicks = record.Pid, record.StartTicks

@@ -19,7 +19,7 @@ type ProbeAnswer struct {
 	RuntimeKind  runtimeKind         `json:"runtime_kind"`
 	OpenFilesMax uint64              `json:"open_files_max"`
 	Versions     map[string]string   `json:"versions"`
-	Missing      map[string][]string `json:"missing"` // provider to what is missing, each with what would help
+	Missing      map[string][]string `json:"missing"` // provider, or "egress", to what is missing, each with what would help
 	// NoNamespaces says why a sandbox without privileges can't have namespaces of its own; empty where it can.
 	NoNamespaces string `json:"no_namespaces"`
 	// NoTUN says why sandboxes can't have a TUN; empty where they can.
@@ -52,10 +52,12 @@ func (h *Host) Probe(ctx context.Context) (*ProbeAnswer, error) {
 	oci = append(oci, missingForKind(answer.RuntimeKind, h.options.RuntimePath)...)
 	answer.Missing["oci"] = append(oci, h.missingForOCI()...)
 	answer.Missing["mock"] = both
-	answer.NoTUN = "no network is made yet"
+	answer.NoTUN = missingForTUN()
 	answer.NoNamespaces, answer.Landlock = h.hidesProcesses(), confine.LandlockVersion()
 	answer.Missing["proot"] = h.missingForPRoot()
 	answer.Versions["proot"] = h.prootVersion(ctx)
+	answer.Versions["nft"] = nftVersion(ctx)
+	answer.Missing["egress"] = missingForEgress(answer.Versions["nft"])
 	return answer, nil
 }
 

@@ -25,26 +25,29 @@ func (h *Host) runtimeCommand(ctx context.Context, kind runtimeKind, id string, 
 	return command
 }
 
-// runRuntime starts the sandbox. Descriptors 3 and 4 reach the agent; 5 is the lock, held by the runtime's own
-// processes only, so that after a crash of ours the lock is free when the last of them has ended. gVisor's processes live
-// as long as the sandbox and would hold it; they are all in its cgroups, where they can be found.
-// Its place for a network: between the runtime's create and start, when there is one to make.
-func (h *Host) runRuntime(ctx context.Context, kind runtimeKind, id string, console, listener, group, lock *os.File) error {
+// handed is what the runtime gets. Those that there are of the first three reach the agent, from descriptor 3 on. The lock
+// is held by the runtime's own processes only, so that after a crash of ours it is free when the last of them has ended.
+type handed struct{ listener, group, egress, lock *os.File }
+
+// runRuntime starts the sandbox. gVisor is handed nothing: its processes live as long as the sandbox and would hold the lock;
+// they are all in its cgroups, where they can be found.
+func (h *Host) runRuntime(ctx context.Context, kind runtimeKind, id string, console *os.File, give handed) error {
 	args := []string{"run", "--detach", "--bundle", h.root.sandbox(id), "--pid-file", h.root.in(id, "pid")}
 	var files []*os.File
 	if kind != kindGVisor {
-		files = append(files, listener)
-		if group != nil {
-			files = append(files, group)
+		for _, file := range []*os.File{give.listener, give.group, give.egress} {
+			if file != nil {
+				files = append(files, file)
+			}
 		}
 		args = append(args, "--preserve-fds", strconv.Itoa(len(files)))
-		files = append(files, lock)
+		files = append(files, give.lock)
 	}
 	command := h.runtimeCommand(ctx, kind, id, append(args, id)...)
 	command.Stdout, command.Stderr = console, console
 	command.ExtraFiles = files
 	if h.cgroups.mode() == "hybrid" {
-		command.SysProcAttr.UseCgroupFD, command.SysProcAttr.CgroupFD = true, int(group.Fd())
+		command.SysProcAttr.UseCgroupFD, command.SysProcAttr.CgroupFD = true, int(give.group.Fd())
 	}
 	if err := command.Run(); err != nil {
 		if ctx.Err() != nil {

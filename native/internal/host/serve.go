@@ -73,6 +73,7 @@ var verbs = map[string]verb{
 	"spawn-mock":  typed(func(h *Host, ctx context.Context, a MockRequest) (any, error) { return h.SpawnMock(ctx, a) }),
 	"spawn-proot": typed(func(h *Host, ctx context.Context, a PRootRequest) (any, error) { return h.SpawnPRoot(ctx, a) }),
 	"probe":       typed(func(h *Host, ctx context.Context, _ nothing) (any, error) { return h.Probe(ctx) }),
+	"egress-wall": typed(func(h *Host, ctx context.Context, a WallRequest) (any, error) { return nothing{}, h.Wall(ctx, a) }),
 	"console": typed(func(h *Host, _ context.Context, a consoleArgs) (any, error) {
 		return h.Console(a.SandboxID, a.MaxBytes)
 	}),
@@ -166,5 +167,5 @@ func (h *Host) Serve(ctx context.Context, input io.Reader, output io.Writer) err
 	}
 	cancelAll()
 	underWay.Wait()
-	return readError
+	return errors.Join(readError, h.takeWallDown())
 }

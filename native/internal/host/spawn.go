@@ -33,7 +33,7 @@ type SpawnAnswer struct {
 	StartTicks uint64           `json:"start_ticks"`
 	UIDBase    int              `json:"uid_base"`
 	EgressPath string           `json:"egress_path"` // of the egress door, or empty
-	StepsUs    map[string]int64 `json:"steps_us"` // time of each step
+	StepsUs    map[string]int64 `json:"steps_us"`    // time of each step
 }
 
 // removeTimeout bounds the removal of a sandbox, whole or half-made.
@@ -55,7 +55,12 @@ func (h *Host) Spawn(ctx context.Context, request SpawnRequest) (*SpawnAnswer, e
 		return nil, err
 	}
 	if request.Egress {
-		return nil, fail(codeUnavailable, "no network is made yet")
+		if kind != kindContainer {
+			return nil, fail(codeUnavailable, "sandboxes under %s get no outbound network yet", h.options.RuntimePath)
+		}
+		if missing := missingForTUN(); missing != "" {
+			return nil, fail(codeUnavailable, "no outbound network: %s", missing)
+		}
 	}
 	if missing := missingForKind(kind, h.options.RuntimePath); len(missing) > 0 {
 		return nil, fail(codeUnavailable, "%s", missing[0])
@@ -153,6 +158,13 @@ func (h *Host) assemble(ctx context.Context, kind runtimeKind, request SpawnRequ
 	if err != nil {
 		return nil, err
 	}
+	var egress *os.File
+	if request.Egress {
+		if egress, err = h.listenForGateway(id); err != nil {
+			return nil, err
+		}
+		defer egress.Close()
+	}
 	h.failpoint.reached(stepSpawnListener)
 	clock.mark("cgroup")
 
@@ -166,6 +178,11 @@ func (h *Host) assemble(ctx context.Context, kind runtimeKind, request SpawnRequ
 			return err
 		}
 		console = opened
+		if request.Egress {
+			if err := writeNameFiles(h.root.mountRoot(), base); err != nil {
+				return err
+			}
+		}
 		if kind == kindGVisor {
 			if err := h.showDoor(id); err != nil {
 				return err
@@ -173,7 +190,7 @@ func (h *Host) assemble(ctx context.Context, kind runtimeKind, request SpawnRequ
 		}
 		h.failpoint.reached(stepSpawnMounts)
 		clock.mark("mounts")
-		err = h.runRuntime(ctx, kind, id, console, listener, group, lock)
+		err = h.runRuntime(ctx, kind, id, console, handed{listener, group, egress, lock})
 		clock.mark("runtime")
 		return err
 	})
@@ -197,10 +214,19 @@ func (h *Host) assemble(ctx context.Context, kind runtimeKind, request SpawnRequ
 		// In time: until the answer nobody knows the socket, so nothing but the agent has run.
 		return nil, err
 	}
+	if request.Egress {
+		clock.mark("record")
+		if err := h.makeNetwork(id, record); err != nil {
+			return nil, withConsole(err, console)
+		}
+		clock.mark("network")
+		h.failpoint.reached(stepSpawnNetwork)
+	}
 	h.failpoint.reached(stepSpawnRecord)
 	h.endings.watch(id, *record)
 	answer := &SpawnAnswer{Pid: record.Pid, StartTicks: record.StartTicks, UIDBase: base, StepsUs: clock.steps}
 	answer.SocketPath, answer.GuestMade = h.address(id)
+	answer.EgressPath = h.egressPath(id)
 	return answer, nil
 }
 

@@ -293,8 +293,13 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     image
       .command("build-base")
       .description("make a Debian base from this host's package sources")
-      .argument("[reference]", "the name it gets", "stacyvm/base:latest")
-      .option("--suite <name>", "Debian or Ubuntu release; this host's where absent"),
-  ).action(async (reference: string, own) => (await images()).buildBaseImage(output(), reference, own));
+      .argument("[reference]", "the name it gets; stacyvm/base or stacyvm/code where absent")
+      .option("--suite <name>", "Debian or Ubuntu release; this host's where absent")
+      .addOption(
+        new Option("--variant <variant>", "code has Python, Node, git and a C toolchain besides")
+          .choices(["minimal", "code"])
+          .default("minimal"),
+      ),
+  ).action(async (reference: string | undefined, own) => (await images()).buildBaseImage(output(), reference, own));
   return program;
 }

@@ -31,12 +31,13 @@ export async function importImage(output: Output, reference: string, source: str
 
 export async function buildBaseImage(
   output: Output,
-  reference: string,
-  flags: ImageFlags & { readonly suite?: string },
+  reference: string | undefined,
+  { suite, variant, ...flags }: ImageFlags & { readonly suite?: string; readonly variant: "minimal" | "code" },
 ): Promise<void> {
   const images = await open(flags);
-  const options = flags.suite === undefined ? {} : { suite: flags.suite };
-  const image = await interruptible((signal) => images.buildBase(reference, options, signal, progress(output)));
+  const options = { variant, environment: process.env, ...(suite === undefined ? {} : { suite }) };
+  const name = reference ?? (variant === "code" ? "stacyvm/code" : "stacyvm/base");
+  const image = await interruptible((signal) => images.buildBase(name, options, signal, progress(output)));
   output.result(image, `${image.reference} built (${image.digest})`);
 }
 

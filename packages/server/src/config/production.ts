@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { getDomain } from "tldts";
-import { isLoopback } from "../lib/networks.ts";
+import { parseRule } from "../lib/network-rule.ts";
+import { isLoopback, parseNetworks } from "../lib/networks.ts";
 import type { Secret } from "../lib/secret.ts";
 import { hasCredential, takesTokens } from "./cross-checks.ts";
 import type { LoadedConfig } from "./load.ts";
@@ -51,6 +52,19 @@ const sharedKey = (config: Config): Verdict => {
     if (other !== undefined) return [`${setting} is the same as ${other[0]}`, `Give each its own. ${random}`];
   }
   return undefined;
+};
+
+/** Where a host listens for itself alone, and where clouds tell machines their credentials. */
+const own = parseNetworks(["127.0.0.0/8", "::1", "169.254.0.0/16", "fe80::/10", "fd00:ec2::254"]);
+const ownExamples = ["127.0.0.1", "::1", "169.254.169.254", "fd00:ec2::254"];
+const familyOf = (address: string) => (address.includes(":") ? "ipv6" : "ipv4");
+
+/** Whether a network lies in those, or holds one of them. */
+const opensHost = (rule: string): boolean => {
+  const { cidr = "" } = parseRule(rule);
+  const address = cidr.replace(/\/.*/, "");
+  const opened = parseNetworks([cidr]);
+  return own.check(address, familyOf(address)) || ownExamples.some((each) => opened.check(each, familyOf(each)));
 };
 
 const reachable = ({ server }: Config): boolean => !isLoopback(server.host);
@@ -214,6 +228,15 @@ export const productionRules: readonly Rule[] = [
         providers.proot.enabled && providers.proot.networkMode === "host",
         "providers.proot.network_mode host gives sandboxes this machine's network, this server's port among it",
         "Set it to none, or providers.proot.enabled to false.",
+      ),
+  },
+  {
+    setting: "network.open",
+    judge: ({ network }) =>
+      when(
+        network.open.some(opensHost),
+        "network.open lets every sandbox reach this host itself or its cloud's metadata",
+        "Name the one address that sandboxes need, or move what they need to a machine of its own.",
       ),
   },
   {

@@ -1,12 +1,19 @@
 import { join } from "node:path";
 import { StacyError } from "@stacyvm/contract";
 import type { Clock } from "../lib/clock.ts";
+import { buildBase } from "./base/build-base.ts";
 import { type ImageTimeouts, imageBounds, imageTimeouts } from "./bounds.ts";
-import { buildBase } from "./build-base.ts";
 import { collectImages } from "./collect.ts";
 import { asImportFailure } from "./failures.ts";
 import { settled, whole } from "./find-stored.ts";
-import type { ImageRoot, ImageStore, OnProgress, PullProgress, StoredImage } from "./image-store.ts";
+import {
+  type ImageRoot,
+  type ImageStore,
+  notMadeYet,
+  type OnProgress,
+  type PullProgress,
+  type StoredImage,
+} from "./image-store.ts";
 import { importImage } from "./import.ts";
 import type { LayeredImage } from "./layered-image.ts";
 import { acquireLock, lockOfReference } from "./lock.ts";
@@ -109,11 +116,7 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
     onProgress: OnProgress | undefined,
     unlessStored: boolean,
   ): Promise<ImageRecord> {
-    if (reference.startsWith(localPrefix)) {
-      throw new StacyError("image_not_found", `image: ${reference} is made on this host and is not stored yet`, {
-        remediation: `Make it with: stacyvm image build-base ${reference}`,
-      });
-    }
+    if (reference.startsWith(localPrefix)) throw notMadeYet(reference);
     return await pulls.run(`${unlessStored} ${reference}`, signal, onProgress, async (shared, note) => {
       using _ = await acquireLock(shelf.locks, lockOfReference(reference), {
         signal: shared,
@@ -196,10 +199,10 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
       });
       return publicPart(record);
     },
-    async buildBase(text, { suite }, signal, onProgress) {
+    async buildBase(text, { suite, variant = "minimal", environment }, signal, onProgress) {
       const onMessage = (message: string) => onProgress?.({ phase: "download", message });
       const open = (workDir: string, within: AbortSignal) =>
-        buildBase({ suite, workDir, signal: within, timeoutMs: timeouts.buildBaseMs, onMessage });
+        buildBase({ variant, suite, environment, workDir, signal: within, timeoutMs: timeouts.buildBaseMs, onMessage });
       return publicPart(await shelve(normaliseReference(text), "build-base", signal, onProgress, open));
     },
     async list() {

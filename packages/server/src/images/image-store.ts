@@ -1,3 +1,5 @@
+import { StacyError } from "@stacyvm/contract";
+
 /** An unpacked, read-only root file system, shared by every sandbox that uses it. */
 export interface ImageRoot {
   /** Content address, `sha256:` and 64 hex digits. */
@@ -6,6 +8,21 @@ export interface ImageRoot {
   readonly rootfsPath: string;
   /** As the image's configuration says; names, not resolved. */
   readonly env: Readonly<Record<string, string>>;
+}
+
+/** `code` has Python, Node, git and a C toolchain besides. */
+export type BaseVariant = "minimal" | "code";
+
+/** Variables by their names, as a process has them. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface BaseOptions {
+  /** Code name of a release; the host's own where absent. */
+  readonly suite?: string;
+  /** `minimal` where absent. */
+  readonly variant?: BaseVariant;
+  /** Where npm is looked for beside the system's folders, and what configures it. */
+  readonly environment?: Environment;
 }
 
 export type ImageSource = "pull" | "import" | "build-base";
@@ -104,7 +121,7 @@ export interface ImageStore extends EngineImages {
   /** A Debian base made with mmdebstrap from the host's package sources. */
   buildBase(
     reference: string,
-    options: { readonly suite?: string },
+    options: BaseOptions,
     signal: AbortSignal,
     onProgress?: OnProgress,
   ): Promise<StoredImage>;
@@ -114,3 +131,9 @@ export interface ImageStore extends EngineImages {
   /** Removes images by age and size; what was imported or made here never. */
   collect(options: CollectOptions): Promise<CollectedImages>;
 }
+
+/** What is said where a name can only be made on this host. */
+export const notMadeYet = (reference: string): StacyError =>
+  new StacyError("image_not_found", `image: ${reference} is made on this host and is not stored yet`, {
+    remediation: `Make it with: stacyvm image build-base ${reference}${/\/code:/.test(reference) ? " --variant code" : ""}`,
+  });

@@ -11,6 +11,8 @@ import { runtimeSpec } from "./oci/runtime-spec.ts";
 import { sandboxSpec } from "./sandbox-spec.testing.ts";
 
 const spawnSteps = ["directory", "slot", "mounts", "cgroup", "listener", "runtime", "record"].map((s) => `spawn.${s}`);
+/** Of oci alone: its sandboxes here have an outbound network. */
+const ociSteps = [...spawnSteps, "spawn.network"];
 const destroySteps = ["killed", "runtime", "cgroups", "slot", "files"].map((step) => `destroy.${step}`);
 const signal = () => AbortSignal.timeout(20_000);
 const asRoot = process.getuid?.() === 0;
@@ -26,7 +28,7 @@ describe("a crash of the host program", () => {
   const helper = (kind: Kind, env: Record<string, string> = {}): HostHelper =>
     hostHelper({ ...host, env, ...(kind === "gvisor" ? { runtimePath: runsc } : {}) });
 
-  const spawn = (on: HostHelper, kind: Kind, id: string) => {
+  const spawn = async (on: HostHelper, kind: Kind, id: string) => {
     const common = { sandbox_id: id, server_id: "test", generation: 3, disk_mb: 64 };
     if (kind === "mock") return on.call("spawn-mock", common, signal());
     if (kind === "proot") {
@@ -34,18 +36,23 @@ describe("a crash of the host program", () => {
       const more = { rootfs_path: image.rootfsPath, agent_uid: 0, file_mb, pids_max: 64, open_files: 1024 };
       return on.call("spawn-proot", { ...rest, ...more, host_network: false }, signal());
     }
+    const { cgroup_mode: mode, no_tun: noTun } = await on.call("probe", {}, signal());
+    const egress = kind === "oci" && noTun === "";
     const config = runtimeSpec({
-      sandbox: sandboxSpec({ id, image, memoryMb: 128, pidsMax: 64, generation: 3 }),
+      sandbox: sandboxSpec({
+        id,
+        image,
+        memoryMb: 128,
+        pidsMax: 64,
+        generation: 3,
+        network: egress ? "egress" : "none",
+      }),
       kind: kind === "gvisor" ? kind : "container",
       architecture: process.arch === "arm64" ? "arm64" : "x64",
       openFilesMax: 1024,
-      hasCgroupDirectory: false,
+      hasCgroupDirectory: kind === "oci" && (mode === "unified" || mode === "hybrid"),
     });
-    return on.call(
-      "spawn",
-      { ...common, rootfs_path: image.rootfsPath, agent_uid: 0, egress: false, config },
-      signal(),
-    );
+    return on.call("spawn", { ...common, rootfs_path: image.rootfsPath, agent_uid: 0, egress, config }, signal());
   };
 
   const crashAt = async (step: string, kind: Kind): Promise<void> => {
@@ -87,7 +94,7 @@ describe("a crash of the host program", () => {
     await rm(host.dataRoot, { recursive: true });
   });
 
-  it.runIf(asRoot).each([...spawnSteps, ...destroySteps])(
+  it.runIf(asRoot).each([...ociSteps, ...destroySteps])(
     "after %s of oci leaves only what list shows and destroy removes",
     async (step) => await crashAt(step, "oci"),
     30_000,

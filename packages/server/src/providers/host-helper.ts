@@ -101,7 +101,7 @@ export interface HostProbe {
   readonly runtime_kind: RuntimeKind;
   readonly open_files_max: number;
   readonly versions: Readonly<Record<string, string>>;
-  /** For each provider what is missing and the command or setting that would help. */
+  /** For each provider, and `egress`, what is missing and the command or setting that would help. */
   readonly missing: Readonly<Record<string, readonly string[]>>;
   /** Why a sandbox without privileges can't have namespaces of its own; empty where it can. */
   readonly no_namespaces: string;

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import { StacyError } from "@stacyvm/contract";
 import type Docker from "dockerode";
-import type { EngineImages, ImageRoot } from "../../images/image-store.ts";
+import { type EngineImages, type ImageRoot, notMadeYet } from "../../images/image-store.ts";
 import { KeyMutex } from "../../lib/key-mutex.ts";
 import { engineWords, ignoreMissing, statusOf } from "./engine.ts";
 
@@ -100,11 +100,7 @@ export const engineImages = ({ images, onNote }: EngineImagesOptions) => {
           onNote({ reference, phase: "load", message: `loading ${stored.root.digest} into the engine` });
           return await load(client, stored.root, signal);
         }
-        if (isLocal) {
-          throw new StacyError("image_not_found", `image: ${reference} is made on this host and is not stored yet`, {
-            remediation: `Make it with: stacyvm image build-base ${reference}`,
-          });
-        }
+        if (isLocal) throw notMadeYet(reference);
         const meanwhile = await find(client, reference);
         if (meanwhile !== undefined) return meanwhile;
         await pull(client, reference, signal);

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { runFixtureTool, storeFixture } from "./images-fixture.ts";
+import { runFixtureTool, storeFixture } from "../images-fixture.ts";
 
 const signal = AbortSignal.timeout(900_000);
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { aptSourcesFor, parseDeb822, parseOneLine } from "./apt-sources.ts";
+import { aptSourcesFor, parseDeb822, parseOneLine } from "./host-apt.ts";
 
 test("the base takes the host's sources of its release, not those of others", async () => {
   const etc = await mkdtemp(join(tmpdir(), "apt-"));

@@ -1,0 +1,80 @@
+// Package egress is the gateway of all sandboxes to the networks outside. It connects to each sandbox's door, where the
+// agent asks it to connect to a name or an address and port; it decides by the sandbox's policies, resolves names itself,
+// dials its own answer, and carries the bytes.
+package egress
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"sync/atomic"
+
+	"stacyvm/native/internal/egress/addresses"
+	"stacyvm/native/internal/egress/policy"
+)
+
+// Gateway is what all sandboxes share. Its methods are called by one goroutine.
+type Gateway struct {
+	output    *output
+	host      *addresses.Host
+	resolvers []netip.AddrPort
+	table     atomic.Pointer[addresses.Table]
+	sandboxes map[string]*sandbox
+}
+
+// errNotConfigured comes before anything else can.
+var errNotConfigured = errors.New("configure comes first")
+
+// New returns a gateway that tells its events to a writer.
+func New(to io.Writer) (*Gateway, error) {
+	host, err := addresses.NewHost()
+	if err != nil {
+		return nil, fmt.Errorf("this host's addresses can't be read: %w", err)
+	}
+	return &Gateway{output: newOutput(to), host: host, sandboxes: map[string]*sandbox{}}, nil
+}
+
+// Configure sets what holds for all sandboxes, and tells how many flows are no longer allowed by it.
+func (g *Gateway) Configure(resolvers []netip.AddrPort, openings []addresses.Opening) int {
+	g.resolvers = resolvers
+	g.table.Store(addresses.NewTable(g.host, openings))
+	cut := 0
+	for _, sandbox := range g.sandboxes {
+		sandbox.names.Use(resolvers)
+		cut += sandbox.recheck()
+	}
+	return cut
+}
+
+// Set begins to serve a sandbox, or changes how, and tells how many of its flows are no longer allowed.
+func (g *Gateway) Set(id string, door Door, policies *policy.Set, limits Limits) (int, error) {
+	if g.table.Load() == nil {
+		return 0, errNotConfigured
+	}
+	known := g.sandboxes[id]
+	if known == nil {
+		known = newSandbox(id, &g.table, g.resolvers, g.output)
+		g.sandboxes[id] = known
+	}
+	return known.set(door, policies, limits), nil
+}
+
+// Drop ends everything of a sandbox.
+func (g *Gateway) Drop(id string) int {
+	known := g.sandboxes[id]
+	if known == nil {
+		return 0
+	}
+	delete(g.sandboxes, id)
+	return known.drop()
+}
+
+// Usage is what each sandbox did.
+func (g *Gateway) Usage() map[string]Usage {
+	usage := make(map[string]Usage, len(g.sandboxes))
+	for id, sandbox := range g.sandboxes {
+		usage[id] = sandbox.usage()
+	}
+	return usage
+}

@@ -1,0 +1,102 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"stacyvm/native/internal/egresswire"
+	"stacyvm/native/internal/netdevice"
+)
+
+const (
+	// GatewayUser is the egress gateway's user and group, below those of the sandboxes. It needs no name.
+	GatewayUser = 0x6fff0000
+)
+
+// listenForGateway binds the socket on which the agent takes the gateway's connections; nobody else's user reaches it.
+func (h *Host) listenForGateway(id string) (*os.File, error) {
+	path := h.root.egress(id)
+	listener, err := listen(path)
+	if err != nil {
+		return nil, err
+	}
+	// The directory lets nobody but the gateway pass, so there is no moment in which another one could connect.
+	if err := errors.Join(os.Chmod(path, 0o600), os.Lchown(path, GatewayUser, GatewayUser)); err != nil {
+		listener.Close()
+		return nil, err
+	}
+	return listener, nil
+}
+
+// egressPath is where the egress gateway reaches a sandbox; empty where it has no outbound network.
+func (h *Host) egressPath(id string) string {
+	if path := h.root.egress(id); exists(path) {
+		return path
+	}
+	return ""
+}
+
+// makeNetwork makes the device of a sandbox's network and hands it to the agent, who alone will have it: nothing inside has
+// the capability to change it, nor the device that makes more.
+func (h *Host) makeNetwork(id string, record *runtimeRecord) error {
+	process := openProcess(*record)
+	if process < 0 {
+		return fail(codeFailed, "the agent ended at once")
+	}
+	defer unix.Close(process)
+	type result struct {
+		device int
+		err    error
+	}
+	made := make(chan result, 1)
+	go onMortalThread(func() {
+		device, err := makeDevice(process)
+		made <- result{device, err}
+	})
+	got := <-made
+	if got.err != nil {
+		return fmt.Errorf("make the sandbox's network: %w", got.err)
+	}
+	defer unix.Close(got.device)
+	if err := handDevice(h.root.egress(id), got.device); err != nil {
+		return fmt.Errorf("hand the network device to the agent: %w", err)
+	}
+	return nil
+}
+
+// makeDevice moves the present thread into the network namespace of a process.
+func makeDevice(process int) (device int, err error) {
+	if err := unix.Setns(process, unix.CLONE_NEWNET); err != nil {
+		return -1, fmt.Errorf("join the network namespace: %w", err)
+	}
+	return netdevice.Make()
+}
+
+// handDevice sends the device to whoever listens there, or will: until then it waits in the connection.
+func handDevice(path string, device int) error {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != nil {
+		return err
+	}
+	return unix.Sendmsg(fd, []byte{egresswire.KindTun}, unix.UnixRights(device), nil, 0)
+}
+
+// missingForTUN says why sandboxes can't have a network device here; empty where they can.
+func missingForTUN() string {
+	device, err := unix.Open(netdevice.Path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	switch {
+	case err == nil:
+		unix.Close(device)
+		return ""
+	case os.Getuid() != 0:
+		return "not root; start the server as root"
+	}
+	return fmt.Sprintf("%s can't be opened (%v); load it: modprobe tun", netdevice.Path, err)
+}

@@ -1,0 +1,114 @@
+// Package outbound carries a sandbox's outbound network from its TUN to the egress gateway.
+//
+// The gateway connects to the egress door and leaves slots there; each TCP connection of the sandbox takes one, is opened
+// by the gateway's word, and only then exists for the program inside. Names are given addresses here, so that a connection
+// is asked for by the name that was looked up. Packets, DNS messages and what comes from a slot are hostile alike.
+package outbound
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"stacyvm/native/internal/egresswire"
+)
+
+const (
+	// helloTimeout bounds the wait for a connection's first byte.
+	helloTimeout = 10 * time.Second
+	// hellosMax bounds the connections that haven't said yet what they are.
+	hellosMax = 64
+	// acceptPause is between two tries to accept where none succeeds, for want of descriptors.
+	acceptPause = 100 * time.Millisecond
+)
+
+// Door is where the network device and the gateway's slots arrive.
+type Door struct {
+	listener *net.UnixListener
+	slots    *slots
+	used     func()
+	device   sync.Once
+	hellos   chan struct{}
+}
+
+// Open begins to take connections from the listener, which stays open for the agent's life. Used is called when something
+// has happened.
+func Open(listener *net.UnixListener, used func()) *Door {
+	listener.SetUnlinkOnClose(false)
+	d := &Door{listener: listener, slots: &slots{}, used: used, hellos: make(chan struct{}, hellosMax)}
+	go d.accept()
+	return d
+}
+
+// Close ends the taking of connections.
+func (d *Door) Close() { _ = d.listener.Close() }
+
+func (d *Door) accept() {
+	for {
+		conn, err := d.listener.AcceptUnix()
+		if isClosed(err) {
+			return
+		}
+		if err != nil {
+			time.Sleep(acceptPause)
+			continue
+		}
+		select {
+		case d.hellos <- struct{}{}:
+			go func() {
+				defer func() { <-d.hellos }()
+				if err := d.hello(conn); err != nil {
+					_ = conn.Close()
+					complain(err)
+				}
+			}()
+		default:
+			_ = conn.Close()
+		}
+	}
+}
+
+// hello learns what a connection is. It keeps a slot, and nothing else.
+func (d *Door) hello(conn *net.UnixConn) error {
+	if err := conn.SetReadDeadline(time.Now().Add(helloTimeout)); err != nil {
+		return err
+	}
+	kind, descriptor, err := readHello(conn)
+	if err != nil {
+		return fmt.Errorf("a connection to the egress door: %w", err)
+	}
+	switch {
+	case kind == egresswire.KindSlot && descriptor == nil:
+		if err := conn.SetReadDeadline(time.Time{}); err != nil {
+			return err
+		}
+		d.slots.put(conn)
+		return nil
+	case kind == egresswire.KindTun && descriptor != nil:
+		_ = conn.Close()
+		return d.take(descriptor)
+	}
+	if descriptor != nil {
+		_ = descriptor.Close()
+	}
+	return fmt.Errorf("a connection to the egress door is neither a slot nor the network device (%q)", kind)
+}
+
+// take makes the network of the first device that arrives; there is no second one.
+func (d *Door) take(descriptor *os.File) error {
+	err := fmt.Errorf("a second network device is refused")
+	d.device.Do(func() {
+		var device *tun
+		if device, err = openTun(descriptor); err == nil {
+			newNetwork(device, d.slots, d.used).start()
+		}
+	})
+	if err != nil {
+		_ = descriptor.Close()
+	}
+	return err
+}
+
+func complain(err error) { fmt.Fprintln(os.Stderr, "stacyvm-agent:", err) }
