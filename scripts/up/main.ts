@@ -104,11 +104,11 @@ async function aliasesFor(config: Config): Promise<Readonly<Record<string, strin
 }
 
 /** Whether a name stands for what `build-base --variant code` made. */
-const isForCode = (image: string, aliases: Readonly<Record<string, string>>): boolean => {
+function isForCode(image: string, aliases: Readonly<Record<string, string>>): boolean {
   const wanted = normaliseReference(image);
   const target = Object.entries(aliases).find(([name]) => normaliseReference(name) === wanted)?.[1] ?? image;
   return normaliseReference(target) === normaliseReference(codeReference);
-};
+}
 
 async function refuseTakenPort(config: Config): Promise<void> {
   const { host, port } = config.server;

@@ -5,11 +5,8 @@ import { fileURLToPath } from "node:url";
 import { openApiDocument, operations, operationTable } from "@stacyvm/contract";
 import type { FastifyBaseLogger } from "fastify";
 import { AuditBatch } from "./audit/audit-batch.ts";
-import { ApiKeys } from "./auth/api-keys.ts";
 import { createLimiter, rateOf } from "./auth/create-limiter.ts";
 import { FailurePenalties } from "./auth/failure-penalties.ts";
-import { Tenancy } from "./auth/tenancy.ts";
-import { takesTokens } from "./config/cross-checks.ts";
 import { LiveConfig } from "./config/live.ts";
 import type { Config } from "./config/schema.ts";
 import { judgeTlsPair, readTlsFiles, type TlsPair } from "./config/tls-files.ts";
@@ -17,12 +14,9 @@ import { openDataDir } from "./data-dir.ts";
 import { createWarnings } from "./doctor/warnings.ts";
 import { createEgress } from "./egress/create-egress.ts";
 import { connectGuest } from "./guest/agent/connect-guest.ts";
+import { createAccess } from "./http/access.ts";
 import { createApp } from "./http/app.ts";
-import { withBrowserSessions } from "./http/browser-sessions.ts";
-import { createClientAddress } from "./http/client-address.ts";
 import { allHandlers } from "./http/handlers/all.ts";
-import { createAuthenticator } from "./http/identity.ts";
-import { createLogins, tokenVerifier } from "./http/logins.ts";
 import { reloadTlsPair } from "./http/tls-listener.ts";
 import { createImageStore } from "./images/create-image-store.ts";
 import { registryOptions } from "./images/registry-options.ts";
@@ -31,7 +25,7 @@ import { every } from "./lib/every.ts";
 import { type Failpoint, noFailpoint } from "./lib/failpoint.ts";
 import { findProgram } from "./lib/find-program.ts";
 import { randomIds } from "./lib/id.ts";
-import { isLoopback, parseNetworks } from "./lib/networks.ts";
+import { isLoopback } from "./lib/networks.ts";
 import { about } from "./orchestrator/about.ts";
 import { collectImages } from "./orchestrator/collect-images.ts";
 import { configuredLimits, configuredSpawnDefaults } from "./orchestrator/configured-limits.ts";
@@ -303,27 +297,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     }),
   );
 
-  const apiKeys = new ApiKeys({
-    store: store.apiKeys,
-    clock: systemClock,
-    ids: randomIds,
-    onFailure: (error) => log.warn({ err: error }, "the use of a key could not be noted"),
-    onRevoked: () => logins.sessions.forget(),
-  });
   let port = config.server.port;
-  const logins = stack.use(createLogins({ config, store, log, port: () => port }));
-  const tenancy = new Tenancy({ store: store.tenants, clock: systemClock });
-  const byCredential = createAuthenticator({
-    named: apiKeys,
-    tenancy,
-    apiKey: config.auth.apiKey?.reveal() ?? "",
-    adminKey: config.auth.adminApiKey?.reveal() ?? "",
-    adminFallback: config.auth.adminFallbackEnabled,
-    ...(takesTokens(config) ? { tokens: tokenVerifier(config, log) } : {}),
-  });
-  const authenticator = withBrowserSessions(byCredential, { sessions: logins.sessions, site: logins.sessionSite });
+  const access = stack.use(createAccess({ config, store, log, audit: audit.add, port: () => port }));
+  const { apiKeys, logins, tenancy, authenticator, inFlight, credentialAudit, addressOf } = access;
   const app = createApp({
     operations,
+    inFlight,
     handlers: allHandlers({
       useCases,
       queue,
@@ -347,6 +326,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       openApi: openApiDocument(operationTable, options.version),
       authConfigured: authenticator.configured,
       apiKeys,
+      credentialAudit,
+      addressOf,
       ...logins,
       tenancy,
       ids: randomIds,
@@ -371,7 +352,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       },
       keyBy: config.rateLimit.keyBy,
       penalties: new FailurePenalties(systemClock),
-      addressOf: createClientAddress(parseNetworks(config.server.trustedProxies)),
+      addressOf,
+      audit: credentialAudit,
     },
     sessionSite: logins.sessionSite,
     ...(tls && { tls }),

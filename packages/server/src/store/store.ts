@@ -218,6 +218,8 @@ export interface ApiKeyStore {
   list(whose?: ApiKeyFilter): Promise<readonly ApiKeyRecord[]>;
   /** Keeps the time of the first call. Undefined when there is no such key among them. */
   revoke(id: string, nowMs: number, whose?: ApiKeyFilter): Promise<ApiKeyRecord | undefined>;
+  /** Those of the ids whose key is there and not revoked. */
+  unrevoked(ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** Never goes back. */
   noteUse(id: string, nowMs: number): Promise<void>;
 }

@@ -44,7 +44,10 @@ export const launcher = (options: LauncherOptions) => {
   };
 
   const create = async (spec: SandboxSpec, known: EngineFacts, signal: AbortSignal) => {
-    const image = await withWorkspace(await images.resolve(await engine.patient(), spec.imageReference, signal), spec);
+    const image = await withWorkspace(
+      await images.resolve(await engine.patient(), spec.imageReference, spec, signal),
+      spec,
+    );
     const streamKey = transportOf(settings, known.isDesktop) === "stream" ? nonce().toString("hex") : undefined;
     if (streamKey === undefined) await doors.prepare(spec.id);
     seccomp ??= seccompContent(settings.seccompProfile);
