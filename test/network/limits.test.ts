@@ -16,7 +16,7 @@ describe.skipIf(reason !== undefined)(`a sandbox's bounds${reason === undefined 
       config: {
         "network.limits.connections": `${connectionsMax}`,
         "network.limits.connections_per_second": "30",
-        "network.limits.bytes_per_second": `${bytesPerSecond}`,
+        "network.limits.bandwidth": `${bytesPerSecond}`,
       },
     });
     await ground.internet.say({ "api.example.com": { a: [apiAddress] } });

@@ -9,8 +9,9 @@ import type { OpenNetwork } from "./egress.ts";
 export interface EgressLimits {
   readonly connections: number;
   readonly connectionsPerSecond: number;
-  readonly bytesPerSecond: number;
-  readonly idleSeconds: number;
+  /** In a second, both directions together. */
+  readonly bandwidthBytes: number;
+  readonly idleTimeoutMs: number;
 }
 
 /** What the gateway is told, and what it answers. */

@@ -50,8 +50,8 @@ export function createGateway(options: GatewayOptions): Egress {
       limits: {
         connections: options.limits.connections,
         connections_per_second: options.limits.connectionsPerSecond,
-        bytes_per_second: options.limits.bytesPerSecond,
-        idle_seconds: options.limits.idleSeconds,
+        bytes_per_second: options.limits.bandwidthBytes,
+        idle_seconds: Math.ceil(options.limits.idleTimeoutMs / 1_000),
       },
     });
 
