@@ -308,6 +308,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       queue,
       store,
       directory,
+      egress,
       events,
       operations: operationMetrics,
       limits: context.limits,

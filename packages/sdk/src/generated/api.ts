@@ -301,6 +301,17 @@ export interface Metrics {
     cleanup_interval: string;
   };
   disk: DiskFigures;
+  /** Outbound connections of all sandboxes since the gateway started. */
+  network: {
+    gateway_up: boolean;
+    open: number;
+    allowed: number;
+    denied: number;
+    failed: number;
+    /** Bytes out of sandboxes. */
+    sent: number;
+    received: number;
+  };
 }
 
 export interface MoveFileRequest {

@@ -33,7 +33,7 @@ export interface GatewayCalls {
     answer: { cut: number };
   };
   drop: { args: { sandbox: string }; answer: object };
-  usage: { args: object; answer: { sandboxes: Readonly<Record<string, Counts>> } };
+  usage: { args: object; answer: { sandboxes: Readonly<Record<string, Counts>>; total: Counts } };
 }
 
 const Counts = z.object({
@@ -50,7 +50,7 @@ const answers = {
   configure: z.object({ cut: z.int().default(0) }),
   set: z.object({ cut: z.int().default(0) }),
   drop: z.object({}),
-  usage: z.object({ sandboxes: z.record(z.string(), Counts) }),
+  usage: z.object({ sandboxes: z.record(z.string(), Counts), total: Counts }),
 } as const;
 
 const Told = z.object({

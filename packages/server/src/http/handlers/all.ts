@@ -1,6 +1,7 @@
 import type { operations } from "@stacyvm/contract";
 import type { ApiKeys } from "../../auth/api-keys.ts";
 import type { Tenancy } from "../../auth/tenancy.ts";
+import type { Egress } from "../../egress/egress.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Ids } from "../../lib/id.ts";
 import type { Secret } from "../../lib/secret.ts";
@@ -62,6 +63,7 @@ export interface AllHandlersOptions extends ConfigHandlersOptions, Omit<SessionH
   readonly listImages: DiskFiguresOptions["listImages"];
   readonly openApi: Readonly<Record<string, unknown>>;
   readonly authConfigured: boolean;
+  readonly egress: Pick<Egress, "total">;
   readonly apiKeys: ApiKeys;
   readonly tenancy: Tenancy;
   readonly ids: Ids;
