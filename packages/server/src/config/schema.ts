@@ -77,7 +77,7 @@ const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${l
 const collect = (node: object, path: string, properties: readonly string[]): Key[] =>
   Object.entries(node).flatMap(([name, child]: [string, object]) => {
     const suffix = isSetting(child) ? (child.suffix ?? "") : "";
-    const own = snake(name.slice(0, name.length - suffix.length));
+    const own = snake(name.endsWith(suffix) ? name.slice(0, name.length - suffix.length) : name);
     const full = path === "" ? own : `${path}.${own}`;
     const way = [...properties, name];
     if (!isSetting(child)) return collect(child, full, way);
