@@ -272,6 +272,7 @@ func TestWhoAskForOneNameAtOnceShareOneQuestionAndNoMoreAreUnderWayThanTheirBoun
 	var mu sync.Mutex
 	underWay, most := 0, 0
 	gate := make(chan struct{})
+	var open sync.Once
 	r := startResolver(t, func(a asked) [][]byte {
 		if a.Type == dnsmessage.TypeA {
 			mu.Lock()
@@ -280,7 +281,7 @@ func TestWhoAskForOneNameAtOnceShareOneQuestionAndNoMoreAreUnderWayThanTheirBoun
 			isFull := underWay == maxLookups
 			mu.Unlock()
 			if isFull {
-				close(gate)
+				open.Do(func() { close(gate) })
 			}
 			<-gate
 			mu.Lock()
