@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { openApiDocument, operations, operationTable } from "@stacyvm/contract";
 import type { FastifyBaseLogger } from "fastify";
 import { AuditBatch } from "./audit/audit-batch.ts";
-import { createLimiter, rateOf } from "./auth/create-limiter.ts";
+import { createLimiter, isLimited, rateOf } from "./auth/create-limiter.ts";
 import { FailurePenalties } from "./auth/failure-penalties.ts";
 import { LiveConfig } from "./config/live.ts";
 import type { Config } from "./config/schema.ts";
@@ -39,11 +39,13 @@ import { createReconciler } from "./orchestrator/reconcile.ts";
 import { spawnKeyLifeMs, spawnKeyPruneMs } from "./orchestrator/spawn-once.ts";
 import { SpawnQueue } from "./orchestrator/spawn-queue.ts";
 import { sweep } from "./orchestrator/sweep.ts";
+import { tenantRegistries } from "./orchestrator/tenant-registries.ts";
 import { createUseCases } from "./orchestrator/use-cases.ts";
 import { type DefaultChoice, describeChoice } from "./providers/choice.ts";
 import { createProviderDirectory } from "./providers/directory.ts";
 import { hostHelper } from "./providers/host-helper.ts";
 import { createProviders } from "./providers/registry.ts";
+import { createSealer } from "./secrets/seal.ts";
 import { createStore } from "./store/create-store.ts";
 import { databaseLocation } from "./store/open-database.ts";
 import { createDiskSpace } from "./telemetry/disk-space.ts";
@@ -106,11 +108,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       else log.info(fields, "disk has room again");
     },
   });
+  const tenants = tenantRegistries(store, config.server.secretsKey && createSealer(config.server.secretsKey));
   const images = await createImageStore({
     storeDir: imagesDir,
     aliases: config.images.aliases,
     clock: systemClock,
     registries: registryOptions(config.images),
+    tenants,
     requireRoom: () => disks.requireRoom("images"),
   });
 
@@ -329,6 +333,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       apiKeys,
       credentialAudit,
       addressOf,
+      sealCredential: tenants.seal,
       ...logins,
       tenancy,
       ids: randomIds,
@@ -349,7 +354,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     corsAllowedOrigins: config.server.corsAllowedOrigins,
     rates: {
       get limiter() {
-        return isLimited(liveConfig.current) ? limiter : undefined;
+        return isLimited(liveConfig.current.rateLimit) ? limiter : undefined;
       },
       keyBy: config.rateLimit.keyBy,
       penalties: new FailurePenalties(systemClock),
@@ -383,9 +388,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 async function tlsPair({ server: { tls } }: Config): Promise<TlsPair | undefined> {
   return tls.certFile === "" ? undefined : judgeTlsPair(tls, await readTlsFiles(tls), systemClock.now());
 }
-
-/** A rate of 0 says so too. */
-const isLimited = ({ rateLimit }: Config): boolean => rateLimit.enabled && rateLimit.requestsPerMinute > 0;
 
 function tellChoice(choice: DefaultChoice, log: FastifyBaseLogger): void {
   const reasons = Object.fromEntries(choice.verdicts.map(({ name, reason }) => [name, reason]));

@@ -16,6 +16,8 @@ export interface CredentialNote {
     | "session.evict"
     | "key.create"
     | "key.revoke"
+    | "registry_credential.save"
+    | "registry_credential.delete"
     | "login.token";
   readonly actor: string;
   readonly tenantId: string;

@@ -10,6 +10,7 @@ import { migrations } from "./migrations/all.ts";
 import { type DatabaseLocation, openDatabase } from "./open-database.ts";
 import { quotaStore } from "./quotas.ts";
 import { prepareRateBuckets, rateBucketStore } from "./rate-buckets.ts";
+import { registryCredentialStore } from "./registry-credentials.ts";
 import { sandboxStore } from "./sandboxes.ts";
 import { sessionStore } from "./sessions.ts";
 import { spawnKeyStore } from "./spawn-keys.ts";
@@ -59,6 +60,7 @@ export const createStore = async (options: {
     sandboxes: guarded(sandboxStore(database), database, "sandbox"),
     leases: guarded(leaseStore(database), database, "lease"),
     quotas: guarded(quotaStore(database), database, "quota"),
+    registryCredentials: guarded(registryCredentialStore(database), database, "registry credential"),
     templates: guarded(templateStore(database), database, "template"),
     workers: guarded(workerStore(database), database, "worker"),
     fileLinkKeys: guarded(fileLinkKeyStore(database), database, "file link key"),

@@ -1,5 +1,6 @@
 import type { SandboxRecord, SandboxState, SandboxSummary } from "../sandbox/sandbox.ts";
 import type { Place, Scope } from "../sandbox/scope.ts";
+import type { RegistryCredentialStore } from "./registry-credential-store.ts";
 import type { SessionStore } from "./session-store.ts";
 import type { TenantStore } from "./tenant-store.ts";
 
@@ -310,6 +311,7 @@ export interface Store extends AsyncDisposable {
   readonly apiKeys: ApiKeyStore;
   readonly sessions: SessionStore;
   readonly tenants: TenantStore;
+  readonly registryCredentials: RegistryCredentialStore;
   readonly spawnKeys: SpawnKeyStore;
   readonly audit: AuditStore;
   /** Undefined on SQLite, which one server has to itself. */

@@ -35,6 +35,7 @@ import { processHandlers } from "./processes.ts";
 import type { ProviderDirectory } from "./provider-health.ts";
 import { createProviderHandlers } from "./providers.ts";
 import { createQuotaHandlers } from "./quotas.ts";
+import { type RegistryCredentialHandlersOptions, registryCredentialHandlers } from "./registry-credentials.ts";
 import { sandboxHandlers } from "./sandboxes.ts";
 import { type SessionHandlersOptions, sessionHandlers } from "./session.ts";
 import { spawnFor } from "./spawn.ts";
@@ -45,6 +46,7 @@ import { tenantHandlers } from "./tenants.ts";
 import { createWorkerHandlers } from "./workers.ts";
 
 export interface AllHandlersOptions extends ConfigHandlersOptions, Omit<SessionHandlersOptions, "storeId"> {
+  readonly sealCredential: RegistryCredentialHandlersOptions["sealCredential"];
   readonly useCases: UseCases;
   readonly queue: SpawnQueue;
   readonly store: Store;
@@ -118,6 +120,7 @@ export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof oper
     ...apiKeyHandlers(options),
     ...sessionHandlers({ ...options, storeId: store.id }),
     ...tenantHandlers(options),
+    ...registryCredentialHandlers(options),
     ...configHandlers(options),
     ...createSystemHandlers({
       ...options,
