@@ -26,6 +26,8 @@ export interface Capabilities {
   readonly profileRemedies?: Partial<Readonly<Record<SecurityProfile, string>>>;
   /** The first stands where `none` is not among them. */
   readonly networks: readonly NetworkMode[];
+  /** Why `egress` is not among them, and what would help, where that is known. */
+  readonly noEgress?: string;
   readonly limits: {
     readonly memory: boolean;
     readonly cpu: boolean;
