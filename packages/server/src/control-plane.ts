@@ -6,7 +6,6 @@ import { openApiDocument, operations, operationTable } from "@stacyvm/contract";
 import type { FastifyBaseLogger } from "fastify";
 import { AuditBatch } from "./audit/audit-batch.ts";
 import { createLimiter, isLimited, rateOf } from "./auth/create-limiter.ts";
-import { FailurePenalties } from "./auth/failure-penalties.ts";
 import { LiveConfig } from "./config/live.ts";
 import type { Config } from "./config/schema.ts";
 import { judgeTlsPair, readTlsFiles, type TlsPair } from "./config/tls-files.ts";
@@ -357,7 +356,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         return isLimited(liveConfig.current.rateLimit) ? limiter : undefined;
       },
       keyBy: config.rateLimit.keyBy,
-      penalties: new FailurePenalties(systemClock),
+      penalties: access.penalties,
       addressOf,
       audit: credentialAudit,
     },

@@ -1,6 +1,8 @@
 import type { FastifyBaseLogger } from "fastify";
 import { CredentialAudit, refusedToldEveryMs } from "../audit/credential-audit.ts";
 import { ApiKeys } from "../auth/api-keys.ts";
+import { FailurePenalties } from "../auth/failure-penalties.ts";
+import { shareFailures } from "../auth/shared-failures.ts";
 import { Tenancy } from "../auth/tenancy.ts";
 import { takesTokens } from "../config/cross-checks.ts";
 import type { Config } from "../config/schema.ts";
@@ -34,6 +36,7 @@ export interface Access extends AsyncDisposable {
   readonly inFlight: InFlight;
   readonly credentialAudit: CredentialAudit;
   readonly addressOf: ReturnType<typeof createClientAddress>;
+  readonly penalties: FailurePenalties;
 }
 
 export const createAccess = ({ config, store, log, audit, port }: AccessOptions): Access => {
@@ -48,6 +51,13 @@ export const createAccess = ({ config, store, log, audit, port }: AccessOptions)
       onFailure: (error) => log.error({ err: error }, "refused logins could not be noted"),
     }),
   );
+
+  const penalties = new FailurePenalties(clock);
+  if (store.failureCounts !== undefined) {
+    const onFailure = (error: unknown): void =>
+      log.warn({ err: error }, "the database doesn't count failures, this server counts its own");
+    stack.use(shareFailures({ penalties, counts: store.failureCounts, onFailure }));
+  }
 
   let changed = (): void => {}; // Until what is open is watched.
   const logins = stack.use(
@@ -80,7 +90,7 @@ export const createAccess = ({ config, store, log, audit, port }: AccessOptions)
     ...(takesTokens(config) ? { tokens: tokenVerifier(config, log) } : {}),
   });
   return {
-    ...{ apiKeys, logins, tenancy, inFlight, credentialAudit },
+    ...{ apiKeys, logins, tenancy, inFlight, credentialAudit, penalties },
     authenticator: withBrowserSessions(byCredential, { sessions: logins.sessions, site: logins.sessionSite }),
     addressOf: createClientAddress(parseNetworks(config.server.trustedProxies)),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),

@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { admitAndInsert } from "./admission.ts";
 import { apiKeyStore } from "./api-keys.ts";
 import { auditStore } from "./audit.ts";
+import { failureCountStore, prepareFailureCounts } from "./failure-counts.ts";
 import { guarded } from "./failures.ts";
 import { fileLinkKeyStore } from "./file-link-keys.ts";
 import { leaseStore } from "./leases.ts";
@@ -38,7 +39,9 @@ export const createStore = async (options: {
         (await database.queries.selectFrom("database_id").select("id").executeTakeFirstOrThrow()).id,
       migrate: async (): Promise<void> => {
         await migrate(database, migrations, options.nowMs);
-        if (database.dialect === "postgres") await prepareRateBuckets(database);
+        if (database.dialect !== "postgres") return;
+        await prepareRateBuckets(database);
+        await prepareFailureCounts(database);
       },
       close: () => database.queries.destroy(),
     },
@@ -70,6 +73,8 @@ export const createStore = async (options: {
     tenants: guarded(tenantStore(database), database, "tenant"),
     audit: guarded(auditStore(database), database, "audit record"),
     rateBuckets: database.dialect === "postgres" ? guarded(rateBucketStore(database), database, "rate") : undefined,
+    failureCounts:
+      database.dialect === "postgres" ? guarded(failureCountStore(database), database, "failure count") : undefined,
     admitAndInsert: whole.admitAndInsert,
     ping: whole.ping,
     [Symbol.asyncDispose]: whole.close,

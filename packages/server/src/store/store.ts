@@ -297,6 +297,14 @@ export interface RateBucketStore {
   prune(): Promise<number>;
 }
 
+/** How often addresses sent credentials that don't count, on all servers together; by the database's clock. */
+export interface FailureCountStore {
+  /** Resolves to the new counts. One whose last failure is longer ago begins anew. */
+  add(failures: ReadonlyMap<string, number>, forgetAfterMs: number): Promise<ReadonlyMap<string, number>>;
+  /** Deletes what is forgotten; resolves to how many. */
+  prune(forgetAfterMs: number): Promise<number>;
+}
+
 /** Everything that outlives a process. One implementation over Kysely, two dialects. */
 export interface Store extends AsyncDisposable {
   readonly dialect: "sqlite" | "postgres";
@@ -316,6 +324,8 @@ export interface Store extends AsyncDisposable {
   readonly audit: AuditStore;
   /** Undefined on SQLite, which one server has to itself. */
   readonly rateBuckets: RateBucketStore | undefined;
+  /** The same. */
+  readonly failureCounts: FailureCountStore | undefined;
   /**
    * Inserts the sandbox row in one transaction with its name and the caps checked against living rows (0 = unlimited),
    * so that concurrent spawns can't pass a cap or take a name together. Resolves to what refused it, or undefined when
