@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from twins import client
 
-from stacyvm import AsyncClient, ConnectionError, ExecBytes, SandboxNotFound, StacyVMError, Template
+from stacyvm import AsyncClient, ConnectionError, ExecBytes, NetworkPolicy, SandboxNotFound, StacyVMError, Template
 
 pytestmark = pytest.mark.anyio
 
@@ -192,6 +192,22 @@ async def test_quotas_and_templates_are_kept_changed_and_deleted(live: Any, kind
     with pytest.raises(SandboxNotFound) as raised:
         await live.templates.get(name)
     assert raised.value.reason == "template_not_found"
+
+
+async def test_what_a_sandbox_may_reach_is_told_changed_and_logged(live: Any) -> None:
+    policy = NetworkPolicy("allowlist", allow=["api.example.com:443"], deny=["203.0.113.0/24"])
+    async with await live.spawn(ttl="5m", network=policy) as one:
+        assert one.info.network == {"mode": "allowlist", "allow": ["api.example.com:443"], "deny": ["203.0.113.0/24"]}
+        # Refused before a packet leaves.
+        await one.exec("nc -w 2 10.9.9.9 80 </dev/null", mode="shell")
+        told = [line async for line in one.network.log(limit=5)]
+        assert [(line.type, line.decision, line.address, line.port) for line in told] == [
+            ("decision", "denied", "10.9.9.9", 80)
+        ]
+        changed = await one.network.set("public", deny=["*.example.org"])
+        assert (changed.mode, changed.allow, changed.deny, changed.cut) == ("public", [], ["*.example.org"], 0)
+        found = await one.network.get()
+        assert (found.level, found.server["mode"], found.counts["denied"]) == ("transparent", "public", 1)
 
 
 async def test_named_keys_are_made_used_listed_and_revoked(live: Any, kind: str, server_url: str) -> None:
