@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"stacyvm/native/internal/egresswire"
 )
 
 // nobody is the uid of a gateway that root starts.
@@ -110,6 +114,53 @@ func TestAGatewayGivesUpWhatItNeedsForNothing(t *testing.T) {
 	_ = in.Close()
 	if err := command.Wait(); err != nil {
 		t.Errorf("it doesn't end with its stdin: %v", err)
+	}
+}
+
+func TestAGatewayOfAnotherUserComesToADoorThatTheSandboxMade(t *testing.T) {
+	command := program(t, nobody)
+	in, err := command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(filepath.Dir(command.Path), "door.sock")
+	door, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer door.Close()
+	if err := os.Chmod(path, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	command.Stderr = os.Stderr
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = fmt.Fprintf(in, "{\"id\":1,\"op\":\"configure\"}\n"+
+		"{\"id\":2,\"op\":\"set\",\"sandbox\":\"sb-1\",\"door\":%q,\"guest_made\":true,\"policies\":[{\"name\":\"server\",\"mode\":\"none\"}],\"limits\":{}}\n", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := door.(*net.UnixListener).SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	slot, err := door.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := egresswire.Write(slot, egresswire.Request{Open: egresswire.OpenTCP, Host: "api.example.com", Port: 443}); err != nil {
+		t.Fatal(err)
+	}
+	kind := make([]byte, 1)
+	if _, err := io.ReadFull(slot, kind); err != nil || kind[0] != egresswire.KindSlot {
+		t.Fatal(kind, err)
+	}
+	if answer, err := egresswire.ReadAnswer(slot); err != nil || answer.Error != egresswire.Denied {
+		t.Errorf("%+v, %v", answer, err)
+	}
+	_ = in.Close()
+	if err := command.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -197,7 +197,8 @@ func TestAnEndIsCarriedInEachDirectionAndAResetIsOne(t *testing.T) {
 
 func TestAConnectionThatCannotBeMadeSaysWhy(t *testing.T) {
 	s := startGateway(t)
-	serveNames(t, zone{"gone.test": addressesOf(60, "203.0.113.7"), "empty.test": addressesOf(60)})
+	serveNames(t, zone{"gone.test": addressesOf(60, "203.0.113.7"), "empty.test": addressesOf(60),
+		"127.1": addressesOf(60, "203.0.113.7"), "0x7f000001": addressesOf(60, "203.0.113.7")})
 	a := s.sandboxOf("sb-1", publicPolicy)
 	for target, want := range map[string][2]string{
 		"203.0.113.7": {egresswire.Refused, "refused"}, "gone.test": {egresswire.Refused, "refused"},

@@ -91,6 +91,7 @@ func TestAnAgentThatThrowsEverySlotAwayIsLeftAlone(t *testing.T) {
 			if err != nil {
 				return
 			}
+			_, _ = slot.Read(make([]byte, 1))
 			_ = slot.Close()
 		}
 	}()
