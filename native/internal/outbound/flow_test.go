@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -136,7 +137,19 @@ func TestAResetGoesThrough(t *testing.T) {
 
 func TestTheEndOfTheGatewayResetsWhatItCarriedAndTheNextOneServes(t *testing.T) {
 	s, _, path := newSandbox(t)
-	first := newGateway(t, path, 8, echo)
+	first := newGateway(t, path, 8, func(request egresswire.Request, slot *net.UnixConn) {
+		if request.Port != 25 {
+			echo(request, slot)
+			return
+		}
+		say(slot, egresswire.Answer{OK: true})
+		_ = slot.CloseWrite()
+		egresswire.WaitHangup(slot)
+	})
+	spokenTo := s.mustDial("203.0.113.7:25")
+	if _, err := spokenTo.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("%v", err)
+	}
 	quiet := s.mustDial("203.0.113.7:80")
 	halfClosed := s.mustDial("203.0.113.7:80")
 	if err := halfClosed.CloseWrite(); err != nil {
@@ -146,6 +159,15 @@ func TestTheEndOfTheGatewayResetsWhatItCarriedAndTheNextOneServes(t *testing.T) 
 	if _, err := quiet.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
 		t.Errorf("%v", err)
 	}
+	raw, err := spokenTo.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a connection that only the other side had ended is reset", func() bool {
+		failure := 0
+		_ = raw.Control(func(fd uintptr) { failure, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR) })
+		return failure != 0
+	})
 	newGateway(t, path, 2, echo)
 	conn := s.mustDial("203.0.113.7:80")
 	if _, err := conn.Write([]byte("x")); err != nil {
@@ -154,4 +176,54 @@ func TestTheEndOfTheGatewayResetsWhatItCarriedAndTheNextOneServes(t *testing.T) 
 	if _, err := conn.Read(make([]byte, 1)); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestAResetAfterTheProgramHasEndedItsDirectionGoesThrough(t *testing.T) {
+	s, _, path := newSandbox(t)
+	read, over := make(chan struct{}), make(chan struct{})
+	newGateway(t, path, 1, func(_ egresswire.Request, slot *net.UnixConn) {
+		say(slot, egresswire.Answer{OK: true})
+		_, _ = io.ReadAll(slot)
+		close(read)
+		egresswire.WaitHangup(slot)
+		close(over)
+	})
+	conn := s.mustDial("203.0.113.7:80")
+	if err := errors.Join(conn.CloseWrite(), conn.SetLinger(0)); err != nil {
+		t.Fatal(err)
+	}
+	<-read
+	conn.Close()
+	select {
+	case <-over:
+	case <-time.After(patience):
+		t.Error("the gateway isn't told")
+	}
+}
+
+func TestWhatWasSentIsKeptForTheProgramAfterBothEnds(t *testing.T) {
+	s, door, path := newSandbox(t)
+	over := make(chan struct{})
+	long := bytes.Repeat([]byte("x"), 5<<19)
+	newGateway(t, path, 1, func(_ egresswire.Request, slot *net.UnixConn) {
+		say(slot, egresswire.Answer{OK: true})
+		_, _ = slot.Write(long)
+		_ = slot.CloseWrite()
+		egresswire.WaitHangup(slot)
+		close(over)
+	})
+	conn := s.mustDial("203.0.113.7:80")
+	if err := conn.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	head := make([]byte, 2<<20) // so that the rest fits where it waits
+	if _, err := io.ReadFull(conn, head); err != nil {
+		t.Fatal(err)
+	}
+	<-over
+	rest, err := io.ReadAll(conn)
+	if len(head)+len(rest) != len(long) || err != nil {
+		t.Errorf("%d bytes of %d, %v", len(head)+len(rest), len(long), err)
+	}
+	eventually(t, "nothing is left", func() bool { return door.network.Load().flows.Load() == 0 })
 }

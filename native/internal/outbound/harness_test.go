@@ -23,12 +23,13 @@ const patience = 20 * time.Second
 
 // sandbox is a network namespace of its own, in which do runs things.
 type sandbox struct {
-	t    *testing.T
+	t    testing.TB
 	work chan func()
+	fd   int // the device, beside the one that was handed over
 }
 
 // newSandbox opens a door, and hands it the device of a new network namespace.
-func newSandbox(t *testing.T) (*sandbox, *Door, string) {
+func newSandbox(t testing.TB) (*sandbox, *Door, string) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("not root")
@@ -68,17 +69,19 @@ func newSandbox(t *testing.T) (*sandbox, *Door, string) {
 	case err := <-failed:
 		t.Fatal(err)
 	case fd := <-device:
-		defer unix.Close(fd)
+		s.fd = fd
+		t.Cleanup(func() { unix.Close(fd) })
 		conn := dialDoor(t, path)
 		if _, _, err := conn.WriteMsgUnix([]byte{egresswire.KindTun}, unix.UnixRights(fd), nil); err != nil {
 			t.Fatal(err)
 		}
 		conn.Close()
+		eventually(t, "the device arrives", func() bool { return door.network.Load() != nil })
 	}
 	return s, door, path
 }
 
-func dialDoor(t *testing.T, path string) *net.UnixConn {
+func dialDoor(t testing.TB, path string) *net.UnixConn {
 	t.Helper()
 	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path})
 	if err != nil {
@@ -114,7 +117,7 @@ func (s *sandbox) mustDial(address string) *net.TCPConn {
 
 // gateway is a stand-in for the egress gateway: it keeps slots at a door and serves each request by a function.
 type gateway struct {
-	t     *testing.T
+	t     testing.TB
 	path  string
 	serve func(egresswire.Request, *net.UnixConn)
 	mutex sync.Mutex
@@ -122,7 +125,7 @@ type gateway struct {
 	ended bool
 }
 
-func newGateway(t *testing.T, path string, slots int, serve func(egresswire.Request, *net.UnixConn)) *gateway {
+func newGateway(t testing.TB, path string, slots int, serve func(egresswire.Request, *net.UnixConn)) *gateway {
 	g := &gateway{t: t, path: path, serve: serve, open: map[*net.UnixConn]bool{}}
 	t.Cleanup(g.kill)
 	for range slots {
@@ -158,6 +161,7 @@ func (g *gateway) offer() {
 		for {
 			request, err := egresswire.ReadRequest(slot)
 			if err != nil {
+				g.offer()
 				return
 			}
 			if request.Open == egresswire.OpenTCP {
@@ -203,4 +207,16 @@ func (s *sandbox) resolver(network, address string) *net.Resolver {
 func (s *sandbox) lookup(name string) (string, error) {
 	found, err := s.resolver("udp", "198.18.0.2:53").LookupHost(s.t.Context(), name+".")
 	return strings.Join(found, " "), err
+}
+
+func deadline(after time.Duration) time.Time { return time.Now().Add(after) }
+
+// eventually waits for a condition.
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for until := deadline(patience); !is(); runtime.Gosched() {
+		if time.Now().After(until) {
+			t.Fatalf("not within %v: %s", patience, what)
+		}
+	}
 }

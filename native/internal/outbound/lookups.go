@@ -13,14 +13,16 @@ type lookups struct {
 }
 
 type lookup struct {
-	done   chan struct{}
-	answer egresswire.Answer
+	done    chan struct{}
+	answer  egresswire.Answer
+	sharers int
 }
 
 // ask calls resolve, unless somebody else has for the same name and waits for the answer.
 func (l *lookups) ask(name string, resolve func() egresswire.Answer) egresswire.Answer {
 	l.mutex.Lock()
 	if same := l.of[name]; same != nil {
+		same.sharers++
 		l.mutex.Unlock()
 		<-same.done
 		return same.answer

@@ -1,10 +1,8 @@
 package outbound
 
 import (
-	"errors"
-	"io"
+	"fmt"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 
@@ -52,39 +50,42 @@ func newNetwork(device *tun, from *slots, used func()) *network {
 	return &network{device: device, slots: from, used: used, lookups: make(chan struct{}, lookupsMax)}
 }
 
-func (n *network) start() { go n.read() }
-
 // read takes packets until the device is gone.
 func (n *network) read() {
 	view := buffer.NewViewSize(netdevice.MTU)
 	for {
 		// A view for reading is nobody else's, so its bytes may be written.
 		size, err := n.device.file.Read(view.AsSlice())
-		if errors.Is(err, io.EOF) || errors.Is(err, os.ErrClosed) {
-			return
-		}
 		if err != nil {
-			complain(err)
+			complain(fmt.Errorf("the network device: %w", err))
 			return
 		}
-		packet := view.AsSlice()[:size]
-		switch protocolOf(packet) {
-		case header.UDPProtocolNumber:
-			n.datagram(packet)
-		case header.TCPProtocolNumber:
-			n.made.Do(n.makeStack)
-			if n.stack == nil {
-				return
-			}
-			if size < ownPacketBytes {
-				n.deliver(buffer.NewViewWithData(packet))
-				continue
-			}
-			view.CapLength(size)
-			n.deliver(view)
+		if n.packet(view, size) {
 			view = buffer.NewViewSize(netdevice.MTU)
 		}
 	}
+}
+
+// packet handles what was read into a view, and says whether it has kept the view.
+func (n *network) packet(view *buffer.View, size int) (kept bool) {
+	packet := view.AsSlice()[:size]
+	switch protocolOf(packet) {
+	case header.UDPProtocolNumber:
+		n.datagram(packet)
+	case header.TCPProtocolNumber:
+		n.made.Do(n.makeStack)
+		if n.stack == nil {
+			return false
+		}
+		if size < ownPacketBytes {
+			n.deliver(buffer.NewViewWithData(packet))
+			return false
+		}
+		view.CapLength(size)
+		n.deliver(view)
+		return true
+	}
+	return false
 }
 
 // protocolOf tells the protocol of a packet that is the sandbox's: whole, of IPv4, and from its address; of others 0.

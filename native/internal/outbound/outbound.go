@@ -6,10 +6,11 @@
 package outbound
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"stacyvm/native/internal/egresswire"
@@ -29,7 +30,7 @@ type Door struct {
 	listener *net.UnixListener
 	slots    *slots
 	used     func()
-	device   sync.Once
+	network  atomic.Pointer[network]
 	hellos   chan struct{}
 }
 
@@ -87,7 +88,7 @@ func (d *Door) hello(conn *net.UnixConn) error {
 		d.slots.put(conn)
 		return nil
 	case kind == egresswire.KindTun && descriptor != nil:
-		_ = conn.Close()
+		defer func() { _ = conn.Close() }()
 		return d.take(descriptor)
 	}
 	if descriptor != nil {
@@ -98,16 +99,16 @@ func (d *Door) hello(conn *net.UnixConn) error {
 
 // take makes the network of the first device that arrives; there is no second one.
 func (d *Door) take(descriptor *os.File) error {
-	err := fmt.Errorf("a second network device is refused")
-	d.device.Do(func() {
-		var device *tun
-		if device, err = openTun(descriptor); err == nil {
-			newNetwork(device, d.slots, d.used).start()
+	device, err := openTun(descriptor)
+	if err == nil {
+		made := newNetwork(device, d.slots, d.used)
+		if d.network.CompareAndSwap(nil, made) {
+			go made.read()
+			return nil
 		}
-	})
-	if err != nil {
-		_ = descriptor.Close()
+		err = errors.New("a second network device is refused")
 	}
+	_ = descriptor.Close()
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -27,6 +28,7 @@ type stream struct {
 	readable chan struct{}
 	writable chan struct{}
 	entries  [3]waiter.Entry
+	ended    atomic.Bool // our direction is, in order
 }
 
 // newStream calls onReset once when the connection ends before its time; onReset must not wait.
@@ -48,7 +50,12 @@ func newStream(end tcpip.Endpoint, queue *waiter.Queue, onReset func()) *stream 
 	return s
 }
 
-func (s *stream) isReset() bool { return tcp.EndpointState(s.end.State()) == tcp.StateError }
+// isReset tells a reset from an end in order: after one that comes when the program has ended its direction already, the stack
+// shows a closed connection.
+func (s *stream) isReset() bool {
+	state := tcp.EndpointState(s.end.State())
+	return state == tcp.StateError || state == tcp.StateClose && !s.ended.Load()
+}
 
 // readNow takes what is there; zero bytes without an error: nothing yet. io.EOF: the program has ended its direction.
 func (s *stream) readNow(into []byte) (int, error) {
@@ -92,7 +99,10 @@ func (s *stream) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-func (s *stream) closeWrite() { _ = s.end.Shutdown(tcpip.ShutdownWrite) }
+func (s *stream) closeWrite() {
+	s.ended.Store(true)
+	_ = s.end.Shutdown(tcpip.ShutdownWrite)
+}
 
 // abort resets the connection and wakes its reader and writer.
 func (s *stream) abort() { s.end.Abort() }
@@ -107,6 +117,7 @@ func (s *stream) close() {
 	}()
 	timeout := tcpip.TCPUserTimeoutOption(lingerTimeout)
 	_ = s.end.SetSockOpt(&timeout)
+	s.ended.Store(true)
 	s.end.Close()
 	until := time.Now().Add(lingerTimeout)
 	for s.unsent() && time.Now().Before(until) {
