@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { post } from "../e2e/api.ts";
 import { type Ground, startGround } from "./ground.ts";
 import { cannotReach } from "./internet.ts";
@@ -6,9 +6,12 @@ import { addresses, ownPorts } from "./plan.ts";
 import { apiAddress, otherAddress } from "./row.ts";
 
 const reason = cannotReach();
+beforeEach(({ skip }) => {
+  if (reason !== undefined) skip(reason);
+});
 const request = "GET / HTTP/1.0\r\n\r\n";
 
-describe.skipIf(reason !== undefined)(`the operator's network${reason === undefined ? "" : ` (${reason})`}`, () => {
+describe("the operator's network", () => {
   let ground: Ground | undefined;
   const begin = async (config: Readonly<Record<string, string>>): Promise<Ground> => {
     ground = await startGround({ config });

@@ -9,6 +9,9 @@ import { serveGit, serveNpm, servePip } from "./packages.ts";
 import { apiAddress, otherAddress } from "./row.ts";
 
 const reason = cannotReach();
+beforeEach(({ skip }) => {
+  if (reason !== undefined) skip(reason);
+});
 const packageAddress = "203.0.113.31";
 const image = "network-code:latest";
 
@@ -94,13 +97,14 @@ const trust = [
   "npm_config_cafile",
 ];
 
-describe.skipIf(reason !== undefined)(`real programs${reason === undefined ? "" : ` (${reason})`}`, () => {
+describe("real programs", () => {
   let ground: Ground;
   let sandbox: NetworkSandbox;
   let missing: string | undefined;
   const folder = mkdtempSync(join(tmpdir(), "stacyvm-code-"));
 
   beforeAll(async () => {
+    if (reason !== undefined) return;
     const found = await codeImageTar(folder);
     if ("missing" in found) missing = found.missing;
     ground = await startGround("tar" in found ? { images: { [image]: found.tar } } : {});
