@@ -48,7 +48,7 @@ test("a provider tells its wall, limits, profiles, networks and versions; what o
       { name: "default", offered: true },
       { name: "restricted", offered: true },
     ],
-    networks: ["none"],
+    networks: ["none", "egress"],
     missing: [],
   });
   expect(oci?.versions).toMatchObject({ kernel: expect.any(String), runtime: expect.stringMatching(/^runc version /) });
@@ -128,7 +128,7 @@ test("the command lists them with their walls, and narrow terminals get what tel
   const [heading, oci, mock, , ...remarks] = stdout.trimEnd().split("\n");
   expect(heading).toMatch(/^NAME +HEALTH +WALL +LIMITS +TREE KILL +PROFILES +NETWORKS +RUNTIME$/);
   expect(oci).toMatch(
-    /^oci \* +healthy +container +memory cpu pids disk +cgroup +default restricted +none +runc version /,
+    /^oci \* +healthy +container +memory cpu pids disk +cgroup +default restricted +none egress +runc version /,
   );
   expect(mock).toMatch(/^mock +healthy +none +none +pid-namespace +default +none +runc version /);
   expect(remarks).toContain("oci: chosen, the strongest healthy wall (container)");
