@@ -101,10 +101,10 @@ describe("real programs", () => {
   let ground: Ground;
   let sandbox: NetworkSandbox;
   let missing: string | undefined;
-  const folder = mkdtempSync(join(tmpdir(), "stacyvm-code-"));
 
   beforeAll(async () => {
     if (reason !== undefined) return;
+    const folder = mkdtempSync(join(tmpdir(), "stacyvm-code-"));
     const found = await codeImageTar(folder);
     if ("missing" in found) missing = found.missing;
     ground = await startGround("tar" in found ? { images: { [image]: found.tar } } : {});
