@@ -23,6 +23,7 @@ for (const runtimePath of ["/usr/sbin/runc", "/usr/bin/crun"]) {
       let helper: HostHelper;
       let provider: Provider;
       let missing: string | undefined;
+      let programEnded = (): void => {};
 
       const spec = (more: Partial<SandboxSpec> = {}): SandboxSpec =>
         sandboxSpec({ id: sandboxId(), image, network: "egress", ...more });
@@ -51,7 +52,7 @@ for (const runtimePath of ["/usr/sbin/runc", "/usr/bin/crun"]) {
       beforeAll(async () => {
         host = await makeTestHost();
         image = await busyboxImage(join(host.dataRoot, "images/busybox"));
-        helper = hostHelper({ ...host, runtimePath });
+        helper = hostHelper({ ...host, runtimePath, onExit: () => programEnded() });
         provider = ociProvider({ serverId: "test", helper, connectGuest, runtimePath });
         const found = await provider.fingerprint(signal());
         missing = found.missing[0];
@@ -130,7 +131,11 @@ for (const runtimePath of ["/usr/sbin/runc", "/usr/bin/crun"]) {
           expect(path).toBe(join(host.dataRoot, "egress", `${runtime.sandboxId}.sock`));
           expect(await stat(path)).toMatchObject({ uid: gatewayUser, gid: gatewayUser, mode: 0o140600 });
           expect(await stat(join(path, ".."))).toMatchObject({ uid: 0, gid: gatewayUser, mode: 0o40710 });
+          const ended = new Promise<void>((resolve) => {
+            programEnded = resolve;
+          });
           await killServing(host.programPath);
+          await ended;
           const attached = await provider.attach(runtime.sandboxId, runtime.ref, signal());
           expect(attached?.egressDoor).toEqual({ path, guestMade: false });
           const gateway = standInGateway(path, web);
