@@ -74,10 +74,13 @@ test("what a program asks while its terminal is there is answered", async () => 
   await terminal.prompt();
   const one = await startProcess(sandbox, { command: `read go; ${asking}`, pty: { cols: 80, rows: 24 } });
   terminal.stacyvm("attach", sandbox.id, one.id);
-  await vi.waitFor(() => {
-    terminal.key("Enter");
-    expect(terminal.screen()).toContain("^[[");
-  });
+  await vi.waitFor(
+    () => {
+      terminal.key("Enter");
+      expect(terminal.screen()).toContain("^[[");
+    },
+    { timeout: 15_000 },
+  );
   await one.signal("SIGKILL");
   await terminal.prompt();
 });
