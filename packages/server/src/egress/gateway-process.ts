@@ -92,6 +92,8 @@ export interface GatewayProcess {
 }
 
 const lastWordsMax = 4_096;
+/** How long a gateway may take to end its connections, milliseconds. */
+const endTimeoutMs = 5_000;
 
 function readJson(line: string): unknown {
   try {
@@ -107,6 +109,8 @@ export function startGateway(options: GatewayProcessOptions): GatewayProcess {
   const child = spawn(options.programPath, options.args, {
     stdio: ["pipe", "pipe", "pipe"],
     cwd: "/",
+    // Ctrl-C in the server's terminal is for the server, which ends it.
+    detached: true,
     env: {},
     ...(user === undefined ? {} : { uid: user, gid: user }),
   });
@@ -160,7 +164,9 @@ export function startGateway(options: GatewayProcessOptions): GatewayProcess {
     },
     async end() {
       child.stdin.end();
+      const timer = setTimeout(() => child.kill("SIGKILL"), endTimeoutMs);
       await ended;
+      clearTimeout(timer);
     },
   };
 }

@@ -29,6 +29,11 @@ interface Admitted {
   readonly policy: CompiledPolicy;
 }
 
+/** A policy that it refuses leaves its sandbox without a way out, and takes nobody else's. */
+const unlessRefused = (error: unknown): void => {
+  if (!(error instanceof StacyError && error.reason === "invalid_input")) throw error;
+};
+
 const restartPauseMs = { first: 20, max: 5_000 };
 
 /** Runs the gateway, tells it who may go where, and again after it has ended. */
@@ -64,16 +69,17 @@ export function createGateway(options: GatewayOptions): Egress {
   };
 
   let starting: Promise<void> = Promise.resolve();
-  function start(): void {
-    starting = begin().catch((error: unknown) => {
-      // Ended by its own end, which starts it again; what else is wrong ends it here.
-      if (current === undefined) onEnd(error instanceof Error ? error.message : String(error));
-      else void current.end();
-    });
-  }
+  const start = (): void => {
+    starting = begin();
+  };
 
-  const begin = async (): Promise<void> => {
-    await options.beforeStart();
+  /** Never throws: what goes wrong ends the gateway, and its end starts it again. */
+  async function begin(): Promise<void> {
+    try {
+      await options.beforeStart();
+    } catch (error) {
+      return onEnd(error instanceof Error ? error.message : String(error));
+    }
     if (closing) return;
     const gateway = startGateway({
       programPath: options.programPath,
@@ -83,10 +89,14 @@ export function createGateway(options: GatewayOptions): Egress {
       onEnd,
     });
     current = gateway;
-    await gateway.call("configure", { resolvers: options.resolvers, open: options.open });
-    pauseMs = restartPauseMs.first;
-    await Promise.all([...admitted].map(([id, one]) => set(gateway, id, one)));
-  };
+    try {
+      await gateway.call("configure", { resolvers: options.resolvers, open: options.open });
+      pauseMs = restartPauseMs.first;
+      await Promise.all([...admitted].map(([id, one]) => set(gateway, id, one).catch(unlessRefused)));
+    } catch {
+      await gateway.end();
+    }
+  }
 
   const tell = ({ event, sandbox, at_ms: atMs = options.clock.now(), ...rest }: Told): void => {
     const decision = { type: event, atMs, ...rest } as Decision;
