@@ -39,15 +39,21 @@ const killAll = (): void => {
 
 test("a gateway that is killed at whatever moment of its start is started again, and none outlives its end", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.nat({ max: 40 }), { minLength: 1, maxLength: 4 }), async (pausesMs) => {
-      const gateway = createGateway(options);
-      for (const ms of pausesMs) {
-        await new Promise((resolve) => setTimeout(resolve, ms));
-        killAll();
-      }
-      await gateway[Symbol.asyncDispose]();
-      expect(gateways()).toEqual([]);
-    }),
+    fc.asyncProperty(
+      fc.array(fc.nat({ max: 40 }), { minLength: 1, maxLength: 3 }),
+      fc.nat({ max: 80 }),
+      async (killsMs, endMs) => {
+        const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+        const gateway = createGateway(options);
+        for (const ms of killsMs) {
+          await pause(ms);
+          killAll();
+        }
+        await pause(endMs);
+        await gateway[Symbol.asyncDispose]();
+        expect(gateways()).toEqual([]);
+      },
+    ),
     { numRuns: 40 },
   );
 });
