@@ -30,6 +30,12 @@ test.each([
   },
 );
 
+test("a provider that has no way to the gateway says why", () => {
+  const provider = { name: "it", capabilities: { networks: ["none"], noEgress: "no TUN here" } } as unknown as Provider;
+  expect(() => networkOf(gateway, provider, { network: publicPolicy })).toThrow("here, but none (no TUN here)");
+  expect(networkOf(gateway, provider, {})).toEqual(nothing);
+});
+
 test.each([
   [gateway, on("none"), { network: publicPolicy }, "not_supported", /does not offer network "public" here, but none/],
   [gateway, on("none"), { networkMode: "bridge" }, "not_supported", /but none/],

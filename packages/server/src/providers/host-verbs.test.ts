@@ -31,7 +31,7 @@ test("a probe, and looking at sandboxes that aren't there, change nothing on the
     const before = await hostSnapshot(host);
     const settingsBefore = await settings();
     const { missing } = await helper.call("probe", {}, signal());
-    expect(Object.keys(missing).sort()).toEqual(["mock", "oci", "proot"]);
+    expect(Object.keys(missing).sort()).toEqual(["egress", "mock", "oci", "proot"]);
     for (const verb of ["inspect", "usage"] as const) {
       await expect(helper.call(verb, { sandbox_id: "sb-0123456789abcdef" }, signal())).rejects.toThrow(/is not here/);
     }
