@@ -70,11 +70,21 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
     const { access, source, reference } = record;
     if (source !== "pull" || access === "public") return true;
     if (access === undefined) return asker.id === serverAsker;
-    if (access.pulledBy.includes(asker.id) || asker.knows(access.manifest)) return true;
+    return access.pulledBy.includes(asker.id) || (await mayHave(asker, reference, access.manifest, signal));
+  }
+
+  /** By the registry's word, given lately or now. Throws image_pull_failed where it can't be asked. */
+  async function mayHave(
+    asker: ImageAsker,
+    reference: string,
+    manifest: string,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    if (asker.knows(manifest)) return true;
     await using temporary = await shelf.temporary();
     const asked = { ...pullOptions(asker, reference, temporary.path, signal), timeoutMs: timeouts.manifestMs };
-    if (!(await mayHaveManifest(asked, access.manifest))) return false;
-    asker.learned(access.manifest);
+    if (!(await mayHaveManifest(asked, manifest))) return false;
+    asker.learned(manifest);
     return true;
   }
 
@@ -226,7 +236,11 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
       pin[Symbol.dispose]();
       return undefined;
     },
-    asker: (text, { tenantId }) => askers.of(tenantId, normaliseReference(text)),
+    async asker(text, { tenantId }) {
+      const reference = normaliseReference(text);
+      const asker = await askers.of(tenantId, reference);
+      return { ...asker, mayHave: (manifest, signal) => mayHave(asker, reference, manifest, signal) };
+    },
     async pull(text, signal, onProgress) {
       const reference = normaliseReference(text);
       return publicPart(await pullOnce(reference, await askers.of("", reference), signal, onProgress, false));

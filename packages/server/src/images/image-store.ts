@@ -105,10 +105,11 @@ export interface EngineImages {
 export interface EngineAsker {
   /** Whether what the engine has is for this user only by the registry's word. */
   readonly mustAsk: boolean;
-  /** Whether the registry has lately given its word for the manifest. */
-  knows(manifest: string): boolean;
-  /** The registry has just given it. */
-  learned(manifest: string): void;
+  /**
+   * Whether the registry lets the user have the very manifest: by its word, given lately or now, to this server. An engine that has a
+   * manifest asks nobody. Throws image_pull_failed where the registry can't be asked.
+   */
+  mayHave(manifest: string, signal: AbortSignal): Promise<boolean>;
   /** Undefined for nothing. Throws image_pull_failed for a registry on an internal address that the operator hasn't permitted. */
   login(): Promise<
     { readonly username: string; readonly password: string; readonly serveraddress: string } | undefined

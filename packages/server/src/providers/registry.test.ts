@@ -30,7 +30,12 @@ const chosen = async (helper: HostHelper): Promise<string> => {
     images: {
       name: (reference) => ({ reference, isLocal: false }),
       useStored: async () => undefined,
-      asker: async () => ({ mustAsk: false, knows: () => false, learned: () => {}, login: async () => undefined }),
+      asker: async () => ({
+        mustAsk: false,
+        mayHave: async () => false,
+
+        login: async () => undefined,
+      }),
     },
     agentPath: "/nowhere/stacyvm-agent",
     dataDir: "/nowhere",

@@ -13,7 +13,7 @@ import { startEngine, type TestEngine, type TestEngineOptions } from "./docker-e
 export const noImages: EngineImages = {
   name: (reference) => ({ reference, isLocal: false }),
   useStored: async () => undefined,
-  asker: async () => ({ mustAsk: false, knows: () => false, learned: () => {}, login: async () => undefined }),
+  asker: async () => ({ mustAsk: false, mayHave: async () => false, login: async () => undefined }),
 };
 
 export const dockerSettings = (socket: string, runtime = "runc"): DockerProviderOptions["settings"] => ({

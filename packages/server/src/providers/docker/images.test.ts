@@ -128,19 +128,22 @@ describe("images of an engine", () => {
     const tenants = { any: async () => true, credential: async (tenant: string) => given[tenant] };
     const provider = await open({ registries: { ...trusting, credentials: {} }, tenants });
     const reference = `${registry.host}/team/app:1`;
-    const spawn = async (tenantId: string): Promise<void> => {
-      const runtime = await provider.spawn({ ...spec(reference), tenantId }, signal());
+    const exact = `${registry.host}/team/app@${digest}`;
+    const spawn = async (tenantId: string, name = reference): Promise<void> => {
+      const runtime = await provider.spawn({ ...spec(name), tenantId }, signal());
       expect((await sh(runtime.guest, "cat /greeting")).out).toBe("from the registry");
       await runtime.destroy(signal());
     };
     const refused = { reason: expect.stringMatching(/^image_(not_found|pull_failed)$/) };
     given.acme = { id: "regcred-1", pair: new Secret(credentials) };
     await spawn("acme");
-    for (const other of ["rival", ""]) await expect(spawn(other)).rejects.toMatchObject(refused);
+    for (const other of ["rival", ""]) {
+      for (const name of [reference, exact]) await expect(spawn(other, name)).rejects.toMatchObject(refused);
+    }
     given.rival = { id: "regcred-2", pair: new Secret(`me:${password}x`) };
     await expect(spawn("rival")).rejects.toMatchObject(refused);
     given.rival = { id: "regcred-3", pair: new Secret(credentials) };
-    await spawn("rival");
+    for (const name of [reference, exact]) await spawn("rival", name);
     const asked = registry.requests().length;
     for (const tenant of ["acme", "rival"]) await spawn(tenant);
     expect(registry.requests().length).toBe(asked);
@@ -191,7 +194,12 @@ describe("images of an engine", () => {
   test("a tree that can't be read to its end leaves no image in the engine", async () => {
     const broken = {
       name: (reference: string) => ({ reference, isLocal: true }),
-      asker: async () => ({ mustAsk: false, knows: () => false, learned: () => {}, login: async () => undefined }),
+      asker: async () => ({
+        mustAsk: false,
+        mayHave: async () => false,
+
+        login: async () => undefined,
+      }),
       useStored: async () => ({
         root: { digest: `sha256:${"1".repeat(64)}`, rootfsPath: join(under.dataRoot, "nothing"), env: {} },
         [Symbol.dispose]() {},

@@ -95,25 +95,9 @@ export const engineImages = ({ images, onNote }: EngineImagesOptions) => {
     }
   };
 
-  /** Whether what the engine has is for the asker: of what a registry gave, the engine asks it for the very manifest. */
-  const isFor = async (
-    client: Docker,
-    { manifest }: EngineImage,
-    reference: string,
-    asker: EngineAsker,
-    signal: AbortSignal,
-  ): Promise<boolean> => {
-    if (!asker.mustAsk || manifest === undefined || asker.knows(manifest)) return true;
-    const repository = reference.replace(/@.*$/, "").replace(/:[^/:]*$/, "");
-    try {
-      await pull(client, `${repository}@${manifest}`, asker, signal);
-    } catch (error) {
-      if (error instanceof StacyError && isRefusal(error)) return false;
-      throw error;
-    }
-    asker.learned(manifest);
-    return true;
-  };
+  /** Whether what the engine has is for the asker: of what a registry gave, the registry says so. */
+  const isFor = async ({ manifest }: EngineImage, asker: EngineAsker, signal: AbortSignal): Promise<boolean> =>
+    !asker.mustAsk || manifest === undefined || (await asker.mayHave(manifest, signal));
 
   return {
     /** What the user may have. Throws invalid_input, image_not_found or image_pull_failed. */
@@ -122,7 +106,7 @@ export const engineImages = ({ images, onNote }: EngineImagesOptions) => {
       const asker = await images.asker(reference, user);
       const own = async (): Promise<EngineImage | undefined> => {
         const there = await find(client, reference);
-        return there !== undefined && (await isFor(client, there, reference, asker, signal)) ? there : undefined;
+        return there !== undefined && (await isFor(there, asker, signal)) ? there : undefined;
       };
       const there = isLocal ? undefined : await own();
       if (there !== undefined) return there;
@@ -141,17 +125,16 @@ export const engineImages = ({ images, onNote }: EngineImagesOptions) => {
         const pulled = await find(client, reference);
         if (pulled === undefined)
           throw new StacyError("image_pull_failed", `image: ${reference} is not there after its pull`);
-        if (pulled.manifest !== undefined) asker.learned(pulled.manifest);
+        // Asked for by its digest, the engine takes what it has for pulled.
+        if (!(await isFor(pulled, asker, signal))) {
+          throw new StacyError("image_not_found", `image: ${reference}: the registry doesn't let this tenant have it`);
+        }
         onNote({ reference, phase: "done", message: `${reference} is ${pulled.digest}` });
         return pulled;
       });
     },
   };
 };
-
-/** Whether the engine says that the registry has no such image for who asked, rather than that it couldn't be asked. */
-const isRefusal = ({ reason, message }: StacyError): boolean =>
-  reason === "image_not_found" || /denied|unauthorized|no basic auth|forbidden/i.test(message);
 
 const environment = (entries: readonly string[]): Record<string, string> =>
   Object.fromEntries(entries.map((entry) => [entry.replace(/=.*$/s, ""), entry.replace(/^[^=]*=?/s, "")]));
