@@ -34,6 +34,17 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test/**/*.test.ts"],
+          exclude: [...ignored, "**/*.long.test.ts", "test/network/**"],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 300_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "network",
+          include: ["test/network/**/*.test.ts"],
           exclude: [...ignored, "**/*.long.test.ts"],
           fileParallelism: false,
           testTimeout: 120_000,

@@ -49,6 +49,11 @@ const serverRooms: Readonly<Record<string, Room>> = {
   "guest/guest.ts": { name: "guest/guest.ts", floor: interfaces, group: "interfaces" },
   "providers/provider.ts": { name: "providers/provider.ts", floor: interfaces, group: "interfaces" },
   "images/image-store.ts": { name: "images/image-store.ts", floor: interfaces, group: "interfaces" },
+  "store/registry-credential-store.ts": {
+    name: "store/registry-credential-store.ts",
+    floor: interfaces,
+    group: "interfaces",
+  },
   "store/session-store.ts": { name: "store/session-store.ts", floor: interfaces, group: "interfaces" },
   "store/store.ts": { name: "store/store.ts", floor: interfaces, group: "interfaces" },
   "store/tenant-store.ts": { name: "store/tenant-store.ts", floor: interfaces, group: "interfaces" },

@@ -40,6 +40,7 @@ export const packages = {
     "libc6-dev": "Go's race detector needs the C library",
     curl: "takes README's tour",
     "python3-venv": "runs the published Python client",
+    iproute2: "links the network namespaces of the tests",
     zstd: "makes archives for the image tests",
     "btrfs-progs": "formats the disk of an engine that bounds its containers' disks",
     tmux: "terminal in which shells are tested",

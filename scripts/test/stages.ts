@@ -128,6 +128,7 @@ export const stages: readonly Stage[] = [
   check("staticcheck", ["go", "tool", "staticcheck", "./..."], "native"),
   goTest,
   vitest("e2e"),
+  vitest("network"),
   fuzz("fuzz", fuzzInputs, checkTimeoutMs),
   { ...vitest("long", longTimeoutMs), long: true },
   { ...fuzz("long fuzz", longFuzzInputs, longTimeoutMs), long: true },

@@ -61,9 +61,9 @@ async function up(argv: readonly string[]): Promise<number> {
   async function show(url: string): Promise<void> {
     for (const { name, why } of await unusableProviders({ url, ...tour }))
       console.log(dim(`  ${name} can't be used here: ${printable(why)}\n`));
-    const id = await takeTour({ url, ...tour });
+    const { id, hasNetwork } = await takeTour({ url, ...tour });
     if (options !== "help" && options.once) await destroySandbox({ url, ...tour }, id);
-    else console.log(nextThings(url, id, tour.isForCode));
+    else console.log(nextThings(url, id, { ...tour, hasNetwork }));
   }
   await Promise.race([served, shown.promise]);
   // Both handlers end the server in the same orderly way.
@@ -104,11 +104,11 @@ async function aliasesFor(config: Config): Promise<Readonly<Record<string, strin
 }
 
 /** Whether a name stands for what `build-base --variant code` made. */
-const isForCode = (image: string, aliases: Readonly<Record<string, string>>): boolean => {
+function isForCode(image: string, aliases: Readonly<Record<string, string>>): boolean {
   const wanted = normaliseReference(image);
   const target = Object.entries(aliases).find(([name]) => normaliseReference(name) === wanted)?.[1] ?? image;
   return normaliseReference(target) === normaliseReference(codeReference);
-};
+}
 
 async function refuseTakenPort(config: Config): Promise<void> {
   const { host, port } = config.server;
@@ -126,23 +126,29 @@ async function refuseTakenPort(config: Config): Promise<void> {
   throw new Explained(`Can't listen on ${host} port ${port}: ${error.message}`);
 }
 
-function nextThings(url: string, id: string, isForCode: boolean): string {
+function nextThings(
+  url: string,
+  id: string,
+  { isForCode, hasNetwork }: { readonly isForCode: boolean; readonly hasNetwork: boolean },
+): string {
   const exec = (command: string) =>
     `  curl -s ${url}/api/v1/sandboxes/${id}/exec -H 'Content-Type: application/json' -d '${JSON.stringify({ command })}'`;
   const first = isForCode
     ? [
         exec('python3 -c "print(6 * 7)"'),
+        ...(hasNetwork ? [exec('pip install -q cowsay && python3 -c "import cowsay; cowsay.cow(42)"')] : []),
         exec('node -p "process.version" && git init --quiet mine && cd mine && git status'),
       ]
     : [exec("cat /etc/os-release")];
   const inside = isForCode
     ? "Inside are Python with pip, Node with npm, git, curl and a C toolchain: docs/images.md.\n"
     : "";
+  const outside = hasNetwork ? "It reaches the public Internet and nothing of yours: docs/network.md.\n" : "";
   return `
 Next:
 ${first.join("\n")}
   curl -s ${url}/api/v1/sandboxes -H 'Content-Type: application/json' -d '{"ttl":"5m"}'
   curl -s -X DELETE ${url}/api/v1/sandboxes/${id}
 
-${inside}Ctrl-C ends the server; sandboxes live on until they expire.`;
+${inside}${outside}Ctrl-C ends the server; sandboxes live on until they expire.`;
 }

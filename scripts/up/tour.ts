@@ -19,6 +19,7 @@ interface Answer {
   readonly stdout?: string;
   readonly stderr?: string;
   readonly exit_code?: number;
+  readonly level?: string;
   readonly message?: string;
   readonly remediation?: string;
 }
@@ -38,8 +39,13 @@ export interface TourOptions {
   readonly isForCode: boolean;
 }
 
-/** Makes a sandbox through the API, runs a command in it and reads a file back; returns its id. Throws what went wrong. */
-export async function takeTour({ url, apiKey, image, isForCode }: TourOptions): Promise<string> {
+/** Makes a sandbox through the API, runs a command in it and reads a file back. Throws what went wrong. */
+export async function takeTour({
+  url,
+  apiKey,
+  image,
+  isForCode,
+}: TourOptions): Promise<{ readonly id: string; readonly hasNetwork: boolean }> {
   const call = (method: string, path: string, body?: unknown) => request(url, apiKey, method, path, body);
 
   const spawned = await timed(() => call("POST", "/sandboxes", { image, ttl: "30m" }));
@@ -63,7 +69,8 @@ export async function takeTour({ url, apiKey, image, isForCode }: TourOptions): 
     if (code !== 0) throw new Error(`what the image is for ended with ${code}: ${stderr}`);
     step("ran its programs", tried.elapsedMs, stdout.trim().replaceAll("\n", ", "));
   }
-  return id;
+  const { level } = await call("GET", `/sandboxes/${id}/network`);
+  return { id, hasNetwork: level !== "none" };
 }
 
 /** Providers that are switched on and not healthy here, each with what is missing. */

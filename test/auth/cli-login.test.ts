@@ -208,15 +208,20 @@ test("a key comes by standard input, is asked of the server first, and never sho
 test("a key that is typed is not seen, and Ctrl-C leaves the terminal as it was", async () => {
   using terminal = openTerminal(() => server.url, { cols: 120 });
   const words = Object.entries(env()).map(([name, value]) => `${name}='${value}'`);
-  const line = `clear; ${words.join(" ")} ${launcher} login --key; echo "status $?"`;
+  const line = (round: number) =>
+    `clear; echo round $((${round})); ${words.join(" ")} ${launcher} login --key; echo "status $?"`;
+  /** The screen of an earlier round is gone once the sum is there. */
+  const begin = async (round: number) => {
+    terminal.line(line(round));
+    await terminal.until(`round ${round}\n`);
+    await terminal.until("Key:");
+  };
   await terminal.prompt();
-  terminal.line(line);
-  await terminal.until("Key:");
+  await begin(1);
   terminal.type("abcd");
   terminal.key("C-c");
   await terminal.until("status 130");
-  terminal.line(line);
-  await terminal.until("Key:");
+  await begin(2);
   terminal.type(`${adminKey.slice(1)}x`);
   terminal.key("BSpace");
   terminal.type("a");

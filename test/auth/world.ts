@@ -80,6 +80,7 @@ export const makeWorld = async (database: Readonly<Record<string, string>>): Pro
         "auth.oidc_issuer": issuer.url,
         "auth.oidc_audience": audience,
         "auth.oidc_client_id": "web",
+        "server.secrets_key": "e".repeat(40),
         "server.trusted_proxies": "127.0.0.1/32",
         "reaper.interval": "1h",
       },

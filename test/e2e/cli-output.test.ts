@@ -81,6 +81,28 @@ test("what a sandbox is asked to be, and which are listed, in the words on recor
   await expect(text()).toMatchFileSnapshot(golden("spawn"));
 });
 
+test("what a sandbox may reach, and what it tried, in the words on record", async () => {
+  const { run, text } = start();
+  const { stdout } = await run("spawn");
+  const id = /sb-\w+/.exec(stdout)?.[0] ?? "";
+  await run("network", id);
+  await run("network", id, "--allow", "api.example.com:443", "--allow", "*.example.net", "--deny", "old.example.net");
+  // Refused before a packet leaves, one for what it is, one for the policy.
+  await run("exec", id, "--", "sh", "-c", "nc -w 2 10.9.9.9 80 </dev/null; nc -w 2 192.0.2.1 22 </dev/null");
+  await run("network", id);
+  await run("network", id, "--network", "none");
+  await run("network", id, "--network", "open");
+  await run("network", id, "--allow", "https://api.example.com");
+  const closed = await run("spawn", "--network", "none");
+  const closedId = /sb-\w+/.exec(closed.stdout)?.[0] ?? "";
+  await run("network", closedId);
+  await run("network", closedId, "--network", "public");
+  await run("spawn", "--network", "none", "--allow", "api.example.com");
+  await run("kill", id);
+  await run("kill", closedId);
+  await expect(text()).toMatchFileSnapshot(golden("network"));
+});
+
 test("images come in, are listed, used and removed in the words on record", async () => {
   const { run, text } = start();
   await run("image", "list");

@@ -146,6 +146,20 @@ test("denials are events, at most one a second and sandbox, which tell how many 
   expect(second?.data.untold).toBeGreaterThan(0);
 });
 
+test("metrics count what all sandboxes did, those that are gone among them", async () => {
+  const denied = async (): Promise<number> => {
+    const text = await (await fetch(`${server.url}/api/v1/metrics/prometheus`)).text();
+    expect(text).toContain("stacyvm_network_gateway_up 1");
+    return Number(/^stacyvm_network_decisions_total\{decision="denied"\} (\d+)$/m.exec(text)?.[1]);
+  };
+  const before = await denied();
+  const sandbox = await client.spawn();
+  await dial(sandbox);
+  await dial(sandbox);
+  await sandbox.destroy();
+  expect(await denied()).toBe(before + 2);
+});
+
 test("a gateway that is killed comes back with the policies", async () => {
   await using stack = new AsyncDisposableStack();
   const sandbox = stack.adopt(await client.spawn({ network: { mode: "allowlist" } }), (made) => made.destroy());

@@ -101,7 +101,7 @@ test.for(releases)(
       console.log(`${name}, Node ${version}:\n${stdout}`);
       expect(status).toBe(0);
       expect(stdout).toMatch(
-        /made a sandbox[\s\S]*ran a command.*hello from Linux, uid 0[\s\S]*read a file back[\s\S]*destroyed it/,
+        /made a sandbox[\s\S]*ran a command.*hello from Linux, uid 0[\s\S]*read a file back[\s\S]*ran its programs.*Python 3.*Node 24\.[\s\S]*a C compiler[\s\S]*destroyed it/,
       );
     } finally {
       rmSync(root, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 /**
  * Measures a real server from outside and holds it against its lines.
- * Usage: npm run bench -- [--only first-result,exec,streams,archive,terminal,followers,large-file,ports,api,access,idle,docker,docker-remapped,docker-gvisor,proot] [--n N] [--profile] — as root, after npm run build.
+ * Usage: npm run bench -- [--only first-result,exec,streams,archive,terminal,followers,large-file,ports,api,access,idle,network,docker,docker-remapped,docker-gvisor,proot] [--n N] [--profile] — as root, after npm run build.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
@@ -16,6 +16,7 @@ import { followers } from "./followers.ts";
 import { idleMemory } from "./idle-memory.ts";
 import type { Item, ItemResult } from "./item.ts";
 import { largeFile, largeFileKeys } from "./large-file.ts";
+import { network } from "./network.ts";
 import { ports } from "./ports.ts";
 import { proot, prootKeys } from "./proot.ts";
 import { startServerProcess } from "./server-process.ts";
@@ -35,6 +36,7 @@ const items: Readonly<Record<string, Item>> = {
   api: apiLoad,
   access,
   idle: idleMemory,
+  network,
   docker: docker({ execMaxMs: 5 }),
   "docker-remapped": docker({ remap: true, execMaxMs: 5 }),
   "docker-gvisor": docker({ runtime: "runsc", execMaxMs: 15 }),

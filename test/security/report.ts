@@ -1,3 +1,5 @@
+import { networkRows } from "../network/rows.ts";
+import { networkTargets } from "../network/run.ts";
 import type { Attack, AttackClass } from "./attack.ts";
 import { excuse, omission } from "./expectations.ts";
 import type { Result } from "./run.ts";
@@ -43,8 +45,7 @@ const classTable = (kind: AttackClass, seen: ReadonlyMap<string, string>): strin
     .filter((attack) => attack.kind === kind)
     .map((attack) => {
       const cells = targets.map((target) => cellOf(attack, target, seen));
-      const all = [`\`${attack.id}\``, attack.title, attack.tried, attack.control, ...cells];
-      return `| ${all.map((text) => text.replaceAll("|", "\\|")).join(" | ")} |`;
+      return row([`\`${attack.id}\``, attack.title, attack.tried, attack.control, ...cells]);
     });
   const head = [...columns, ...targets.map(({ id }) => id)];
   return [
@@ -54,6 +55,16 @@ const classTable = (kind: AttackClass, seen: ReadonlyMap<string, string>): strin
     `|${"---|".repeat(head.length)}`,
     ...rows,
   ].join("\n");
+};
+
+const row = (cells: readonly string[]): string => `| ${cells.map((text) => text.replaceAll("|", "\\|")).join(" | ")} |`;
+
+const networkTable = (seen: ReadonlyMap<string, string>): string => {
+  const head = [...columns, ...networkTargets.map(({ id }) => id)];
+  const rows = networkRows.map(({ id, title, tried, control }) =>
+    row([`\`${id}\``, title, tried, control, ...networkTargets.map((target) => seen.get(`${target.id} ${id}`) ?? "?")]),
+  );
+  return [row(head), `|${"---|".repeat(head.length)}`, ...rows].join("\n");
 };
 
 /** The cells of a written table: `TARGET ID` to a word, the number of its reason left out. */
@@ -90,6 +101,15 @@ attack's own answer, nor the canary files and secrets of the host and of the nei
 Columns: ${targets.map(({ id, title }) => `\`${id}\` is ${title}`).join("; ")}.
 
 ${(Object.keys(classTitles) as AttackClass[]).map((kind) => classTable(kind, seen)).join("\n\n")}
+
+## Outbound network
+
+Each row on an Internet of its own in network namespaces, where every address there is answers and records: a row is *stopped* where nothing but what
+the row allows has left the host, and the far ends got nothing that they must not get. Columns: ${networkTargets
+    .map(({ id, title }) => `\`${id}\` is ${title}`)
+    .join("; ")}.
+
+${networkTable(seen)}
 
 ## Why a cell is not promised, or not tried
 

@@ -184,8 +184,11 @@ const onEngine =
     const tree = join(dataRoot, "images/hostile");
     await hostileImage(tree, probePath);
     await engine.importTree(tree, "busybox:latest");
+    const helper = stack.use(hostHelper({ programPath: buildEdited("stacyvm-host", directory), agentPath, dataRoot }));
     const provider = dockerProvider({
       serverId,
+      helper,
+      egressDirectory: join(dataRoot, "egress"),
       connectGuest,
       images: noImages,
       agentPath,

@@ -1,5 +1,5 @@
-// Command bench-guest is what benchmarks run inside a sandbox: an app behind a port, and a program started over and
-// over without an agent.
+// Command bench-guest is what benchmarks run inside a sandbox: an app behind a port, a program started over and over without
+// an agent, and connections to an app outside.
 package main
 
 import (
@@ -25,13 +25,14 @@ func run(args []string) error {
 	if len(args) == 2 && args[0] == "app" {
 		return app(args[1])
 	}
-	if len(args) == 3 && args[0] == "start" {
+	counted := map[string]func(int, string) error{"start": start, "connect": connect, "download": download, "parallel": parallel}
+	if len(args) == 3 && counted[args[0]] != nil {
 		n, err := strconv.Atoi(args[1])
 		if err == nil && n > 0 {
-			return start(n, args[2])
+			return counted[args[0]](n, args[2])
 		}
 	}
-	return fmt.Errorf("usage: bench-guest app ADDRESS | bench-guest start N PROGRAM")
+	return fmt.Errorf("usage: bench-guest app ADDRESS | start N PROGRAM | connect N ADDRESS | download BYTES ADDRESS | parallel N ADDRESS")
 }
 
 // app answers GET / with a greeting, GET /bytes?n=N with so many bytes, and POST /bytes with how many came.

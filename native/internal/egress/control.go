@@ -47,6 +47,7 @@ type cutAnswer struct {
 
 type usageAnswer struct {
 	Sandboxes map[string]Usage `json:"sandboxes"`
+	Total     Usage            `json:"total"`
 }
 
 // Serve does what the lines of the input say until it ends, and with it every connection.
@@ -100,7 +101,7 @@ func (g *Gateway) do(line *command) (any, error) {
 	case "drop":
 		return cutAnswer{g.Drop(line.Sandbox)}, nil
 	case "usage":
-		return usageAnswer{g.Usage()}, nil
+		return usageAnswer{g.Usage(), g.Total()}, nil
 	}
 	return nil, fmt.Errorf("op: %q is none of configure, set, drop, usage", line.Op)
 }

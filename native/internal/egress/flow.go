@@ -2,6 +2,7 @@ package egress
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -91,7 +92,16 @@ func (f *flow) end(reason string) string {
 
 // up carries what the sandbox sends.
 func (f *flow) up() {
-	if err := f.pump(f.ctx, f.upstream, f.slot, &f.sent); err != io.EOF {
+	err := f.look()
+	if err == nil {
+		err = f.pump(f.ctx, f.upstream, f.slot, &f.sent)
+	}
+	var why *mismatch
+	if errors.As(err, &why) {
+		f.refuse(why)
+		return
+	}
+	if err != io.EOF {
 		f.cut(endReset)
 		return
 	}

@@ -21,6 +21,8 @@ type Gateway struct {
 	resolvers []netip.AddrPort
 	table     atomic.Pointer[addresses.Table]
 	sandboxes map[string]*sandbox
+	// ended is what sandboxes did that were dropped.
+	ended Usage
 }
 
 // errNotConfigured comes before anything else can.
@@ -67,7 +69,19 @@ func (g *Gateway) Drop(id string) int {
 		return 0
 	}
 	delete(g.sandboxes, id)
-	return known.drop()
+	cut := known.drop()
+	g.ended = g.ended.plus(known.usage())
+	return cut
+}
+
+// Total is what all sandboxes did, those that were dropped among them.
+func (g *Gateway) Total() Usage {
+	total := g.ended
+	total.Open = 0
+	for _, sandbox := range g.sandboxes {
+		total = total.plus(sandbox.usage())
+	}
+	return total
 }
 
 // Usage is what each sandbox did.

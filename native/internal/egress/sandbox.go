@@ -22,6 +22,13 @@ type Usage struct {
 	Received int64 `json:"received"`
 }
 
+func (u Usage) plus(other Usage) Usage {
+	return Usage{
+		u.Open + other.Open, u.Allowed + other.Allowed, u.Denied + other.Denied, u.Failed + other.Failed,
+		u.Sent + other.Sent, u.Received + other.Received,
+	}
+}
+
 type sandbox struct {
 	table   *atomic.Pointer[addresses.Table]
 	names   *resolve.Client

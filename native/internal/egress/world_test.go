@@ -22,13 +22,14 @@ const patience = 20 * time.Second
 
 // server is the side of the gateway that starts it.
 type server struct {
-	t      testing.TB
-	in     *io.PipeWriter
-	mu     sync.Mutex
-	id     int64
-	lines  chan map[string]any
-	events chan map[string]any
-	served chan error
+	t       testing.TB
+	gateway *Gateway
+	in      *io.PipeWriter
+	mu      sync.Mutex
+	id      int64
+	lines   chan map[string]any
+	events  chan map[string]any
+	served  chan error
 }
 
 // startGateway starts a gateway whose resolvers are the tests', and which opens a network if one is named.
@@ -40,7 +41,7 @@ func startGateway(t testing.TB, opened ...string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, in: in, lines: make(chan map[string]any), events: make(chan map[string]any, 10_000), served: make(chan error, 1)}
+	s := &server{t: t, gateway: gateway, in: in, lines: make(chan map[string]any), events: make(chan map[string]any, 10_000), served: make(chan error, 1)}
 	go func() { s.served <- gateway.Serve(input) }()
 	go func() {
 		lines := bufio.NewScanner(out)

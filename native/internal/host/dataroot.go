@@ -29,10 +29,7 @@ const (
 	treeAgentName  = "agent"
 )
 
-const (
-	socketName       = "agent.sock"
-	egressSocketName = "egress.sock"
-)
+const socketName = "agent.sock"
 
 var sandboxIDPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,40}$`)
 

@@ -83,6 +83,19 @@ func (h *Host) makeNetwork(id string, record *runtimeRecord) error {
 		return fail(codeFailed, "the agent ended at once")
 	}
 	defer unix.Close(process)
+	device, err := makeDeviceFor(process)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(device)
+	if err := handDevice(h.root.egress(id), device); err != nil {
+		return fmt.Errorf("hand the network device to the agent: %w", err)
+	}
+	return nil
+}
+
+// makeDeviceFor makes the device in the network namespace of a process, which has none of this host's and nothing in it yet.
+func makeDeviceFor(process int) (device int, err error) {
 	type result struct {
 		device int
 		err    error
@@ -94,19 +107,22 @@ func (h *Host) makeNetwork(id string, record *runtimeRecord) error {
 	})
 	got := <-made
 	if got.err != nil {
-		return fmt.Errorf("make the sandbox's network: %w", got.err)
+		return -1, fmt.Errorf("make the sandbox's network: %w", got.err)
 	}
-	defer unix.Close(got.device)
-	if err := handDevice(h.root.egress(id), got.device); err != nil {
-		return fmt.Errorf("hand the network device to the agent: %w", err)
-	}
-	return nil
+	return got.device, nil
 }
 
 // makeDevice moves the present thread into the network namespace of a process.
 func makeDevice(process int) (device int, err error) {
+	own, err := networkOf("/proc/thread-self/ns/net")
+	if err != nil {
+		return -1, err
+	}
 	if err := unix.Setns(process, unix.CLONE_NEWNET); err != nil {
 		return -1, fmt.Errorf("join the network namespace: %w", err)
+	}
+	if err := requireEmptyNetwork(own); err != nil {
+		return -1, err
 	}
 	return netdevice.Make()
 }

@@ -37,6 +37,7 @@ var byID = map[string]func(id string) any{
 	"console":     func(id string) any { return consoleArgs{SandboxID: id, MaxBytes: 100} },
 	"spawn":       func(id string) any { return SpawnRequest{SandboxID: id} },
 	"spawn-mock":  func(id string) any { return MockRequest{SandboxID: id, DiskMB: minDiskMB} },
+	"egress-tun":  func(id string) any { return TunRequest{SandboxID: id} },
 	"spawn-proot": func(id string) any { return PRootRequest{SandboxID: id, FileMB: minDiskMB} },
 }
 

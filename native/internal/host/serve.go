@@ -73,6 +73,7 @@ var verbs = map[string]verb{
 	"spawn-mock":  typed(func(h *Host, ctx context.Context, a MockRequest) (any, error) { return h.SpawnMock(ctx, a) }),
 	"spawn-proot": typed(func(h *Host, ctx context.Context, a PRootRequest) (any, error) { return h.SpawnPRoot(ctx, a) }),
 	"probe":       typed(func(h *Host, ctx context.Context, _ nothing) (any, error) { return h.Probe(ctx) }),
+	"egress-tun":  typed(func(h *Host, _ context.Context, a TunRequest) (any, error) { return nothing{}, h.Tun(a) }),
 	"egress-wall": typed(func(h *Host, ctx context.Context, a WallRequest) (any, error) { return nothing{}, h.Wall(ctx, a) }),
 	"console": typed(func(h *Host, _ context.Context, a consoleArgs) (any, error) {
 		return h.Console(a.SandboxID, a.MaxBytes)

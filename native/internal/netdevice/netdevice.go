@@ -22,7 +22,7 @@ const (
 var Address = [4]byte{198, 18, 0, 1}
 
 // Make makes the device in the network namespace of the present thread, with a route through it to everywhere. Who reads the
-// descriptor, which doesn't block, gets whole IPv4 packets, one a read. The device ends with it.
+// descriptor, which doesn't block, gets whole IPv4 packets, one a read. The device ends with the namespace.
 func Make() (device int, err error) {
 	device, err = unix.Open(Path, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -38,6 +38,11 @@ func Make() (device int, err error) {
 		return nil
 	}); err != nil {
 		return -1, fmt.Errorf("make %s: %w", Name, err)
+	}
+	// Else the kernel would remove it while whoever holds it ends, who would wait for some 30 ms; it goes with the namespace, of which
+	// nobody waits for the end.
+	if err := unix.IoctlSetInt(device, unix.TUNSETPERSIST, 1); err != nil {
+		return -1, fmt.Errorf("make %s last: %w", Name, err)
 	}
 	return device, configure()
 }

@@ -15,6 +15,7 @@ export * from "./operations/ports.ts";
 export * from "./operations/processes.ts";
 export * from "./operations/providers.ts";
 export * from "./operations/quotas.ts";
+export * from "./operations/registry-credentials.ts";
 export * from "./operations/sandbox-spec.ts";
 export * from "./operations/sandboxes.ts";
 export * from "./operations/session.ts";

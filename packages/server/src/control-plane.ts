@@ -5,11 +5,7 @@ import { fileURLToPath } from "node:url";
 import { openApiDocument, operations, operationTable } from "@stacyvm/contract";
 import type { FastifyBaseLogger } from "fastify";
 import { AuditBatch } from "./audit/audit-batch.ts";
-import { ApiKeys } from "./auth/api-keys.ts";
-import { createLimiter, rateOf } from "./auth/create-limiter.ts";
-import { FailurePenalties } from "./auth/failure-penalties.ts";
-import { Tenancy } from "./auth/tenancy.ts";
-import { takesTokens } from "./config/cross-checks.ts";
+import { createLimiter, isLimited, rateOf } from "./auth/create-limiter.ts";
 import { LiveConfig } from "./config/live.ts";
 import type { Config } from "./config/schema.ts";
 import { judgeTlsPair, readTlsFiles, type TlsPair } from "./config/tls-files.ts";
@@ -17,12 +13,9 @@ import { openDataDir } from "./data-dir.ts";
 import { createWarnings } from "./doctor/warnings.ts";
 import { createEgress } from "./egress/create-egress.ts";
 import { connectGuest } from "./guest/agent/connect-guest.ts";
+import { createAccess } from "./http/access.ts";
 import { createApp } from "./http/app.ts";
-import { withBrowserSessions } from "./http/browser-sessions.ts";
-import { createClientAddress } from "./http/client-address.ts";
 import { allHandlers } from "./http/handlers/all.ts";
-import { createAuthenticator } from "./http/identity.ts";
-import { createLogins, tokenVerifier } from "./http/logins.ts";
 import { reloadTlsPair } from "./http/tls-listener.ts";
 import { createImageStore } from "./images/create-image-store.ts";
 import { registryOptions } from "./images/registry-options.ts";
@@ -31,7 +24,7 @@ import { every } from "./lib/every.ts";
 import { type Failpoint, noFailpoint } from "./lib/failpoint.ts";
 import { findProgram } from "./lib/find-program.ts";
 import { randomIds } from "./lib/id.ts";
-import { isLoopback, parseNetworks } from "./lib/networks.ts";
+import { isLoopback } from "./lib/networks.ts";
 import { about } from "./orchestrator/about.ts";
 import { collectImages } from "./orchestrator/collect-images.ts";
 import { configuredLimits, configuredSpawnDefaults } from "./orchestrator/configured-limits.ts";
@@ -45,11 +38,13 @@ import { createReconciler } from "./orchestrator/reconcile.ts";
 import { spawnKeyLifeMs, spawnKeyPruneMs } from "./orchestrator/spawn-once.ts";
 import { SpawnQueue } from "./orchestrator/spawn-queue.ts";
 import { sweep } from "./orchestrator/sweep.ts";
+import { tenantRegistries } from "./orchestrator/tenant-registries.ts";
 import { createUseCases } from "./orchestrator/use-cases.ts";
 import { type DefaultChoice, describeChoice } from "./providers/choice.ts";
 import { createProviderDirectory } from "./providers/directory.ts";
 import { hostHelper } from "./providers/host-helper.ts";
 import { createProviders } from "./providers/registry.ts";
+import { createSealer } from "./secrets/seal.ts";
 import { createStore } from "./store/create-store.ts";
 import { databaseLocation } from "./store/open-database.ts";
 import { createDiskSpace } from "./telemetry/disk-space.ts";
@@ -112,11 +107,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       else log.info(fields, "disk has room again");
     },
   });
+  const tenants = tenantRegistries(store, config.server.secretsKey && createSealer(config.server.secretsKey));
   const images = await createImageStore({
     storeDir: imagesDir,
     aliases: config.images.aliases,
     clock: systemClock,
     registries: registryOptions(config.images),
+    tenants,
     requireRoom: () => disks.requireRoom("images"),
   });
 
@@ -303,32 +300,18 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     }),
   );
 
-  const apiKeys = new ApiKeys({
-    store: store.apiKeys,
-    clock: systemClock,
-    ids: randomIds,
-    onFailure: (error) => log.warn({ err: error }, "the use of a key could not be noted"),
-    onRevoked: () => logins.sessions.forget(),
-  });
   let port = config.server.port;
-  const logins = stack.use(createLogins({ config, store, log, port: () => port }));
-  const tenancy = new Tenancy({ store: store.tenants, clock: systemClock });
-  const byCredential = createAuthenticator({
-    named: apiKeys,
-    tenancy,
-    apiKey: config.auth.apiKey?.reveal() ?? "",
-    adminKey: config.auth.adminApiKey?.reveal() ?? "",
-    adminFallback: config.auth.adminFallbackEnabled,
-    ...(takesTokens(config) ? { tokens: tokenVerifier(config, log) } : {}),
-  });
-  const authenticator = withBrowserSessions(byCredential, { sessions: logins.sessions, site: logins.sessionSite });
+  const access = stack.use(createAccess({ config, store, log, audit: audit.add, port: () => port }));
+  const { apiKeys, logins, tenancy, authenticator, inFlight, credentialAudit, addressOf } = access;
   const app = createApp({
     operations,
+    inFlight,
     handlers: allHandlers({
       useCases,
       queue,
       store,
       directory,
+      egress,
       events,
       operations: operationMetrics,
       limits: context.limits,
@@ -347,6 +330,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       openApi: openApiDocument(operationTable, options.version),
       authConfigured: authenticator.configured,
       apiKeys,
+      credentialAudit,
+      addressOf,
+      sealCredential: tenants.seal,
       ...logins,
       tenancy,
       ids: randomIds,
@@ -367,11 +353,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     corsAllowedOrigins: config.server.corsAllowedOrigins,
     rates: {
       get limiter() {
-        return isLimited(liveConfig.current) ? limiter : undefined;
+        return isLimited(liveConfig.current.rateLimit) ? limiter : undefined;
       },
       keyBy: config.rateLimit.keyBy,
-      penalties: new FailurePenalties(systemClock),
-      addressOf: createClientAddress(parseNetworks(config.server.trustedProxies)),
+      penalties: access.penalties,
+      addressOf,
+      audit: credentialAudit,
     },
     sessionSite: logins.sessionSite,
     ...(tls && { tls }),
@@ -400,9 +387,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 async function tlsPair({ server: { tls } }: Config): Promise<TlsPair | undefined> {
   return tls.certFile === "" ? undefined : judgeTlsPair(tls, await readTlsFiles(tls), systemClock.now());
 }
-
-/** A rate of 0 says so too. */
-const isLimited = ({ rateLimit }: Config): boolean => rateLimit.enabled && rateLimit.requestsPerMinute > 0;
 
 function tellChoice(choice: DefaultChoice, log: FastifyBaseLogger): void {
   const reasons = Object.fromEntries(choice.verdicts.map(({ name, reason }) => [name, reason]));

@@ -43,7 +43,7 @@ const builtNativeDir = fileURLToPath(new URL("../../../build", import.meta.url))
 const noImages: EngineImages = {
   name: (reference) => ({ reference, isLocal: false }),
   useStored: async () => undefined,
-  login: async () => undefined,
+  asker: async () => ({ mustAsk: false, knows: () => false, learned: () => {}, login: async () => undefined }),
 };
 
 /** Looks whether this machine can run sandboxes, and how well they would be kept. Changes nothing. Never throws for what it finds. */

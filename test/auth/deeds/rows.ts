@@ -32,6 +32,12 @@ export const rowDeeds = async (world: World, { box, inBox, newSandbox, run }: Bo
     await does("POST", "/admin/tenants", { id, name: id }, root);
     return id;
   };
+  const registryCredential = async (): Promise<string> => {
+    const registry = `${unique()}.test`;
+    await does("PUT", `/tenant/registry-credentials/${registry}`, { username: "me", password: "secret" });
+    return registry;
+  };
+  const registryCredentials = () => does("GET", "/tenant/registry-credentials");
   const projects = () => does("GET", "/admin/tenants/acme/projects", undefined, root);
   const members = () => does("GET", "/admin/tenants/acme/members", undefined, root);
   const tenants = () => does("GET", "/admin/tenants", undefined, root);
@@ -162,6 +168,18 @@ export const rowDeeds = async (world: World, { box, inBox, newSandbox, run }: Bo
     "members.deleteOwn": async (as) => {
       const id = await member();
       return await changes(as, members, (who) => send(who, "DELETE", `/tenant/members/${id}?project_id=web`));
+    },
+    "registries.list": async (as) => {
+      const registry = await registryCredential();
+      return await tells(as, registry, (who) => send(who, "GET", "/tenant/registry-credentials"));
+    },
+    "registries.save": (as) => {
+      const path = `/tenant/registry-credentials/${unique()}.test`;
+      return changes(as, registryCredentials, (who) => send(who, "PUT", path, { username: "me", password: "secret" }));
+    },
+    "registries.delete": async (as) => {
+      const path = `/tenant/registry-credentials/${await registryCredential()}`;
+      return await changes(as, registryCredentials, (who) => send(who, "DELETE", path));
     },
     "tenants.list": get("/admin/tenants", '"id":"acme"'),
     "tenants.create": (as) => changes(as, tenants, (who) => send(who, "POST", "/admin/tenants", { name: unique() })),

@@ -25,6 +25,7 @@ const secondFamilyTimeout = 50 * time.Millisecond
 type Client struct {
 	flights singleflight.Group
 	slots   chan struct{}
+	now     func() time.Time
 
 	mu         sync.Mutex
 	resolvers  []netip.AddrPort
@@ -39,7 +40,7 @@ type remembered struct {
 
 // NewClient returns a client that asks these resolvers.
 func NewClient(resolvers []netip.AddrPort) *Client {
-	client := &Client{slots: make(chan struct{}, maxLookups)}
+	client := &Client{slots: make(chan struct{}, maxLookups), now: time.Now}
 	client.Use(resolvers)
 	return client
 }
@@ -149,7 +150,7 @@ func (c *Client) recall(name string) (Result, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	known, ok := c.remembered[name]
-	left := time.Until(known.until)
+	left := known.until.Sub(c.now())
 	if !ok || left <= 0 {
 		return Result{}, false
 	}
@@ -166,12 +167,12 @@ func (c *Client) remember(name string, result Result, generation int) {
 	if len(c.remembered) >= maxRemembered {
 		c.makeRoom()
 	}
-	c.remembered[name] = remembered{result, time.Now().Add(result.TTL)}
+	c.remembered[name] = remembered{result, c.now().Add(result.TTL)}
 }
 
 // makeRoom forgets what has expired, or else any one name: a sandbox that asks for many only loses its own.
 func (c *Client) makeRoom() {
-	now := time.Now()
+	now := c.now()
 	for name, known := range c.remembered {
 		if !known.until.After(now) {
 			delete(c.remembered, name)

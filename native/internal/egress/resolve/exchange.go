@@ -24,8 +24,11 @@ const (
 	maxAttempts = 4
 )
 
-// datagramBytes is what fits a datagram on every path without being cut into fragments.
-const datagramBytes = 1232
+// askedBytes is what fits a datagram on every path without being cut into fragments: what resolvers are asked to keep to.
+const askedBytes = 1232
+
+// datagramBytes is what is taken of those that don't.
+const datagramBytes = 4096
 
 // messageBytes is the longest answer that is taken over TCP.
 const messageBytes = 16 << 10
@@ -135,7 +138,7 @@ func pack(question dnsmessage.Question) ([]byte, uint16, error) {
 		builder.StartQuestions(),
 		builder.Question(question),
 		builder.StartAdditionals(),
-		options.SetEDNS0(datagramBytes, dnsmessage.RCodeSuccess, false),
+		options.SetEDNS0(askedBytes, dnsmessage.RCodeSuccess, false),
 		builder.OPTResource(options, dnsmessage.OPTResource{}),
 	)
 	if err != nil {

@@ -63,14 +63,15 @@ export async function networkCommand(client: Client, output: Output, id: string,
   const heading = ["TIME", "DECISION", "WHERE", "WHY", "OUT", "IN"];
   const rows = rowsOf(log);
   const layout = { elastic: [heading.indexOf("WHERE")], expendable: [heading.indexOf("WHY")], width: output.width };
-  const tried = rows.length === 0 ? "Nothing was tried yet" : table([heading, ...rows], layout);
-  output.result({ ...info, log }, `${reach(info)}\n\n${tried}`);
+  const none = info.level === "none" ? "" : "\n\nNothing was tried yet";
+  const tried = rows.length === 0 ? none : `\n\n${table([heading, ...rows], layout)}`;
+  output.result({ ...info, log }, `${reach(info)}${tried}`);
 }
 
 /** What may be reached, in words. */
 function reach({ mode, allow, deny, level, server }: NetworkInfo): string {
-  if (level === "none") return "No network";
-  const own = sentence({ mode, allow, deny });
+  if (level === "none") return "It was made without a network";
+  const own = `May reach ${sentence({ mode, allow, deny })}`;
   const isWide = server.mode === "public" && server.deny.length === 0;
   return isWide ? own : `${own}\nThe server permits: ${sentence(server)}`;
 }

@@ -192,6 +192,22 @@ export const outsideErrors = {
     "Check X-Project-ID; list the tenant's projects.",
   ),
   member_not_found: entry("NOT_FOUND", 404, "caller", false, "No such member.", "List the tenant's members."),
+  registry_credential_not_found: entry(
+    "NOT_FOUND",
+    404,
+    "caller",
+    false,
+    "The tenant has no credential for that registry.",
+    "List the tenant's registry credentials.",
+  ),
+  secrets_key_missing: entry(
+    "CONFLICT",
+    409,
+    "caller",
+    false,
+    "This server has no key to encrypt secrets with, so it keeps none.",
+    "The operator sets server.secrets_key (make one by: openssl rand -hex 32), or server.secrets_key_file, and starts the server again.",
+  ),
   tenant_ambiguous: entry(
     "BAD_REQUEST",
     400,

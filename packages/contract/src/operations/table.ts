@@ -12,6 +12,7 @@ import { portOperations } from "./ports.ts";
 import { processOperations } from "./processes.ts";
 import { providerOperations } from "./providers.ts";
 import { quotaOperations } from "./quotas.ts";
+import { registryCredentialOperations } from "./registry-credentials.ts";
 import { sandboxOperations } from "./sandboxes.ts";
 import { sessionOperations } from "./session.ts";
 import { systemOperations } from "./system.ts";
@@ -39,6 +40,7 @@ export const operations = [
   ...apiKeyOperations,
   ...sessionOperations,
   ...tenantOperations,
+  ...registryCredentialOperations,
   ...configOperations,
   ...systemOperations,
   ...telemetryOperations,

@@ -76,6 +76,17 @@ export const Metrics = z
       cleanup_interval: durationAnswer,
     }),
     disk: DiskFigures,
+    network: z
+      .strictObject({
+        gateway_up: z.boolean(),
+        open: z.int(),
+        allowed: z.int(),
+        denied: z.int(),
+        failed: z.int(),
+        sent: z.int().meta({ description: "Bytes out of sandboxes." }),
+        received: z.int(),
+      })
+      .meta({ description: "Outbound connections of all sandboxes since the gateway started." }),
   })
   .meta({ id: "Metrics" });
 export type Metrics = z.output<typeof Metrics>;

@@ -102,7 +102,7 @@ export interface DiskFigures {
 export interface ErrorBody {
   code: "BAD_REQUEST" | "RESOURCE_LIMIT" | "TIMEOUT" | "NOT_FOUND" | "UNAUTHORIZED" | "FORBIDDEN" | "CONFLICT" | "UNAVAILABLE" | "INTERNAL_ERROR";
   message: string;
-  reason: "invalid_body" | "invalid_input" | "payload_too_large" | "headers_too_large" | "request_timeout" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "foreign_origin" | "policy_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "idempotency_key_reused" | "state_conflict" | "lease_lost" | "ttl_above_max" | "timeout_above_max" | "tenant_not_found" | "project_not_found" | "member_not_found" | "tenant_ambiguous" | "not_a_member" | "tenant_in_use" | "key_not_found" | "credentials_not_configured" | "session_not_found" | "login_not_offered" | "login_failed" | "rate_limited" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "provider_unavailable" | "image_pull_failed" | "host_disk_low" | "spawn_failed" | "store_unavailable" | "worker_tokens_unavailable" | "issuer_unavailable" | "shutting_down" | "not_supported" | "internal" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "archive_invalid" | "range_not_satisfiable" | "precondition_failed" | "link_refused" | "port_refused" | "port_protocol" | "port_timeout" | "file_permission_denied" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "upload_not_found" | "upload_conflict" | "checksum_mismatch" | "exec_timeout" | "sandbox_limit" | "disk_full" | "guest_unreachable" | "guest_protocol";
+  reason: "invalid_body" | "invalid_input" | "payload_too_large" | "headers_too_large" | "request_timeout" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "foreign_origin" | "policy_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "idempotency_key_reused" | "state_conflict" | "lease_lost" | "ttl_above_max" | "timeout_above_max" | "tenant_not_found" | "project_not_found" | "member_not_found" | "registry_credential_not_found" | "secrets_key_missing" | "tenant_ambiguous" | "not_a_member" | "tenant_in_use" | "key_not_found" | "credentials_not_configured" | "session_not_found" | "login_not_offered" | "login_failed" | "rate_limited" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "provider_unavailable" | "image_pull_failed" | "host_disk_low" | "spawn_failed" | "store_unavailable" | "worker_tokens_unavailable" | "issuer_unavailable" | "shutting_down" | "not_supported" | "internal" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "archive_invalid" | "range_not_satisfiable" | "precondition_failed" | "link_refused" | "port_refused" | "port_protocol" | "port_timeout" | "file_permission_denied" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "upload_not_found" | "upload_conflict" | "checksum_mismatch" | "exec_timeout" | "sandbox_limit" | "disk_full" | "guest_unreachable" | "guest_protocol";
   request_id: string;
   remediation?: string;
   details?: Record<string, unknown>;
@@ -301,6 +301,17 @@ export interface Metrics {
     cleanup_interval: string;
   };
   disk: DiskFigures;
+  /** Outbound connections of all sandboxes since the gateway started. */
+  network: {
+    gateway_up: boolean;
+    open: number;
+    allowed: number;
+    denied: number;
+    failed: number;
+    /** Bytes out of sandboxes. */
+    sent: number;
+    received: number;
+  };
 }
 
 export interface MoveFileRequest {
@@ -616,6 +627,20 @@ export interface Readiness {
   providers: ProviderHealth[];
   ready_providers: number;
   total_providers: number;
+}
+
+export interface RegistryCredential {
+  registry: string;
+  username: string;
+  created_by: string;
+  /** RFC 3339. */
+  created_at: string;
+}
+
+export interface RegistryCredentialRequest {
+  username: string;
+  /** A password or token. It is kept encrypted, and shown to nobody but the registry. */
+  password: string;
 }
 
 /** The keys from `name` on only where `view=full` was asked for. */

@@ -124,6 +124,11 @@ export class ApiKeys {
     return record;
   }
 
+  /** Those of the ids whose key is not revoked, by the database's word. */
+  unrevoked(ids: readonly string[]): Promise<ReadonlySet<string>> {
+    return this.#options.store.unrevoked(ids);
+  }
+
   /** Keys were revoked here otherwise than by `revoke`: that counts at once. */
   changed(): void {
     this.#known.forget();

@@ -17,6 +17,9 @@ export const rateOf = ({ requestsPerMinute, burst }: RateLimitConfig): Rate => (
   burst: burst || requestsPerMinute,
 });
 
+/** A rate of 0 is none. */
+export const isLimited = (config: RateLimitConfig): boolean => config.enabled && config.requestsPerMinute > 0;
+
 export interface LimiterOptions {
   /** Undefined: this server's memory alone. */
   readonly shared: RateBucketStore | undefined;

@@ -4,7 +4,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/id.ts";
 import { Recent } from "../lib/recent.ts";
 import { Secret } from "../lib/secret.ts";
-import type { FoundSession, SessionStore } from "../store/session-store.ts";
+import type { FoundSession, GoneSession, SessionStore } from "../store/session-store.ts";
 import type { MemberName } from "../store/tenant-store.ts";
 import type { Role } from "./roles.ts";
 
@@ -44,6 +44,10 @@ export interface SessionsOptions {
   /** Most sessions of one person; a further one ends the oldest. */
   readonly perPerson: number;
   readonly onFailure?: (error: unknown) => void;
+  /** Told where a session was just ended. */
+  readonly onEnded?: () => void;
+  /** Told of sessions that nobody ended: their time was over, or their person began too many. */
+  readonly onGone?: (session: GoneSession, why: "expire" | "evict") => void;
 }
 
 export interface NewSession {
@@ -54,6 +58,13 @@ export interface NewSession {
   readonly sentKeys: readonly string[];
   /** Id of the session that the browser had; it ends. */
   readonly replaces?: string | undefined;
+}
+
+export interface CreatedSession {
+  readonly id: Secret;
+  readonly session: LiveSession;
+  /** Digest of the session that ended for it, where there was one. */
+  readonly replaced?: string;
 }
 
 /** How long a session that was looked up counts without another look: what another server ended ends within this. */
@@ -97,7 +108,7 @@ export class Sessions {
   }
 
   /** A new id each time, so that nobody can have fixed it. */
-  async create(wanted: NewSession): Promise<{ readonly id: Secret; readonly session: LiveSession }> {
+  async create(wanted: NewSession): Promise<CreatedSession> {
     const { store, clock, ids, configuredKeys, absoluteMs, perPerson } = this.#options;
     const { holder, credentialEndsAtMs } = wanted;
     const id = ids.session();
@@ -123,9 +134,11 @@ export class Sessions {
       proof: isConfigured && configured !== undefined ? proofOf(id, configured.key) : "",
       ...{ createdAtMs: nowMs, lastUsedAtMs: nowMs, expiresAtMs },
     };
-    await store.insert(record, perPerson);
-    if (wanted.replaces !== undefined) await this.end(digestOf(wanted.replaces));
-    return { id: new Secret(id), session };
+    const evicted = await store.insert(record, perPerson);
+    for (const gone of evicted) this.#options.onGone?.(gone, "evict");
+    const replaced = wanted.replaces === undefined ? undefined : digestOf(wanted.replaces);
+    const ended = replaced !== undefined && (await this.end(replaced));
+    return { id: new Secret(id), session, ...(ended ? { replaced } : {}) };
   }
 
   /** Throws unauthenticated. */
@@ -146,10 +159,20 @@ export class Sessions {
     return { role, keyHeader, keyId, tenantId, projectId, member, ownerId, digest, expiresAtMs };
   }
 
+  /** Those of the sessions that go on, by the database's word. Looking at a session is no use of it. */
+  async goingOn(digests: readonly string[]): Promise<ReadonlySet<string>> {
+    const { store, clock, idleMs } = this.#options;
+    const lastUses = await store.lastUses(digests);
+    const nowMs = clock.now();
+    return new Set(digests.filter((digest) => (lastUses.get(digest) ?? 0) + idleMs > nowMs));
+  }
+
   /** At once here, and within five seconds on other servers. */
-  async end(digest: string): Promise<void> {
-    await this.#options.store.delete(digest);
+  async end(digest: string): Promise<boolean> {
+    const wasThere = await this.#options.store.delete(digest);
     this.#known.set(digest, knownAs(undefined));
+    this.#options.onEnded?.();
+    return wasThere;
   }
 
   /** Named keys were revoked here: what hangs on them is looked up anew. */
@@ -158,9 +181,11 @@ export class Sessions {
   }
 
   /** Deletes the rows of sessions that have ended; resolves to how many. */
-  purge(): Promise<number> {
+  async purge(): Promise<number> {
     const nowMs = this.#options.clock.now();
-    return this.#options.store.purge(nowMs, nowMs - this.#options.idleMs);
+    const expired = await this.#options.store.purge(nowMs, nowMs - this.#options.idleMs);
+    for (const gone of expired) this.#options.onGone?.(gone, "expire");
+    return expired.length;
   }
 
   #isProven(id: string, record: FoundSession): boolean {

@@ -46,11 +46,15 @@ export class Tenancy {
   readonly #any: Recent<boolean>;
   readonly #places: Recent<boolean>;
   readonly #members: Recent<readonly MemberRecord[]>;
+  readonly #onChanged: (() => void) | undefined;
 
   constructor(options: {
     readonly store: Pick<TenantStore, "any" | "get" | "getProject" | "membershipsOf">;
     readonly clock: Clock;
+    /** Told where somebody's standing may have changed. */
+    readonly onChanged?: () => void;
   }) {
+    this.#onChanged = options.onChanged;
     const rules = { clock: options.clock, forMs: knownForMs, max: knownMax };
     this.#store = options.store;
     this.#any = new Recent(rules);
@@ -66,6 +70,7 @@ export class Tenancy {
   /** Tenants, projects or members were changed here: that counts at once. */
   changed(): void {
     for (const known of [this.#any, this.#places, this.#members]) known.forget();
+    this.#onChanged?.();
   }
 
   /**

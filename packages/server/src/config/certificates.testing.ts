@@ -10,8 +10,8 @@ export interface IssuedPair {
 export interface TestAuthority {
   /** What clients trust. */
   readonly caFile: string;
-  /** A pair for vm.example and 127.0.0.1. `days` -1: expired yesterday. */
-  issue(name: string, options?: { readonly days?: number }): IssuedPair;
+  /** A pair for vm.example and 127.0.0.1, or for the names given. `days` -1: expired yesterday. */
+  issue(name: string, options?: { readonly days?: number; readonly names?: readonly string[] }): IssuedPair;
 }
 
 const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
@@ -22,10 +22,11 @@ export const makeAuthority = (folder: string): TestAuthority => {
   const usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"];
   const subject = ["-subj", "/CN=Authority of a test"];
   openssl("req", "-x509", ...newKey, "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", ...subject, ...usage);
-  writeFileSync(join(folder, "names"), "subjectAltName=DNS:vm.example,IP:127.0.0.1\n");
   return {
     caFile: join(folder, "ca.pem"),
-    issue(name, { days = 30 } = {}) {
+    issue(name, { days = 30, names } = {}) {
+      const alternatives = names?.map((one) => `DNS:${one}`) ?? ["DNS:vm.example", "IP:127.0.0.1"];
+      writeFileSync(join(folder, "names"), `subjectAltName=${alternatives.join(",")}\n`);
       const request = `${name}.csr`;
       openssl("req", "-new", ...newKey, "-keyout", `${name}.key`, "-out", request, "-subj", "/CN=vm.example");
       const by = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names"];

@@ -1,4 +1,4 @@
-import { choice, integer, list, size } from "./kinds.ts";
+import { choice, duration, integer, list, size } from "./kinds.ts";
 
 export const network = {
   mode: choice(
@@ -19,7 +19,7 @@ export const network = {
   limits: {
     connections: integer(256, "Connections that one sandbox may have at once.", { least: 1, most: 4_096 }),
     connectionsPerSecond: integer(100, "New connections of one sandbox in a second; 0 is any number."),
-    bytesPerSecond: size(0, "Bytes of one sandbox in a second, both directions together; 0 is any number."),
-    idleSeconds: integer(3_600, "Seconds after which a connection without a byte ends; 0 is never."),
+    bandwidthBytes: size(0, "Bytes of one sandbox in a second, both directions together; 0 is any number."),
+    idleTimeoutMs: duration(3_600_000, "Time after which a connection without a byte ends; 0s is never."),
   },
 } as const;

@@ -41,6 +41,7 @@ const named = (config: Config): readonly (readonly [setting: string, key: Secret
       ["auth.admin_api_key", config.auth.adminApiKey],
       ["auth.worker_token", config.auth.workerToken],
       ["auth.worker_signing_key", config.auth.workerSigningKey],
+      ["server.secrets_key", config.server.secretsKey],
     ] as const
   ).flatMap(([setting, key]) => (key === undefined ? [] : [[setting, key] as const]));
 
@@ -129,6 +130,7 @@ export const productionRules: readonly Rule[] = [
     setting: "auth.worker_signing_keys",
     judge: ({ auth }) => keyVerdict("auth.worker_signing_keys", auth.workerSigningKeys),
   },
+  { setting: "server.secrets_key", judge: ({ server }) => keyVerdict("server.secrets_key", [server.secretsKey]) },
   { setting: "auth", judge: sharedKey },
   {
     setting: "auth.admin_fallback_enabled",

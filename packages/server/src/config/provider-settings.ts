@@ -50,7 +50,10 @@ export const providers = {
     ),
     runtime: text("runc", "Runtime that the engine is asked for, by its name there; `runsc` is gVisor."),
     defaultImage: text("alpine:latest", "Reserved: `defaults.image` counts."),
-    networkMode: text("none", "The engine's network for sandboxes that ask for one; `none` offers none."),
+    networkMode: text(
+      "none",
+      "The engine's own network for sandboxes that ask for one where the egress gateway can't serve; `none` offers none.",
+    ),
     seccompProfile: text("default", "`default`, or a file with a profile in Docker's format, whose content is sent."),
     readOnlyRootfs: flag(false, "The image's files can't be written; /workspace and /tmp are memory."),
     memoryBytes: size(512 * mib, "Reserved: `defaults.memory_mb` counts."),

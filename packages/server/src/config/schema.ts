@@ -77,6 +77,7 @@ const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${l
 const collect = (node: object, path: string, properties: readonly string[]): Key[] =>
   Object.entries(node).flatMap(([name, child]: [string, object]) => {
     const suffix = isSetting(child) ? (child.suffix ?? "") : "";
+    if (!name.endsWith(suffix)) throw new TypeError(`${path}.${name} must end in ${suffix}, as what it holds is one`);
     const own = snake(name.slice(0, name.length - suffix.length));
     const full = path === "" ? own : `${path}.${own}`;
     const way = [...properties, name];

@@ -27,6 +27,9 @@ export const server = {
     ),
     keyFile: path("", "Its private key as PEM, without a passphrase."),
   },
+  secretsKey: secret(
+    "Key that encrypts secrets in the database, such as tenants' registry credentials; the same on every server of it.",
+  ),
   insecure: flag(
     false,
     "Permits a reachable address without credentials. Anybody who reaches it owns the host's sandboxes.",

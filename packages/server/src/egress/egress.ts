@@ -48,7 +48,7 @@ export interface Decision {
 /** Decisions kept of one sandbox. */
 export const decisionsMax = 1_000;
 
-/** Of one sandbox, since the gateway started. */
+/** Since the gateway started. */
 export interface EgressCounts {
   readonly open: number;
   readonly allowed: number;
@@ -75,4 +75,6 @@ export interface Egress extends AsyncDisposable {
   follow(sandboxId: string, signal: AbortSignal): AsyncIterable<Decision>;
   /** Undefined where the gateway has none of it, or is down. */
   counts(sandboxId: string, signal: AbortSignal): Promise<EgressCounts | undefined>;
+  /** Of all sandboxes, those that have ended among them; undefined where the gateway is down. */
+  total(signal: AbortSignal): Promise<EgressCounts | undefined>;
 }

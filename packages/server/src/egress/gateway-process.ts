@@ -9,8 +9,9 @@ import type { OpenNetwork } from "./egress.ts";
 export interface EgressLimits {
   readonly connections: number;
   readonly connectionsPerSecond: number;
-  readonly bytesPerSecond: number;
-  readonly idleSeconds: number;
+  /** In a second, both directions together. */
+  readonly bandwidthBytes: number;
+  readonly idleTimeoutMs: number;
 }
 
 /** What the gateway is told, and what it answers. */
@@ -32,7 +33,7 @@ export interface GatewayCalls {
     answer: { cut: number };
   };
   drop: { args: { sandbox: string }; answer: object };
-  usage: { args: object; answer: { sandboxes: Readonly<Record<string, Counts>> } };
+  usage: { args: object; answer: { sandboxes: Readonly<Record<string, Counts>>; total: Counts } };
 }
 
 const Counts = z.object({
@@ -49,7 +50,7 @@ const answers = {
   configure: z.object({ cut: z.int().default(0) }),
   set: z.object({ cut: z.int().default(0) }),
   drop: z.object({}),
-  usage: z.object({ sandboxes: z.record(z.string(), Counts) }),
+  usage: z.object({ sandboxes: z.record(z.string(), Counts), total: Counts }),
 } as const;
 
 const Told = z.object({

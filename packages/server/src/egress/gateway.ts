@@ -50,8 +50,8 @@ export function createGateway(options: GatewayOptions): Egress {
       limits: {
         connections: options.limits.connections,
         connections_per_second: options.limits.connectionsPerSecond,
-        bytes_per_second: options.limits.bytesPerSecond,
-        idle_seconds: options.limits.idleSeconds,
+        bytes_per_second: options.limits.bandwidthBytes,
+        idle_seconds: Math.ceil(options.limits.idleTimeoutMs / 1_000),
       },
     });
 
@@ -94,6 +94,11 @@ export function createGateway(options: GatewayOptions): Egress {
     if (decision.decision === "denied") options.onDenied(sandbox, decision);
   };
 
+  const usage = async (signal: AbortSignal) => {
+    signal.throwIfAborted();
+    return await current?.call("usage", {}).catch(() => undefined);
+  };
+
   start();
   return {
     serverPolicy: options.serverPolicy,
@@ -121,11 +126,8 @@ export function createGateway(options: GatewayOptions): Egress {
     },
     decisions: (sandboxId, limit) => log.last(sandboxId, limit),
     follow: (sandboxId, signal) => log.follow(sandboxId, signal, options.clock.now),
-    async counts(sandboxId, signal) {
-      signal.throwIfAborted();
-      const usage = await current?.call("usage", {}).catch(() => undefined);
-      return usage?.sandboxes[sandboxId];
-    },
+    counts: async (sandboxId, signal) => (await usage(signal))?.sandboxes[sandboxId],
+    total: async (signal) => (await usage(signal))?.total,
     async [Symbol.asyncDispose]() {
       closing = true;
       clearTimeout(retry);
@@ -143,5 +145,6 @@ export const noEgress: Egress = {
   decisions: () => [],
   follow: (_, signal) => new DecisionLog().follow("", signal, () => 0),
   counts: async () => undefined,
+  total: async () => undefined,
   [Symbol.asyncDispose]: async () => {},
 };

@@ -11,6 +11,7 @@ import { parseNetworks } from "../lib/networks.ts";
 import { type AppOptions, createApp } from "./app.ts";
 import { createClientAddress } from "./client-address.ts";
 import { type Credentials, createAuthenticator } from "./identity.ts";
+import { createInFlight, type DrainTimes } from "./in-flight.ts";
 
 /** Collects what the server logs, one object a line. */
 export const collectLog = () => {
@@ -28,6 +29,7 @@ export type TestAppOptions = Partial<AppOptions> & {
   readonly tokens?: TokenVerifier;
   readonly named?: Credentials["named"];
   readonly tenancy?: Credentials["tenancy"];
+  readonly drainTimes?: DrainTimes;
 };
 
 const noTenants = {
@@ -45,9 +47,11 @@ export const testApp = ({
   tokens,
   named,
   tenancy = new Tenancy({ store: noTenants, clock: systemClock }),
+  drainTimes,
   ...options
 }: TestAppOptions) =>
   createApp({
+    inFlight: createInFlight(drainTimes),
     authenticator: createAuthenticator({
       apiKey,
       adminKey,

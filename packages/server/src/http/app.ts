@@ -12,7 +12,7 @@ import { failureOf, toStacyError } from "./errors.ts";
 import { createFrontDoor } from "./front-door.ts";
 import type { HostRules } from "./hosts.ts";
 import type { Authenticator, Identity } from "./identity.ts";
-import { createInFlight, type DrainTimes, ServedRequest } from "./in-flight.ts";
+import { type InFlight, ServedRequest } from "./in-flight.ts";
 import { encodeJson } from "./json.ts";
 import { createNotFound } from "./not-found.ts";
 import { createRateLimit, type RateLimitOptions } from "./rate-limit.ts";
@@ -39,7 +39,7 @@ export interface AppOptions {
   readonly newRequestId: () => string;
   /** Checks every answer against its row: on in tests. */
   readonly validateResponses?: boolean;
-  readonly drainTimes?: DrainTimes;
+  readonly inFlight: InFlight;
   readonly bodyTimeoutMs?: number;
 }
 
@@ -59,7 +59,7 @@ export const createApp = (options: AppOptions): FastifyInstance => {
   const { operations, authenticator, log } = options;
   const handlers = pairHandlers(operations, options.handlers);
   const validateResponses = options.validateResponses ?? false;
-  const inFlight = createInFlight(options.drainTimes);
+  const { inFlight } = options;
   const upgrades = createUpgrades(inFlight);
   const frontDoor = createFrontDoor({
     authenticator,
@@ -130,7 +130,13 @@ export const createApp = (options: AppOptions): FastifyInstance => {
     reply.header("X-Request-ID", request.id).headers(safeHeaders);
     if (tls !== undefined) reply.headers(strictTransport(request.headers.host));
     if (inFlight.closing) reply.header("Connection", "close");
-    const served = new ServedRequest();
+    const { raw } = reply;
+    const served = new ServedRequest({
+      get begun() {
+        return raw.headersSent;
+      },
+      cut: () => raw.destroy(),
+    });
     request.served = served;
     inFlight.add(served);
     reply.raw.once("close", () => {
@@ -141,13 +147,11 @@ export const createApp = (options: AppOptions): FastifyInstance => {
       request.raw.headers["content-type"] = "application/octet-stream";
     try {
       if (inFlight.closing) throw new StacyError("shutting_down", "the server is shutting down");
-      const entered = frontDoor.enter({
-        request,
-        reply,
-        permission: request.routeOptions.config.operation?.permission,
-      });
+      const permission = request.routeOptions.config.operation?.permission;
+      const entered = frontDoor.enter({ request, reply, permission });
       const goOn = (identity: Identity): void => {
         request.identity = identity;
+        served.visitor = { identity, permission };
         done();
       };
       if (entered instanceof Promise) entered.then(goOn, done);

@@ -43,6 +43,15 @@ export const drainTimeoutMs = 10_000;
 /** After the abort, connections get this long to end by themselves. */
 export const abortedTimeoutMs = 2_000;
 
+/** How often the credentials of what is open are looked at. */
+export const credentialLookIntervalMs = 2_000;
+
+/** How long the database may take for such a look. */
+export const credentialLookTimeoutMs = 5_000;
+
+/** Without a look that succeeded, what is open goes on for so long. */
+export const credentialUnknownMaxMs = 60_000;
+
 /** Between two comments on an idle event stream. */
 export const eventHeartbeatMs = 15_000;
 

@@ -1,13 +1,37 @@
-import { StacyError } from "@stacyvm/contract";
+import { type Permission, StacyError } from "@stacyvm/contract";
 import type { WebSocket } from "ws";
 import { abortedTimeoutMs, drainTimeoutMs } from "./bounds.ts";
+import type { Identity } from "./identity.ts";
+
+/** Where an answer goes. */
+export interface Carrier {
+  /** Whether any of it has left: then no error can be answered any more. */
+  readonly begun: boolean;
+  /** Says why there is no more, where its wire has words for that. */
+  end?(reason: StacyError): void;
+  /** Ends the connection as it is. */
+  cut(): void;
+}
+
+/** Who a request was let in for, and to do what. */
+export interface Visitor {
+  readonly identity: Identity;
+  readonly permission: Permission | undefined;
+}
 
 /** A request that is being served. Its signal is made when somebody first asks for it. */
 export class ServedRequest {
   /** Of a streamed answer's body, so far. */
   sentBytes = 0;
+  /** Undefined until it has been let in. */
+  visitor: Visitor | undefined;
+  carrier: Carrier;
   #controller: AbortController | undefined;
   #reason: unknown;
+
+  constructor(carrier: Carrier) {
+    this.carrier = carrier;
+  }
 
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
@@ -19,6 +43,12 @@ export class ServedRequest {
     this.#reason ??= reason;
     this.#controller?.abort(this.#reason);
   }
+
+  /** Ends it for a reason that its client is told, where that can be. */
+  end(reason: StacyError): void {
+    this.carrier.end?.(reason);
+    this.abort(reason);
+  }
 }
 
 export interface DrainTimes {
@@ -26,11 +56,11 @@ export interface DrainTimes {
   readonly abortedMs: number;
 }
 
-/** What is being served now, so that a shutdown can let it end, then end it. */
+/** What is being served now, so that a shutdown or the end of its credential can end it. */
 export const createInFlight = (times: DrainTimes = { drainMs: drainTimeoutMs, abortedMs: abortedTimeoutMs }) => {
   /** Value: endless ones (event streams) are aborted at once. */
   const requests = new Map<ServedRequest, { endless: boolean }>();
-  const sockets = new Set<WebSocket>();
+  const sockets = new Map<WebSocket, ServedRequest>();
   let closing = false;
   let notifyEmpty: (() => void) | undefined;
   const reason = () => new StacyError("shutting_down", "the server is shutting down");
@@ -51,6 +81,10 @@ export const createInFlight = (times: DrainTimes = { drainMs: drainTimeoutMs, ab
     get closing(): boolean {
       return closing;
     },
+    /** Requests whose answer isn't over, WebSockets among them. */
+    get open(): readonly ServedRequest[] {
+      return [...requests.keys(), ...sockets.values()];
+    },
     add(request: ServedRequest): void {
       requests.set(request, { endless: false });
     },
@@ -64,8 +98,10 @@ export const createInFlight = (times: DrainTimes = { drainMs: drainTimeoutMs, ab
       requests.delete(request);
       checkEmpty();
     },
-    addSocket(socket: WebSocket): void {
-      sockets.add(socket);
+    /** The request goes on as a WebSocket. */
+    addSocket(socket: WebSocket, request: ServedRequest): void {
+      requests.delete(request);
+      sockets.set(socket, request);
       socket.once("close", () => {
         sockets.delete(socket);
         checkEmpty();
@@ -75,11 +111,11 @@ export const createInFlight = (times: DrainTimes = { drainMs: drainTimeoutMs, ab
     async drain(): Promise<void> {
       closing = true;
       for (const [request, { endless }] of requests) if (endless) request.abort(reason());
-      for (const socket of sockets) socket.close(1001, "server shutting down");
+      for (const socket of sockets.keys()) socket.close(1001, "server shutting down");
       await emptyWithin(times.drainMs);
       for (const request of requests.keys()) request.abort(reason());
       await emptyWithin(times.abortedMs);
-      for (const socket of sockets) socket.terminate();
+      for (const socket of sockets.keys()) socket.terminate();
     },
   };
 };

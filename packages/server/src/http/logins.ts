@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from "fastify";
+import type { CredentialAudit } from "../audit/credential-audit.ts";
 import { createIssuerLogin, type IssuerLogin } from "../auth/issuer-login.ts";
 import { type ConfiguredKey, Sessions } from "../auth/sessions.ts";
 import { createTokenVerifier, type TokenVerifier } from "../auth/token-verifier.ts";
@@ -8,6 +9,7 @@ import { every } from "../lib/every.ts";
 import { randomIds } from "../lib/id.ts";
 import type { Store } from "../store/store.ts";
 import type { ProgramLogin, SessionHandlersOptions } from "./handlers/session.ts";
+import { sessionName } from "./handlers/session.ts";
 import { whyNotReached } from "./public-url.ts";
 import { type SessionSite, sessionSiteOf } from "./session-site.ts";
 
@@ -17,6 +19,9 @@ export interface LoginsOptions {
   readonly log: FastifyBaseLogger;
   /** The listener's; known once it listens. */
   readonly port: () => number;
+  /** Told where a session was just ended. */
+  readonly onEnded: () => void;
+  readonly audit: CredentialAudit;
 }
 
 /** How people come in by browsers and programs. */
@@ -43,6 +48,14 @@ export const createLogins = (options: LoginsOptions): Logins => {
     absoluteMs: auth.sessionAbsoluteTimeoutMs,
     perPerson: auth.sessionsPerPerson,
     onFailure: (error) => log.warn({ err: error }, "the use of a session could not be noted"),
+    onEnded: options.onEnded,
+    onGone: ({ digest, ownerId, role, keyId, keyHeader, tenantId }, why) =>
+      options.audit.note({
+        action: `session.${why}`,
+        actor: ownerId || `${role}:${keyId || keyHeader}`,
+        tenantId,
+        resource: sessionName(digest),
+      }),
   });
   stack.use(
     every({

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { StacyError } from "@stacyvm/contract";
 import type { FastifyReply } from "fastify";
+import type { CredentialAudit } from "../audit/credential-audit.ts";
 import type { FailurePenalties } from "../auth/failure-penalties.ts";
 import type { RateVerdict } from "../auth/rate-limiter.ts";
 import type { Identity } from "./identity.ts";
@@ -12,6 +13,8 @@ export interface RateLimitOptions {
   readonly keyBy: "owner" | "api_key" | "ip";
   readonly penalties: FailurePenalties;
   readonly addressOf: (request: IncomingMessage) => string;
+  /** Told of what comes in by a token, and of each credential that doesn't count. */
+  readonly audit?: Pick<CredentialAudit, "bearer" | "refused">;
 }
 
 const refused = (reply: FastifyReply, retryAfterMs: number): StacyError => {
@@ -39,7 +42,11 @@ const apply = ({ limit, remaining, retryAfterMs }: RateVerdict, reply: FastifyRe
 export const createRateLimit = (options: RateLimitOptions) => ({
   /** Throws rate_limited, with Retry-After set; by the promise where the database decides. */
   admit(identity: Identity, request: IncomingMessage, reply: FastifyReply): undefined | Promise<void> {
-    const { limiter, keyBy, addressOf } = options;
+    const { limiter, keyBy, addressOf, audit } = options;
+    if (audit !== undefined && identity.keyHeader === "Authorization" && identity.session === undefined) {
+      const { ownerHeader: actor, scope } = identity;
+      audit.bearer({ actor, tenantId: scope.tenantId ?? "", address: addressOf(request) });
+    }
     if (limiter === undefined) return undefined;
     const verdict = limiter.take(callerOf(identity, keyBy, () => addressOf(request)));
     if (verdict instanceof Promise) return verdict.then((one) => apply(one, reply));
@@ -50,7 +57,9 @@ export const createRateLimit = (options: RateLimitOptions) => ({
   /** The error for a credential that doesn't count: the one that says so, or, after many of them, rate_limited. */
   failed(error: unknown, request: IncomingMessage, reply: FastifyReply): unknown {
     if (!(error instanceof StacyError) || error.reason !== "unauthenticated") return error;
-    const waitMs = options.penalties.note(options.addressOf(request));
+    const address = options.addressOf(request);
+    options.audit?.refused(address, error.message);
+    const waitMs = options.penalties.note(address);
     return waitMs === 0 ? error : refused(reply, waitMs);
   },
 });

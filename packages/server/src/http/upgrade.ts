@@ -3,7 +3,8 @@ import type { Duplex } from "node:stream";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { type WebSocket, WebSocketServer } from "ws";
 import { webSocketMessageBytesMax } from "./bounds.ts";
-import type { InFlight } from "./in-flight.ts";
+import { endSocket } from "./handlers/socket-frames.ts";
+import type { Carrier, InFlight } from "./in-flight.ts";
 
 interface Pending {
   readonly socket: Duplex;
@@ -48,6 +49,7 @@ export const createUpgrades = (inFlight: InFlight) => {
       if (upgrade === undefined) return undefined;
       pending.delete(request.raw);
       inFlight.markEndless(request.served);
+      request.served.carrier = { begun: true, cut: () => upgrade.socket.destroy() };
       upgrade.socket.once("close", () => {
         inFlight.remove(request.served);
         request.served.abort(new Error("the client has gone away"));
@@ -63,8 +65,8 @@ export const createUpgrades = (inFlight: InFlight) => {
       const { socket, head } = upgrade;
       socket.once("close", () => inFlight.remove(request.served));
       acceptor.handleUpgrade(request.raw, socket, head, (webSocket) => {
-        inFlight.remove(request.served);
-        inFlight.addSocket(webSocket);
+        request.served.carrier = webSocketCarrier(webSocket);
+        inFlight.addSocket(webSocket, request.served);
         webSocket.once("close", () => request.served.abort(new Error("the client has gone away")));
         webSocket.on("error", (error) => request.log.debug({ err: error }, "websocket failed"));
         converse(webSocket).catch((error: unknown) => {
@@ -75,5 +77,17 @@ export const createUpgrades = (inFlight: InFlight) => {
     },
   };
 };
+
+/** Longest reason of a close frame, bytes. */
+const closeReasonBytesMax = 123;
+
+const webSocketCarrier = (socket: WebSocket): Carrier => ({
+  begun: true,
+  end: (reason) => {
+    const text = Buffer.from(reason.message).subarray(0, closeReasonBytesMax);
+    endSocket(socket, reason.entry.status >= 500 ? 1013 : 1008, text.toString().replace(/\ufffd+$/, ""));
+  },
+  cut: () => socket.terminate(),
+});
 
 export type Upgrades = ReturnType<typeof createUpgrades>;

@@ -28,6 +28,8 @@ export interface ImageTimeouts {
   readonly pullMs: number;
   readonly unpackMs: number;
   readonly buildBaseMs: number;
+  /** How long a registry may take to say whether somebody may have a manifest. */
+  readonly manifestMs: number;
   /** How long to wait for another process that works on the same image. */
   readonly lockMs: number;
 }
@@ -36,5 +38,6 @@ export const imageTimeouts: ImageTimeouts = {
   pullMs: 15 * 60_000,
   unpackMs: 10 * 60_000,
   buildBaseMs: 20 * 60_000,
+  manifestMs: 30_000,
   lockMs: 30 * 60_000,
 };

@@ -6,21 +6,23 @@ import { type ImageTimeouts, imageBounds, imageTimeouts } from "./bounds.ts";
 import { collectImages } from "./collect.ts";
 import { asImportFailure } from "./failures.ts";
 import { settled, whole } from "./find-stored.ts";
+import { createImageAskers, type ImageAsker, serverAsker, type TenantRegistries } from "./image-askers.ts";
 import {
   type ImageRoot,
   type ImageStore,
+  type ImageUser,
   notMadeYet,
   type OnProgress,
   type PullProgress,
   type StoredImage,
 } from "./image-store.ts";
 import { importImage } from "./import.ts";
-import type { LayeredImage } from "./layered-image.ts";
+import type { ImageAccess, LayeredImage } from "./layered-image.ts";
 import { acquireLock, lockOfReference } from "./lock.ts";
 import { publish } from "./publish.ts";
-import { pullImage } from "./pull.ts";
+import { mayHaveManifest, pullImage } from "./pull.ts";
 import { normaliseReference, parseReference } from "./references.ts";
-import { type RegistryOptions, registryLogin } from "./registry-access.ts";
+import type { RegistryOptions } from "./registry-access.ts";
 import { removeImage } from "./remove.ts";
 import { runTool } from "./run-tool.ts";
 import { type ImageRecord, openShelf, type Shelf } from "./shelf.ts";
@@ -36,12 +38,17 @@ export interface ImageStoreOptions {
   /** Requested reference -> the stored image that answers for it; such a name is never pulled. */
   readonly aliases?: Readonly<Record<string, string>>;
   readonly registries?: RegistryOptions;
+  /** Absent: every caller is the server's. */
+  readonly tenants?: TenantRegistries;
   readonly timeouts?: Partial<ImageTimeouts>;
   readonly maxDownloadBytes?: number;
   readonly maxUnpackedBytes?: number;
   /** Asked before and while an image comes in; without it the disk is filled to its end. */
   readonly requireRoom?: RequireRoom;
 }
+
+/** Most askers of one image who are remembered as having pulled it. */
+const pullersMax = 100;
 
 /** Names under this are made here, so that nobody's registry account can put something else in their place. */
 export const localPrefix = "docker.io/stacyvm/";
@@ -55,6 +62,31 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
     Object.entries(options.aliases ?? {}).map(([from, to]) => [normaliseReference(from), normaliseReference(to)]),
   );
   const pulls = singleFlight<ImageRecord, PullProgress>();
+  const { clock, tenants } = options;
+  const askers = createImageAskers({ registries: options.registries ?? {}, tenants, clock });
+
+  /** Whether what is stored is for the asker. Throws image_pull_failed where the registry would have to say so and can't be asked. */
+  async function isFor(asker: ImageAsker, record: ImageRecord, signal: AbortSignal): Promise<boolean> {
+    const { access, source, reference } = record;
+    if (source !== "pull" || access === "public") return true;
+    if (access === undefined) return asker.id === serverAsker;
+    if (access.pulledBy.includes(asker.id) || asker.knows(access.manifest)) return true;
+    await using temporary = await shelf.temporary();
+    const asked = { ...pullOptions(asker, reference, temporary.path, signal), timeoutMs: timeouts.manifestMs };
+    if (!(await mayHaveManifest(asked, access.manifest))) return false;
+    asker.learned(access.manifest);
+    return true;
+  }
+
+  const pullOptions = (asker: ImageAsker, reference: string, workDir: string, signal: AbortSignal) => ({
+    reference: parseReference(reference),
+    registries: asker.registries,
+    workDir,
+    signal,
+    timeoutMs: timeouts.pullMs,
+    maxBytes: options.maxDownloadBytes ?? imageBounds.downloadBytes,
+    onProgress: () => {},
+  });
 
   /** Makes the tree of an image and then the reference that names it. */
   const shelve = (
@@ -104,6 +136,7 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
       createdAtMs: options.clock.now(),
       source,
       env: image.env,
+      ...(image.access && { access: image.access }),
     };
     await publish(shelf, record, temporary.path, signal, timeouts.lockMs);
     onProgress?.({ phase: "done", message: `${reference} is ${digest}` });
@@ -112,53 +145,59 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
 
   async function pullOnce(
     reference: string,
+    asker: ImageAsker,
     signal: AbortSignal,
     onProgress: OnProgress | undefined,
     unlessStored: boolean,
   ): Promise<ImageRecord> {
     if (reference.startsWith(localPrefix)) throw notMadeYet(reference);
-    return await pulls.run(`${unlessStored} ${reference}`, signal, onProgress, async (shared, note) => {
+    return await pulls.run(`${unlessStored} ${asker.id} ${reference}`, signal, onProgress, async (shared, note) => {
       using _ = await acquireLock(shelf.locks, lockOfReference(reference), {
         signal: shared,
         timeoutMs: timeouts.lockMs,
       });
       // Another process may have brought it in while we waited.
-      const stored = unlessStored ? await whole(shelf, reference) : undefined;
-      if (stored !== undefined) return stored;
-      return await shelve(reference, "pull", shared, note, (workDir, within) =>
-        pullImage({
-          reference: parseReference(reference),
-          registries: options.registries ?? {},
-          workDir,
-          signal: within,
-          timeoutMs: timeouts.pullMs,
-          maxBytes: options.maxDownloadBytes ?? imageBounds.downloadBytes,
-          onProgress: note,
-        }),
-      ).catch((error: unknown) => {
+      const stored = await whole(shelf, reference);
+      if (unlessStored && stored !== undefined && (await isFor(asker, stored, shared))) return stored;
+      return await shelve(reference, "pull", shared, note, async (workDir, within) => {
+        const pulled = await pullImage({ ...pullOptions(asker, reference, workDir, within), onProgress: note });
+        return { ...pulled, access: pulledToo(pulled.access, asker, stored) };
+      }).catch((error: unknown) => {
         throw asImportFailure(error, "image_pull_failed", reference);
       });
     });
   }
 
-  async function obtain(text: string, signal: AbortSignal, onProgress: OnProgress | undefined): Promise<ImageRecord> {
+  async function obtain(
+    text: string,
+    user: ImageUser,
+    signal: AbortSignal,
+    onProgress?: OnProgress,
+  ): Promise<ImageRecord> {
     const requested = normaliseReference(text);
     const alias = aliases.get(requested);
     const reference = alias ?? requested;
+    const asker = await askers.of(user.tenantId, reference);
     const stored = await settled(shelf, reference, signal, timeouts.lockMs);
-    if (stored !== undefined) return stored;
+    if (stored !== undefined && (await isFor(asker, stored, signal))) return stored;
+    if (alias !== undefined && stored !== undefined) {
+      throw new StacyError(
+        "image_not_found",
+        `image: ${requested} is an alias of ${alias}, which is not for this tenant`,
+      );
+    }
     if (alias !== undefined) {
       throw new StacyError("image_not_found", `image: ${requested} is an alias of ${alias}, which is not stored`);
     }
-    return await pullOnce(reference, signal, onProgress, true);
+    return await pullOnce(reference, asker, signal, onProgress, true);
   }
 
   return {
-    ensure: async (text, signal, onProgress) => root(shelf, await obtain(text, signal, onProgress)),
-    async use(text, signal, onProgress) {
+    ensure: async (text, signal, onProgress) => root(shelf, await obtain(text, ofServer, signal, onProgress)),
+    async use(text, signal, user = ofServer) {
       for (;;) {
         signal.throwIfAborted();
-        const record = await obtain(text, signal, onProgress);
+        const record = await obtain(text, user, signal);
         const pin = shelf.pins.hold(record.digest);
         if (shelf.hasTree(record.digest)) {
           // Nobody waits for it: that a use isn't noted costs an image a few days of its age at worst.
@@ -174,9 +213,11 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
       const reference = alias ?? requested;
       return { reference, isLocal: alias !== undefined || reference.startsWith(localPrefix) };
     },
-    async useStored(text, signal) {
-      const record = await settled(shelf, normaliseReference(text), signal, timeouts.lockMs);
+    async useStored(text, signal, user = ofServer) {
+      const reference = normaliseReference(text);
+      const record = await settled(shelf, reference, signal, timeouts.lockMs);
       if (record === undefined) return undefined;
+      if (!(await isFor(await askers.of(user.tenantId, reference), record, signal))) return undefined;
       const pin = shelf.pins.hold(record.digest);
       if (shelf.hasTree(record.digest)) {
         shelf.touch(record.reference, options.clock.now()).catch(() => {});
@@ -185,9 +226,10 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
       pin[Symbol.dispose]();
       return undefined;
     },
-    login: (text) => registryLogin(parseReference(text).registry, options.registries ?? {}),
+    asker: (text, { tenantId }) => askers.of(tenantId, normaliseReference(text)),
     async pull(text, signal, onProgress) {
-      return publicPart(await pullOnce(normaliseReference(text), signal, onProgress, false));
+      const reference = normaliseReference(text);
+      return publicPart(await pullOnce(reference, await askers.of("", reference), signal, onProgress, false));
     },
     async importFrom(text, source, signal, onProgress) {
       const reference = normaliseReference(text);
@@ -206,7 +248,7 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
       return publicPart(await shelve(normaliseReference(text), "build-base", signal, onProgress, open));
     },
     async list() {
-      return (await shelf.list()).map(({ env: _, ...image }) => image);
+      return (await shelf.list()).map(({ env: _, access: __, ...image }) => image);
     },
     remove: (text, inUse) => removeImage(shelf, normaliseReference(text), inUse, timeouts.lockMs),
     collect: (collecting) =>
@@ -223,12 +265,26 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
   };
 }
 
+const ofServer: ImageUser = { tenantId: "" };
+
+/** Who has pulled the same manifest before stays among those who have. */
+const pulledToo = (
+  access: ImageAccess | undefined,
+  { id }: ImageAsker,
+  stored: ImageRecord | undefined,
+): ImageAccess => {
+  if (access === undefined || access === "public") return "public";
+  const before = stored?.access;
+  const same = typeof before === "object" && before.manifest === access.manifest ? before.pulledBy : [];
+  return { ...access, pulledBy: [...new Set([...same, id])].slice(-pullersMax) };
+};
+
 const root = (shelf: Shelf, { digest, env }: ImageRecord): ImageRoot => ({
   digest,
   rootfsPath: shelf.rootfsPath(digest),
   env,
 });
 
-function publicPart({ env: _, ...stored }: ImageRecord): StoredImage {
+function publicPart({ env: _, access: __, ...stored }: ImageRecord): StoredImage {
   return { ...stored, lastUsedAtMs: stored.createdAtMs };
 }

@@ -87,20 +87,32 @@ export interface PullProgress {
 
 export type OnProgress = (progress: PullProgress) => void;
 
+/** For whom an image is: empty, of no tenant. What a registry gave one caller is another's only by the registry's word. */
+export interface ImageUser {
+  readonly tenantId: string;
+}
+
 /** What an engine that keeps images of its own is told. */
 export interface EngineImages {
   /** The image's one name, alias applied; a local one is never pulled. Throws invalid_input. */
   name(reference: string): { readonly reference: string; readonly isLocal: boolean };
-  /** As `use`, of what is stored here: nothing is pulled. */
-  useStored(reference: string, signal: AbortSignal): Promise<ImageUse | undefined>;
-  /**
-   * What the engine shows the registry; undefined for nothing. Throws image_pull_failed for a registry on an internal
-   * address that the operator hasn't permitted.
-   */
-  login(
-    reference: string,
-    signal: AbortSignal,
-  ): Promise<{ readonly username: string; readonly password: string; readonly serveraddress: string } | undefined>;
+  /** As `use`, of what is stored here: nothing is pulled. Undefined too where it isn't for this user. */
+  useStored(reference: string, signal: AbortSignal, user?: ImageUser): Promise<ImageUse | undefined>;
+  /** What the engine shows the registry for this user, and what the registry has said. */
+  asker(reference: string, user: ImageUser): Promise<EngineAsker>;
+}
+
+export interface EngineAsker {
+  /** Whether what the engine has is for this user only by the registry's word. */
+  readonly mustAsk: boolean;
+  /** Whether the registry has lately given its word for the manifest. */
+  knows(manifest: string): boolean;
+  /** The registry has just given it. */
+  learned(manifest: string): void;
+  /** Undefined for nothing. Throws image_pull_failed for a registry on an internal address that the operator hasn't permitted. */
+  login(): Promise<
+    { readonly username: string; readonly password: string; readonly serveraddress: string } | undefined
+  >;
 }
 
 export interface ImageStore extends EngineImages {
@@ -110,10 +122,10 @@ export interface ImageStore extends EngineImages {
    */
   ensure(reference: string, signal: AbortSignal, onProgress?: OnProgress): Promise<ImageRoot>;
   /**
-   * As ensure, and until it is disposed nothing removes the tree. Whoever has it writes down where `inUse` finds it that
+   * As ensure, for the user, and until it is disposed nothing removes the tree. Whoever has it writes down where `inUse` finds it that
    * a sandbox uses the digest, and only then disposes.
    */
-  use(reference: string, signal: AbortSignal, onProgress?: OnProgress): Promise<ImageUse>;
+  use(reference: string, signal: AbortSignal, user?: ImageUser): Promise<ImageUse>;
   /** Pulls even when a copy is stored. */
   pull(reference: string, signal: AbortSignal, onProgress?: OnProgress): Promise<StoredImage>;
   /** A root file system tar (optionally compressed), an OCI layout directory or tar, or a Docker archive. */

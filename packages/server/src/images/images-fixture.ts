@@ -49,12 +49,13 @@ export interface RegistryFixture extends AsyncDisposable {
   readonly requests: () => readonly string[];
 }
 
-/** Debian's docker-registry on a loopback port of its own, without TLS; `credentials`, `user:password`, if it wants some. */
-export async function registryFixture(credentials?: string): Promise<RegistryFixture> {
+/** Debian's docker-registry on a loopback port of its own, without TLS; `credentials`, each `user:password`, if it wants some. */
+export async function registryFixture(...credentials: readonly string[]): Promise<RegistryFixture> {
   const directory = await mkdtemp(join(tmpdir(), "stacyvm-registry-"));
   const configuration = join(directory, "config.yml");
   const users = join(directory, "htpasswd");
-  if (credentials !== undefined) await writeFile(users, await htpasswdLine(credentials));
+  const isPrivate = credentials.length > 0;
+  if (isPrivate) await writeFile(users, (await Promise.all(credentials.map(htpasswdLine))).join(""));
   await writeFile(
     configuration,
     [
@@ -62,7 +63,7 @@ export async function registryFixture(credentials?: string): Promise<RegistryFix
       "log: {level: info, formatter: json}",
       `storage: {filesystem: {rootdirectory: ${join(directory, "data")}}}`,
       "http: {addr: 127.0.0.1:0}",
-      ...(credentials === undefined ? [] : [`auth: {htpasswd: {realm: images, path: ${users}}}`]),
+      ...(!isPrivate ? [] : [`auth: {htpasswd: {realm: images, path: ${users}}}`]),
     ].join("\n"),
   );
   const child = spawn("docker-registry", ["serve", configuration], { stdio: ["ignore", "pipe", "pipe"] });

@@ -3,7 +3,12 @@ export interface LayeredImage {
   readonly layers: readonly Layer[];
   /** From the image's configuration, already bounded. */
   readonly env: Readonly<Record<string, string>>;
+  /** Of what a registry gave; absent for everything else. */
+  readonly access?: ImageAccess;
 }
+
+/** Who may use what a registry gave: everybody, or who pulled it, and whom the registry lets have its manifest. */
+export type ImageAccess = "public" | { readonly manifest: string; readonly pulledBy: readonly string[] };
 
 export interface Layer {
   /** The layer's bytes as stored, perhaps compressed. */

@@ -1,8 +1,10 @@
+import { createHash } from "node:crypto";
 import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setInterval } from "node:timers/promises";
 import { StacyError } from "@stacyvm/contract";
 import { findProgram } from "../lib/find-program.ts";
+import { imageBounds } from "./bounds.ts";
 import type { OnProgress } from "./image-store.ts";
 import type { LayeredImage } from "./layered-image.ts";
 import { imageOfIndex, layoutBlobs, readDocument } from "./oci-layout.ts";
@@ -15,7 +17,7 @@ import {
   registrySecrets,
 } from "./registry-access.ts";
 import { refuseInternalRegistry } from "./registry-address.ts";
-import { runTool, ToolError } from "./run-tool.ts";
+import { runTool, ToolError, type ToolOptions } from "./run-tool.ts";
 
 export interface PullOptions {
   readonly reference: ImageReference;
@@ -31,49 +33,112 @@ export interface PullOptions {
 /** Milliseconds between two looks at how much a pull has put on disk. */
 const watchMs = 250;
 
+interface Asking extends Pick<PullOptions, "reference" | "registries" | "workDir" | "signal" | "timeoutMs"> {
+  readonly access: Access;
+  /** Prefix of skopeo's options about what is asked. */
+  readonly side: "" | "src-";
+}
+
+/** skopeo, with what this asker shows. A server that is killed must not leave it at work in a directory that the next one sweeps. */
+const skopeo = (
+  { reference, registries, workDir, signal, timeoutMs, access, side }: Asking,
+  command: readonly string[],
+  more: Pick<ToolOptions, "onLine" | "stdout">,
+): Promise<void> =>
+  runTool({
+    argv: [
+      "setpriv",
+      "--pdeathsig=KILL",
+      "--",
+      findProgram("skopeo"),
+      `--policy=${join(workDir, "policy.json")}`,
+      "--override-os=linux",
+      ...command.slice(0, 1),
+      `--${side}tls-verify=${!(registries.insecure?.includes(reference.registry) ?? false)}`,
+      `--${side}${access.argument}`,
+      ...command.slice(1),
+    ],
+    signal,
+    timeoutMs,
+    ...more,
+    env: { TMPDIR: workDir, HOME: "/nonexistent", ...proxyEnvironment(registries.proxies) },
+    secrets: registrySecrets(registries),
+  });
+
+/** Refuses internal addresses; resolves to what this registry may know. */
+async function prepare({ reference, registries, workDir }: PullOptions): Promise<Access> {
+  // Whom to trust is said by TLS and by digests; signatures are not asked for.
+  await writeFile(join(workDir, "policy.json"), JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] }));
+  const { registry } = reference;
+  if (!registries.insecure?.includes(registry) && !registries.internal?.includes(registry)) {
+    await refuseInternalRegistry(registry);
+  }
+  return await registryAccess(registry, registries, workDir);
+}
+
+/** Digest of the manifest (or the index of several) that the registry has under the reference. */
+async function manifestOf(options: PullOptions, access: Access): Promise<string> {
+  const { reference } = options;
+  const hash = createHash("sha256");
+  let bytes = 0;
+  try {
+    await skopeo({ ...options, access, side: "" }, ["inspect", "--raw", "--", `docker://${skopeoName(reference)}`], {
+      stdout: async (stdout) => {
+        for await (const part of stdout) {
+          bytes += part.length;
+          if (bytes > imageBounds.documentBytes) throw tooLarge(formatReference(reference), imageBounds.documentBytes);
+          hash.update(part);
+        }
+      },
+    });
+  } catch (cause) {
+    options.signal.throwIfAborted();
+    throw pullFailure(formatReference(reference), reference.registry, false, options, access, cause);
+  }
+  return `sha256:${hash.digest("hex")}`;
+}
+
+/**
+ * Whether the registry lets the asker have this very manifest. Throws image_pull_failed where the registry can't be
+ * asked: who isn't known to be let in is not.
+ */
+export async function mayHaveManifest(options: PullOptions, manifest: string): Promise<boolean> {
+  const access = await prepare(options);
+  const { registry, repository } = options.reference;
+  const reference = { registry, repository, tag: undefined, digest: manifest };
+  try {
+    return (await manifestOf({ ...options, reference }, access)) === manifest;
+  } catch (error) {
+    if (error instanceof StacyError && (error.reason === "image_not_found" || isRefusal(error))) return false;
+    throw error;
+  }
+}
+
 /** Copies an image from its registry into an OCI layout. Throws image_not_found or image_pull_failed. */
 export async function pullImage(options: PullOptions): Promise<LayeredImage> {
-  const { reference, registries, workDir, signal, onProgress } = options;
+  const { reference, workDir, signal, onProgress } = options;
   const layout = join(workDir, "pulled");
   await mkdir(layout, { mode: 0o700 });
-  const policy = join(workDir, "policy.json");
-  // Whom to trust is said by TLS and by digests; signatures are not asked for.
-  await writeFile(policy, JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] }));
-  const insecure = registries.insecure?.includes(reference.registry) ?? false;
-  if (!insecure && !registries.internal?.includes(reference.registry)) await refuseInternalRegistry(reference.registry);
-  const access = await registryAccess(reference.registry, registries, workDir);
+  const access = await prepare(options);
   onProgress({ phase: "resolve", message: `asking ${reference.registry} for ${reference.repository}` });
+  // What is shown to nobody in particular is everybody's; of all else the manifest is what others may be asked about.
+  const manifest = access.key === undefined ? undefined : await manifestOf(options, access);
+  const exact = manifest === undefined ? reference : { ...reference, digest: manifest };
 
   const limit = new AbortController();
   const watching = new AbortController();
   const watch = watchSize(layout, options.maxBytes, limit, watching.signal);
   try {
-    await runTool({
-      argv: [
-        // A server that is killed must not leave it pulling into a directory that the next one sweeps.
-        "setpriv",
-        "--pdeathsig=KILL",
-        "--",
-        findProgram("skopeo"),
-        `--policy=${policy}`,
-        "--override-os=linux",
-        "copy",
-        "--retry-times=2",
-        `--src-tls-verify=${!insecure}`,
-        access.argument,
-        "--",
-        `docker://${skopeoName(reference)}`,
-        `oci:${layout}:pulled`,
-      ],
-      signal: AbortSignal.any([signal, limit.signal]),
-      timeoutMs: options.timeoutMs,
-      onLine: (line) => {
-        const digest = /^Copying (?:blob|config) (?:sha256:)?([0-9a-f]{12})/.exec(line)?.[1];
-        if (digest !== undefined) onProgress({ phase: "download", message: `layer ${digest}` });
+    await skopeo(
+      { ...options, access, side: "src-", signal: AbortSignal.any([signal, limit.signal]) },
+      ["copy", "--retry-times=2", "--", `docker://${skopeoName(exact)}`, `oci:${layout}:pulled`],
+      {
+        onLine: (line) => {
+          const digest = /^Copying (?:blob|config) (?:sha256:)?([0-9a-f]{12})/.exec(line)?.[1];
+          if (digest !== undefined) onProgress({ phase: "download", message: `layer ${digest}` });
+        },
       },
-      env: { TMPDIR: workDir, HOME: "/nonexistent", ...proxyEnvironment(registries.proxies) },
-      secrets: registrySecrets(registries),
-    });
+    );
   } catch (cause) {
     signal.throwIfAborted();
     throw pullFailure(formatReference(reference), reference.registry, limit.signal.aborted, options, access, cause);
@@ -83,7 +148,8 @@ export async function pullImage(options: PullOptions): Promise<LayeredImage> {
   }
   // It may have ended between two looks.
   if ((await sizeOf(layout)) > options.maxBytes) throw tooLarge(formatReference(reference), options.maxBytes);
-  return await imageOfIndex(await readDocument(join(layout, "index.json")), layoutBlobs(layout));
+  const image = await imageOfIndex(await readDocument(join(layout, "index.json")), layoutBlobs(layout));
+  return { ...image, access: manifest === undefined ? "public" : { manifest, pulledBy: [] } };
 }
 
 /** skopeo takes a tag or a digest; the digest is what counts. */
@@ -131,7 +197,7 @@ function pullFailure(
     });
   }
   if (!throughProxy.test(said) && /unauthorized|denied|authentication required/i.test(said)) {
-    return refusedAccess(name, registry, access, cause);
+    return refusedAccess(name, registry, access, options.registries.ofTenant === true, cause);
   }
   const why = cause.timedOut ? `it took longer than ${options.timeoutMs} ms` : reasonOf(said);
   return new StacyError("image_pull_failed", `image: ${name} could not be pulled from ${registry}: ${why}`, {
@@ -143,20 +209,32 @@ function pullFailure(
 /** Something between here and the registry, which has words in common with it. */
 const throughProxy = /proxy authentication required|proxyconnect/i;
 
-function refusedAccess(name: string, registry: string, { key }: Access, cause: unknown): StacyError {
+const refusals = new WeakSet<StacyError>();
+/** The registry refused what it was shown. */
+const isRefusal = (error: StacyError): boolean => refusals.has(error);
+
+function refusedAccess(name: string, registry: string, { key }: Access, ofTenant: boolean, cause: unknown): StacyError {
   if (key === undefined) {
+    const giver = ofTenant
+      ? `the tenant's administrator gives a credential by PUT /api/v1/tenant/registry-credentials/${registry}.`
+      : "the operator gives credentials by images.registry_credentials or images.auth_file.";
     return new StacyError("image_not_found", `image: ${registry} has no ${name}, or wants credentials for it`, {
       cause,
-      remediation:
-        "Check the name; the operator gives credentials by images.registry_credentials or images.auth_file. " +
-        `Or bring the image in with: stacyvm image import ${name} <file>`,
+      remediation: `Check the name; ${giver} Or bring the image in with: stacyvm image import ${name} <file>`,
     });
   }
-  const given = key === "images.auth_file" ? "what images.auth_file has for it" : `the credentials of ${key}`;
-  return new StacyError("image_pull_failed", `image: ${registry} refused ${given}, for ${name}`, {
+  const given =
+    key === "images.auth_file"
+      ? "what images.auth_file has for it"
+      : key === "images.registry_credentials"
+        ? `the credentials of ${key}`
+        : key;
+  const refusal = new StacyError("image_pull_failed", `image: ${registry} refused ${given}, for ${name}`, {
     cause,
     remediation: `Check ${key} (for ${registry}): the user, the password or token, and what it may read.`,
   });
+  refusals.add(refusal);
+  return refusal;
 }
 
 const tooLarge = (name: string, maxBytes: number, cause?: unknown) =>

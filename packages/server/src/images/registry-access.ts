@@ -15,6 +15,8 @@ export interface RegistryOptions {
   /** `user:password` by registry, as image names spell it: `ghcr.io`, `localhost:5000`, `docker.io`. */
   readonly credentials?: Readonly<Record<string, Secret>>;
   readonly proxies?: Proxies;
+  /** The credentials are a tenant's own. */
+  readonly ofTenant?: boolean;
 }
 
 export interface Proxies {
@@ -27,10 +29,10 @@ export interface Proxies {
 }
 
 /** The key of the configuration that gave a registry's credentials. */
-export type CredentialKey = "images.registry_credentials" | "images.auth_file";
+export type CredentialKey = "images.registry_credentials" | "images.auth_file" | "the tenant's registry credential";
 
 export interface Access {
-  /** For skopeo's command line, where every user of the host can read it: never a secret. */
+  /** An option of skopeo, without its dashes or `--src-`, where every user of the host can read it: never a secret. */
   readonly argument: string;
   /** Absent where none are sent. */
   readonly key?: CredentialKey;
@@ -39,7 +41,7 @@ export interface Access {
 /** Writes what this one registry may know into `workDir`, which is closed to others and goes with the pull. */
 export async function registryAccess(
   registry: string,
-  { credentials = {}, authFile }: RegistryOptions,
+  { credentials = {}, authFile, ofTenant = false }: RegistryOptions,
   workDir: string,
 ): Promise<Access> {
   const own = Object.entries(credentials).find(([name]) => name.toLowerCase() === registry)?.[1];
@@ -47,11 +49,12 @@ export async function registryAccess(
     const file = join(workDir, "auth.json");
     const auth = Buffer.from(own.reveal()).toString("base64");
     await writeFile(file, JSON.stringify({ auths: { [registry]: { auth } } }), { mode: 0o600, flag: "wx" });
-    return { argument: `--src-authfile=${file}`, key: "images.registry_credentials" };
+    const key = ofTenant ? "the tenant's registry credential" : "images.registry_credentials";
+    return { argument: `authfile=${file}`, key };
   }
-  if (authFile === undefined) return { argument: "--src-no-creds" };
+  if (authFile === undefined) return { argument: "no-creds" };
   await checkAuthFile(authFile);
-  return { argument: `--src-authfile=${authFile}`, key: "images.auth_file" };
+  return { argument: `authfile=${authFile}`, key: "images.auth_file" };
 }
 
 /**

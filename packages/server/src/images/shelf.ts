@@ -5,6 +5,7 @@ import { basename, join } from "node:path";
 import { z } from "zod";
 import { isNotFound } from "./errno.ts";
 import type { StoredImage } from "./image-store.ts";
+import type { ImageAccess } from "./layered-image.ts";
 import { openPins, type Pins } from "./pins.ts";
 import { isAlive, processMark } from "./process-mark.ts";
 
@@ -15,10 +16,18 @@ const record = z.object({
   createdAtMs: z.number(),
   source: z.enum(["pull", "import", "build-base"]),
   env: z.record(z.string(), z.string()),
+  access: z
+    .union([
+      z.literal("public"),
+      z.object({ manifest: z.string().regex(/^sha256:[0-9a-f]{64}$/), pulledBy: z.array(z.string()) }),
+    ])
+    .optional(),
 });
 
 export interface ImageRecord extends Omit<StoredImage, "lastUsedAtMs"> {
   readonly env: Readonly<Record<string, string>>;
+  /** Absent for what no registry gave, and for what was pulled before this was kept. */
+  readonly access?: ImageAccess | undefined;
 }
 
 export type ListedRecord = ImageRecord & Pick<StoredImage, "lastUsedAtMs">;

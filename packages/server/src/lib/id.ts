@@ -22,6 +22,8 @@ export interface Ids {
   tenant(): string;
   /** `project-` and 8 hex digits. */
   project(): string;
+  /** `regcred-` and 16 hex digits. */
+  registryCredential(): string;
   request(): string;
   /** Of a server, for as long as its data lives. */
   server(): string;
@@ -40,6 +42,7 @@ export const randomIds: Ids = {
   upload: () => `up-${randomBytes(8).toString("hex")}`,
   tenant: () => `tenant-${randomBytes(4).toString("hex")}`,
   project: () => `project-${randomBytes(4).toString("hex")}`,
+  registryCredential: () => `regcred-${randomBytes(8).toString("hex")}`,
   request: () => randomUUID(),
   server: () => randomUUID(),
   database: () => randomUUID(),

@@ -53,11 +53,12 @@ function engineNetwork(provider: Provider, asked: string | undefined, hasGateway
 function notOffered({ name, capabilities }: Provider, asked: string, hasGateway: boolean): StacyError {
   const own = capabilities.networks.filter((offered) => offered !== "egress");
   const offered = [...own, ...(hasGateway ? ["public", "allowlist"] : [])].join(", ");
+  const why = hasGateway || capabilities.noEgress === undefined ? "" : ` (${capabilities.noEgress})`;
   return new StacyError(
     "not_supported",
     asked === "host"
       ? "network_mode host is not offered: on the host's network a sandbox reaches what listens on its loopback, this server too"
-      : `provider ${name} does not offer network ${JSON.stringify(asked)} here, but ${offered || "none at all"}`,
+      : `provider ${name} does not offer network ${JSON.stringify(asked)} here, but ${offered || "none at all"}${why}`,
     offered === "" ? {} : { remediation: `Ask for one of: ${offered}.` },
   );
 }

@@ -94,7 +94,9 @@ async function start(
   if (lease === undefined) throw new StacyError("lease_lost", `the lease of ${record.id} is held elsewhere`);
   defer("lease", () => context.store.leases.release(lease));
   context.failpoint("spawn:leased");
-  const image = provider.capabilities.needsImage ? hold(await context.images.use(record.image, signal)) : undefined;
+  const image = provider.capabilities.needsImage
+    ? hold(await context.images.use(record.image, signal, record))
+    : undefined;
   signal.throwIfAborted();
   // From here the provider may own something under this id, also when its spawn throws halfway.
   defer("runtime", (undo) => provider.reap(record.id, undo));

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connectGuest } from "../guest/agent/connect-guest.ts";
 import type { Guest } from "../guest/guest.ts";
 import type { ImageRoot } from "../images/image-store.ts";
-import { sandboxId, sh, signal } from "./contract/suite.testing.ts";
+import { sandboxId, sh, signal, until } from "./contract/suite.testing.ts";
 import { buildNative, busyboxImage, killServing, makeTestHost } from "./host.testing.ts";
 import { type HostHelper, hostHelper } from "./host-helper.ts";
 import { type EgressAnswer, type EgressRequest, standInGateway } from "./oci/egress-gateway.testing.ts";
@@ -207,7 +207,9 @@ for (const target of targets) {
         expect(connectAs(owner)).toBe("done\n");
         expect(connectAs(somebody + 1)).toBe("EACCES\n");
         await killServing(host.programPath);
-        const attached = await provider.attach(runtime.sandboxId, runtime.ref, signal());
+        // Until its end is noticed it is asked in vain.
+        const attach = () => provider.attach(runtime.sandboxId, runtime.ref, signal()).catch(() => undefined);
+        const attached = await until(attach, (found) => found !== undefined);
         expect(attached?.egressDoor).toEqual({ path, guestMade: target.guestMade });
         const gateway = standInGateway(path, web);
         expect((await sh(runtime.guest, `${proxied} wget -q -O - http://203.0.113.7/`)).out).toBe("203.0.113.7:80\n");

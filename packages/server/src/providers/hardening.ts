@@ -37,7 +37,7 @@ export const readonlyPaths = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 export const agentPath = "/dev/.stacyvm-agent";
 /** Where an agent makes its socket, if it can't be handed one. */
 export const doorPath = "/dev/.stacyvm-door";
-/** And its socket for the egress gateway. */
+/** Where it makes the socket for the egress gateway then. */
 export const egressDoorPath = "/dev/.stacyvm-egress";
 
 export const shmBytes = 64 * 1024 * 1024;

@@ -52,6 +52,8 @@ export interface HostVerbs {
   usage: { args: { sandbox_id: string }; answer: HostUsage };
   console: { args: { sandbox_id: string; max_bytes: number }; answer: { text: string } };
   probe: { args: object; answer: HostProbe };
+  /** Of a sandbox that this program has not made, once its agent listens. */
+  "egress-tun": { args: { sandbox_id: string }; answer: object };
   "egress-wall": { args: EgressWall | { remove: true }; answer: object };
 }
 
@@ -173,7 +175,8 @@ const reasons: Readonly<Record<string, ErrorReason>> = {
 };
 
 const failure = (verb: string, error: { code: string; message: string }): StacyError => {
-  const reason = verb.startsWith("spawn") || error.code !== "failed" ? reasons[error.code] : undefined;
+  const reason =
+    verb.startsWith("spawn") || verb === "egress-tun" || error.code !== "failed" ? reasons[error.code] : undefined;
   return new StacyError(reason ?? "internal", `host ${verb}: ${error.message}`);
 };
 

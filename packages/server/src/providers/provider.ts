@@ -34,6 +34,8 @@ export interface Capabilities {
   readonly networks: readonly NetworkMode[];
   /** Of `egress`, where it is offered; absent: transparent. */
   readonly egressLevel?: EgressLevel;
+  /** Why `egress` is not among them, and what would help, where that is known. */
+  readonly noEgress?: string;
   readonly limits: {
     readonly memory: boolean;
     readonly cpu: boolean;

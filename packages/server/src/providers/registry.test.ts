@@ -30,7 +30,7 @@ const chosen = async (helper: HostHelper): Promise<string> => {
     images: {
       name: (reference) => ({ reference, isLocal: false }),
       useStored: async () => undefined,
-      login: async () => undefined,
+      asker: async () => ({ mustAsk: false, knows: () => false, learned: () => {}, login: async () => undefined }),
     },
     agentPath: "/nowhere/stacyvm-agent",
     dataDir: "/nowhere",

@@ -34,6 +34,7 @@ const registry: Readonly<Record<string, (needs: ProviderNeeds) => Provider | und
           ...needs,
           settings: needs.config.docker,
           doorsDirectory: join(needs.dataDir, "docker"),
+          egressDirectory: join(needs.config.oci.stateDir, "egress"),
           onNote: needs.onImageNote,
         })
       : undefined,

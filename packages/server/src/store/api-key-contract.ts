@@ -27,6 +27,9 @@ export const apiKeysAreKept = (opened: () => Store): void => {
     expect(await apiKeys.revoke(older.id, start + 5)).toEqual({ ...older, revokedAtMs: start + 5 });
     expect(await apiKeys.revoke(older.id, start + 6)).toEqual({ ...older, revokedAtMs: start + 5 });
     expect(await apiKeys.revoke("key-none", start)).toBeUndefined();
+    const many = Array.from({ length: 1_200 }, (_, at) => `key-none-${at}`);
+    expect(await apiKeys.unrevoked([older.id, ...many, newer.id])).toEqual(new Set([newer.id]));
+    expect(await apiKeys.unrevoked([])).toEqual(new Set());
     const ids = (await apiKeys.list()).map(({ id }) => id);
     expect(ids.filter((id) => id === older.id || id === newer.id)).toEqual([newer.id, older.id]);
   });

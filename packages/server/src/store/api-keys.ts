@@ -1,5 +1,6 @@
 import type { Expression, ExpressionBuilder, Selectable, SqlBool } from "kysely";
 import type { Database } from "./database.ts";
+import { inParts } from "./in-parts.ts";
 import { requirePlace } from "./place.ts";
 import type { ApiKeyFilter, ApiKeyRecord, ApiKeyStore } from "./store.ts";
 import type { ApiKeysTable, Tables } from "./tables.ts";
@@ -85,6 +86,13 @@ export const apiKeyStore = (database: Database): ApiKeyStore => {
       const rows = queries.selectFrom("api_keys").selectAll().where("id", "=", id).where(isOf(whose));
       const row = await rows.executeTakeFirst();
       return row && toKey(row);
+    },
+
+    unrevoked: async (ids) => {
+      const rows = await inParts(ids, (part) =>
+        queries.selectFrom("api_keys").select("id").where("id", "in", part).where("revoked_at", "=", 0).execute(),
+      );
+      return new Set(rows.map(({ id }) => id));
     },
 
     noteUse: async (id, nowMs) => {

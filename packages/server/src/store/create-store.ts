@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { admitAndInsert } from "./admission.ts";
 import { apiKeyStore } from "./api-keys.ts";
 import { auditStore } from "./audit.ts";
+import { failureCountStore, prepareFailureCounts } from "./failure-counts.ts";
 import { guarded } from "./failures.ts";
 import { fileLinkKeyStore } from "./file-link-keys.ts";
 import { leaseStore } from "./leases.ts";
@@ -10,6 +11,7 @@ import { migrations } from "./migrations/all.ts";
 import { type DatabaseLocation, openDatabase } from "./open-database.ts";
 import { quotaStore } from "./quotas.ts";
 import { prepareRateBuckets, rateBucketStore } from "./rate-buckets.ts";
+import { registryCredentialStore } from "./registry-credentials.ts";
 import { sandboxStore } from "./sandboxes.ts";
 import { sessionStore } from "./sessions.ts";
 import { spawnKeyStore } from "./spawn-keys.ts";
@@ -37,7 +39,9 @@ export const createStore = async (options: {
         (await database.queries.selectFrom("database_id").select("id").executeTakeFirstOrThrow()).id,
       migrate: async (): Promise<void> => {
         await migrate(database, migrations, options.nowMs);
-        if (database.dialect === "postgres") await prepareRateBuckets(database);
+        if (database.dialect !== "postgres") return;
+        await prepareRateBuckets(database);
+        await prepareFailureCounts(database);
       },
       close: () => database.queries.destroy(),
     },
@@ -59,6 +63,7 @@ export const createStore = async (options: {
     sandboxes: guarded(sandboxStore(database), database, "sandbox"),
     leases: guarded(leaseStore(database), database, "lease"),
     quotas: guarded(quotaStore(database), database, "quota"),
+    registryCredentials: guarded(registryCredentialStore(database), database, "registry credential"),
     templates: guarded(templateStore(database), database, "template"),
     workers: guarded(workerStore(database), database, "worker"),
     fileLinkKeys: guarded(fileLinkKeyStore(database), database, "file link key"),
@@ -68,6 +73,8 @@ export const createStore = async (options: {
     tenants: guarded(tenantStore(database), database, "tenant"),
     audit: guarded(auditStore(database), database, "audit record"),
     rateBuckets: database.dialect === "postgres" ? guarded(rateBucketStore(database), database, "rate") : undefined,
+    failureCounts:
+      database.dialect === "postgres" ? guarded(failureCountStore(database), database, "failure count") : undefined,
     admitAndInsert: whole.admitAndInsert,
     ping: whole.ping,
     [Symbol.asyncDispose]: whole.close,

@@ -34,6 +34,9 @@ export const sessionsAreKept = (opened: () => Store): void => {
     expect(await sessions.find("")).toBeUndefined();
     for (const ms of [5, 9, 7]) await sessions.noteUse(one.digest, start + ms);
     expect(await sessions.find(one.digest)).toMatchObject({ lastUsedAtMs: start + 9 });
+    const many = Array.from({ length: 1_200 }, () => hex(32));
+    expect(await sessions.lastUses([...many, one.digest])).toEqual(new Map([[one.digest, start + 9]]));
+    expect(await sessions.lastUses([])).toEqual(new Map());
     expect([await sessions.delete(one.digest), await sessions.delete(one.digest)]).toEqual([true, false]);
     expect(await sessions.find(one.digest)).toBeUndefined();
   });
@@ -93,7 +96,12 @@ export const sessionsAreKept = (opened: () => Store): void => {
     const idle = session({ lastUsedAtMs: start + 10 });
     const alive = session({ lastUsedAtMs: start + 11 });
     for (const each of [expired, idle, alive]) await sessions.insert(each, 5);
-    expect(await sessions.purge(start + 50, start + 10)).toBeGreaterThanOrEqual(2);
+    const gone = await sessions.purge(start + 50, start + 10);
+    expect(gone.map(({ digest }) => digest)).toEqual(expect.arrayContaining([expired.digest, idle.digest]));
+    expect(gone.find(({ digest }) => digest === idle.digest)).toEqual({
+      ...{ digest: idle.digest, ownerId: "alice", role: "operator", tenantId: "acme" },
+      ...{ keyHeader: "Authorization", keyId: "" },
+    });
     const found = await Promise.all([expired, idle, alive].map(({ digest }) => sessions.find(digest)));
     expect(found.map((each) => each !== undefined)).toEqual([false, false, true]);
   });

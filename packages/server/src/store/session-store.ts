@@ -22,6 +22,9 @@ export interface SessionRecord {
   readonly expiresAtMs: number;
 }
 
+/** A session whose row is gone. */
+export type GoneSession = Pick<SessionRecord, "digest" | "ownerId" | "role" | "tenantId" | "keyHeader" | "keyId">;
+
 /** A session, and how the named key behind it stands now. */
 export interface FoundSession extends SessionRecord {
   /** `none`: no named key is behind it. */
@@ -29,14 +32,16 @@ export interface FoundSession extends SessionRecord {
 }
 
 export interface SessionStore {
-  /** Keeps the newest `most` of the person, this one among them, and deletes the others. */
-  insert(session: SessionRecord, most: number): Promise<void>;
+  /** Keeps the newest `most` of the person, this one among them, and deletes the others; resolves to these. */
+  insert(session: SessionRecord, most: number): Promise<readonly GoneSession[]>;
   find(digest: string): Promise<FoundSession | undefined>;
+  /** When those of them that there are were last used. */
+  lastUses(digests: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Never goes back. */
   noteUse(digest: string, nowMs: number): Promise<void>;
   delete(digest: string): Promise<boolean>;
   /** Marks a login as come to its end; false where it was already. */
   spendLogin(digest: string, expiresAtMs: number): Promise<boolean>;
-  /** Deletes what has expired, what was last used before the other time, and logins marked as spent; resolves to how many sessions. */
-  purge(nowMs: number, idleSinceMs: number): Promise<number>;
+  /** Deletes what has expired, what was last used before the other time, and logins marked as spent; resolves to the sessions. */
+  purge(nowMs: number, idleSinceMs: number): Promise<readonly GoneSession[]>;
 }

@@ -1,5 +1,19 @@
+import type { Selectable } from "kysely";
 import type { Database } from "./database.ts";
-import type { SessionStore } from "./session-store.ts";
+import { inParts } from "./in-parts.ts";
+import type { GoneSession, SessionStore } from "./session-store.ts";
+import type { SessionsTable } from "./tables.ts";
+
+const goneColumns = ["digest", "owner_id", "role", "tenant_id", "key_header", "key_id"] as const;
+
+const toGone = (row: Pick<Selectable<SessionsTable>, (typeof goneColumns)[number]>): GoneSession => ({
+  digest: row.digest,
+  ownerId: row.owner_id,
+  role: row.role,
+  tenantId: row.tenant_id,
+  keyHeader: row.key_header,
+  keyId: row.key_id,
+});
 
 export const sessionStore = ({ queries }: Database): SessionStore => ({
   insert: async (session, most) => {
@@ -29,12 +43,14 @@ export const sessionStore = ({ queries }: Database): SessionStore => ({
       .orderBy("created_at", "desc")
       .orderBy("digest", "desc")
       .limit(most);
-    await queries
+    const gone = await queries
       .deleteFrom("sessions")
       .where("person", "=", session.person)
       .where("digest", "!=", session.digest)
       .where("digest", "not in", kept)
+      .returning(goneColumns)
       .execute();
+    return gone.map(toGone);
   },
 
   find: async (digest) => {
@@ -66,6 +82,13 @@ export const sessionStore = ({ queries }: Database): SessionStore => ({
     };
   },
 
+  lastUses: async (digests) => {
+    const rows = await inParts(digests, (part) =>
+      queries.selectFrom("sessions").select(["digest", "last_used_at"]).where("digest", "in", part).execute(),
+    );
+    return new Map(rows.map((row) => [row.digest, row.last_used_at]));
+  },
+
   noteUse: async (digest, nowMs) => {
     await queries
       .updateTable("sessions")
@@ -91,10 +114,11 @@ export const sessionStore = ({ queries }: Database): SessionStore => ({
 
   purge: async (nowMs, idleSinceMs) => {
     await queries.deleteFrom("spent_logins").where("expires_at", "<=", nowMs).execute();
-    const { numDeletedRows } = await queries
+    const gone = await queries
       .deleteFrom("sessions")
       .where((row) => row.or([row("expires_at", "<=", nowMs), row("last_used_at", "<=", idleSinceMs)]))
-      .executeTakeFirst();
-    return Number(numDeletedRows);
+      .returning(goneColumns)
+      .execute();
+    return gone.map(toGone);
   },
 });

@@ -6,6 +6,7 @@ import { createStore } from "./create-store.ts";
 import { leasesExcludeEachOther } from "./lease-contract.ts";
 import { migrations } from "./migrations/all.ts";
 import type { DatabaseLocation } from "./open-database.ts";
+import { registryCredentialsAreKept } from "./registry-credential-contract.ts";
 import { sandboxesAreKept } from "./sandbox-contract.ts";
 import { sandboxRecord } from "./sandbox-record.testing.ts";
 import { sessionsAreKept } from "./session-contract.ts";
@@ -53,6 +54,7 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
     tenantsAreWalls(freshDatabase);
     apiKeysAreKept(() => store);
 
+    registryCredentialsAreKept(() => store);
     sessionsAreKept(() => store);
 
     test("two processes that start together on an empty database both come up, and each migration ran once", async () => {

@@ -1,5 +1,6 @@
 import type { SandboxRecord, SandboxState, SandboxSummary } from "../sandbox/sandbox.ts";
 import type { Place, Scope } from "../sandbox/scope.ts";
+import type { RegistryCredentialStore } from "./registry-credential-store.ts";
 import type { SessionStore } from "./session-store.ts";
 import type { TenantStore } from "./tenant-store.ts";
 
@@ -218,6 +219,8 @@ export interface ApiKeyStore {
   list(whose?: ApiKeyFilter): Promise<readonly ApiKeyRecord[]>;
   /** Keeps the time of the first call. Undefined when there is no such key among them. */
   revoke(id: string, nowMs: number, whose?: ApiKeyFilter): Promise<ApiKeyRecord | undefined>;
+  /** Those of the ids whose key is there and not revoked. */
+  unrevoked(ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** Never goes back. */
   noteUse(id: string, nowMs: number): Promise<void>;
 }
@@ -294,6 +297,14 @@ export interface RateBucketStore {
   prune(): Promise<number>;
 }
 
+/** How often addresses sent credentials that don't count, on all servers together; by the database's clock. */
+export interface FailureCountStore {
+  /** Resolves to the new counts. One whose last failure is longer ago begins anew. */
+  add(failures: ReadonlyMap<string, number>, forgetAfterMs: number): Promise<ReadonlyMap<string, number>>;
+  /** Deletes what is forgotten; resolves to how many. */
+  prune(forgetAfterMs: number): Promise<number>;
+}
+
 /** Everything that outlives a process. One implementation over Kysely, two dialects. */
 export interface Store extends AsyncDisposable {
   readonly dialect: "sqlite" | "postgres";
@@ -308,10 +319,13 @@ export interface Store extends AsyncDisposable {
   readonly apiKeys: ApiKeyStore;
   readonly sessions: SessionStore;
   readonly tenants: TenantStore;
+  readonly registryCredentials: RegistryCredentialStore;
   readonly spawnKeys: SpawnKeyStore;
   readonly audit: AuditStore;
   /** Undefined on SQLite, which one server has to itself. */
   readonly rateBuckets: RateBucketStore | undefined;
+  /** The same. */
+  readonly failureCounts: FailureCountStore | undefined;
   /**
    * Inserts the sandbox row in one transaction with its name and the caps checked against living rows (0 = unlimited),
    * so that concurrent spawns can't pass a cap or take a name together. Resolves to what refused it, or undefined when

@@ -65,6 +65,16 @@ export interface LeasesTable {
   updated_at: number;
 }
 
+export interface RegistryCredentialsTable {
+  id: string;
+  tenant_id: string;
+  registry: string;
+  username: string;
+  sealed: string;
+  created_by: string;
+  created_at: number;
+}
+
 export interface OwnerQuotasTable {
   tenant_id: string;
   owner_id: string;
@@ -227,6 +237,7 @@ export interface Tables {
   spawn_keys: SpawnKeysTable;
   leases: LeasesTable;
   owner_quotas: OwnerQuotasTable;
+  registry_credentials: RegistryCredentialsTable;
   templates: TemplatesTable;
   workers: WorkersTable;
   operation_audit_logs: OperationAuditLogsTable;

@@ -70,7 +70,13 @@ export const tenantStore = (database: Database): TenantStore => {
         if (row === undefined) return "not_found";
         const use = await useOf(transaction, id);
         if (isUsed(use)) return use;
-        for (const table of ["projects", "tenant_members", "owner_quotas", "api_keys"] as const) {
+        for (const table of [
+          "projects",
+          "tenant_members",
+          "owner_quotas",
+          "api_keys",
+          "registry_credentials",
+        ] as const) {
           await transaction.deleteFrom(table).where("tenant_id", "=", id).execute();
         }
         await transaction.deleteFrom("tenants").where("id", "=", id).execute();

@@ -1,6 +1,7 @@
 import type { operations } from "@stacyvm/contract";
 import type { ApiKeys } from "../../auth/api-keys.ts";
 import type { Tenancy } from "../../auth/tenancy.ts";
+import type { Egress } from "../../egress/egress.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Ids } from "../../lib/id.ts";
 import type { Secret } from "../../lib/secret.ts";
@@ -34,6 +35,7 @@ import { processHandlers } from "./processes.ts";
 import type { ProviderDirectory } from "./provider-health.ts";
 import { createProviderHandlers } from "./providers.ts";
 import { createQuotaHandlers } from "./quotas.ts";
+import { type RegistryCredentialHandlersOptions, registryCredentialHandlers } from "./registry-credentials.ts";
 import { sandboxHandlers } from "./sandboxes.ts";
 import { type SessionHandlersOptions, sessionHandlers } from "./session.ts";
 import { spawnFor } from "./spawn.ts";
@@ -44,6 +46,7 @@ import { tenantHandlers } from "./tenants.ts";
 import { createWorkerHandlers } from "./workers.ts";
 
 export interface AllHandlersOptions extends ConfigHandlersOptions, Omit<SessionHandlersOptions, "storeId"> {
+  readonly sealCredential: RegistryCredentialHandlersOptions["sealCredential"];
   readonly useCases: UseCases;
   readonly queue: SpawnQueue;
   readonly store: Store;
@@ -62,6 +65,7 @@ export interface AllHandlersOptions extends ConfigHandlersOptions, Omit<SessionH
   readonly listImages: DiskFiguresOptions["listImages"];
   readonly openApi: Readonly<Record<string, unknown>>;
   readonly authConfigured: boolean;
+  readonly egress: Pick<Egress, "total">;
   readonly apiKeys: ApiKeys;
   readonly tenancy: Tenancy;
   readonly ids: Ids;
@@ -116,6 +120,7 @@ export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof oper
     ...apiKeyHandlers(options),
     ...sessionHandlers({ ...options, storeId: store.id }),
     ...tenantHandlers(options),
+    ...registryCredentialHandlers(options),
     ...configHandlers(options),
     ...createSystemHandlers({
       ...options,

@@ -1,11 +1,13 @@
+import type { IncomingMessage } from "node:http";
 import { type ApiKey, type apiKeyOperations, StacyError } from "@stacyvm/contract";
+import type { CredentialAudit } from "../../audit/credential-audit.ts";
 import type { ApiKeyRole, ApiKeys, NewApiKey } from "../../auth/api-keys.ts";
 import { isWeakerOrSame } from "../../auth/roles.ts";
 import type { Tenancy } from "../../auth/tenancy.ts";
 import { placeOf } from "../../sandbox/scope.ts";
 import type { ApiKeyFilter, ApiKeyRecord } from "../../store/store.ts";
 import type { MemberName } from "../../store/tenant-store.ts";
-import type { HandlersOf } from "../handler.ts";
+import type { HandlersOf, OperationRequest } from "../handler.ts";
 import type { Identity } from "../identity.ts";
 import { callerOf, durationOf } from "./caller.ts";
 import { rfc3339 } from "./wire-time.ts";
@@ -14,7 +16,11 @@ export interface ApiKeyHandlersOptions {
   readonly apiKeys: ApiKeys;
   readonly tenancy: Pick<Tenancy, "isMember">;
   readonly authConfigured: boolean;
+  readonly credentialAudit: Pick<CredentialAudit, "note">;
+  readonly addressOf: (request: IncomingMessage) => string;
 }
+
+type Asked = Pick<OperationRequest, "identity" | "raw">;
 
 const timeAt = <const K extends string>(key: K, ms: number): { readonly [key in K]?: string } =>
   (ms === 0 ? {} : { [key]: rfc3339(ms) }) as { readonly [key in K]?: string };
@@ -59,37 +65,51 @@ export const apiKeyHandlers = ({
   apiKeys,
   tenancy,
   authConfigured,
+  credentialAudit,
+  addressOf,
 }: ApiKeyHandlersOptions): HandlersOf<typeof apiKeyOperations> => {
-  const create = async (wanted: NewApiKey) => {
-    const { record, key } = await apiKeys.create(wanted);
+  const note = (action: "key.create" | "key.revoke", { id, name, role, tenantId }: ApiKeyRecord, by: Asked): void => {
+    const from = { actor: callerOf(by.identity).actor, tenantId, address: addressOf(by.raw) };
+    credentialAudit.note({ action, resource: id, detail: `role=${role} name=${JSON.stringify(name)}`, ...from });
+  };
+
+  const create = async (wanted: Omit<NewApiKey, "createdBy">, by: Asked) => {
+    const { record, key } = await apiKeys.create({ ...wanted, createdBy: callerOf(by.identity).actor });
+    note("key.create", record, by);
     return { status: 201, body: { api_key: keyToWire(record), key: key.reveal() } } as const;
+  };
+
+  const revoke = async (id: string, whose: ApiKeyFilter, by: Asked) => {
+    const record = await apiKeys.revoke(id, whose);
+    note("key.revoke", record, by);
+    return { status: 200, body: keyToWire(record) } as const;
   };
 
   return {
     "keys.list": async () => ({ status: 200, body: { api_keys: (await apiKeys.list()).map(keyToWire) } }),
 
-    "keys.create": async ({ body, identity }) => {
+    "keys.create": async ({ body, identity, raw }) => {
       if (!authConfigured) {
         throw new StacyError("credentials_not_configured", "conflict: this server asks nobody for a key");
       }
-      return await create({
+      const wanted = {
         name: body.name.trim(),
         role: body.role ?? "api",
         tenantId: (body.tenant_id ?? "").trim(),
         projectId: (body.project_id ?? "").trim(),
         ttlMs: ttlOf(body.ttl),
-        createdBy: callerOf(identity).actor,
-      });
+      };
+      return await create(wanted, { identity, raw });
     },
 
-    "keys.revoke": async ({ params }) => ({ status: 200, body: keyToWire(await apiKeys.revoke(params.id)) }),
+    "keys.revoke": async ({ params, ...by }) => await revoke(params.id, {}, by),
 
     "keys.listOwn": async ({ identity }) => {
       const { member: _, ...whose } = whoseKeys(identity);
       return { status: 200, body: { api_keys: (await apiKeys.list(whose)).map(keyToWire) } };
     },
 
-    "keys.createOwn": async ({ body, identity }) => {
+    "keys.createOwn": async ({ body, identity, raw }) => {
       const { member } = whoseKeys(identity);
       const own = placeOf(identity.scope);
       const projectId = (body.project_id ?? "").trim() || own.projectId;
@@ -102,20 +122,20 @@ export const apiKeyHandlers = ({
       }
       // Who is a member by the token's claim alone is told by no row when that ends.
       if (member !== undefined && !(await tenancy.isMember(member, { ...own, projectId }))) throw notAMember();
-      return await create({
+      const wanted = {
         name: body.name.trim(),
         role,
         tenantId: own.tenantId,
         projectId,
         ...(member === undefined ? {} : { member }),
         ttlMs: ttlOf(body.ttl),
-        createdBy: callerOf(identity).actor,
-      });
+      };
+      return await create(wanted, { identity, raw });
     },
 
-    "keys.revokeOwn": async ({ params, identity }) => {
-      const { member: _, ...whose } = whoseKeys(identity);
-      return { status: 200, body: keyToWire(await apiKeys.revoke(params.id, whose)) };
+    "keys.revokeOwn": async ({ params, ...by }) => {
+      const { member: _, ...whose } = whoseKeys(by.identity);
+      return await revoke(params.id, whose, by);
     },
   };
 };

@@ -1,5 +1,6 @@
 import { getHeapStatistics } from "node:v8";
 import type { DiskFigures, Metrics } from "@stacyvm/contract";
+import type { Egress } from "../../egress/egress.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import type { SpawnDefaults } from "../../orchestrator/context.ts";
@@ -83,7 +84,10 @@ export interface MetricsOptions {
   readonly rateCounters: () => RateLimitCounters;
   readonly workerId: string;
   readonly diskFigures: () => Promise<DiskFigures>;
+  readonly egress: Pick<Egress, "total">;
 }
+
+const nothingLeft = { open: 0, allowed: 0, denied: 0, failed: 0, sent: 0, received: 0 };
 
 const sum = (counts: Readonly<Record<string, number>>): number =>
   Object.values(counts).reduce((total, count) => total + count, 0);
@@ -104,7 +108,7 @@ export const collectMetrics = async (options: MetricsOptions, signal: AbortSigna
   const { store, clock, directory, events } = options;
   const now = clock.now();
   const countByProvider = () => store.sandboxes.countByProvider();
-  const [by_state, by_provider, by_worker, items, workers, leases, quotas, disk] = await Promise.all([
+  const [by_state, by_provider, by_worker, items, workers, leases, quotas, disk, egress] = await Promise.all([
     store.sandboxes.countByState(),
     countByProvider(),
     store.sandboxes.countByWorker(),
@@ -113,6 +117,7 @@ export const collectMetrics = async (options: MetricsOptions, signal: AbortSigna
     store.leases.list(),
     store.quotas.list(),
     options.diskFigures(),
+    options.egress.total(signal),
   ]);
   const total = sum(by_state);
   const isStale = (heartbeatMs: number): boolean => now - heartbeatMs > workerStaleAfterMs;
@@ -149,5 +154,6 @@ export const collectMetrics = async (options: MetricsOptions, signal: AbortSigna
     },
     rate_limit: rateLimit(options.rateLimit(), options.rateCounters()),
     disk,
+    network: { gateway_up: egress !== undefined, ...(egress ?? nothingLeft) },
   };
 };

@@ -55,6 +55,16 @@ export const prometheusText = (metrics: Metrics, queue: SpawnQueueCounts, uptime
   );
   gauge("images_bytes", "What all stored images take.", alone(metrics.disk.images_bytes));
 
+  const { gateway_up, open, allowed, denied, failed, sent, received } = metrics.network;
+  gauge("network_gateway_up", "1 while the egress gateway runs.", alone(gateway_up ? 1 : 0));
+  gauge("network_connections_open", "Outbound connections of sandboxes.", alone(open));
+  counter(
+    "network_decisions_total",
+    "Outbound connections and refused names, by decision, since the gateway started.",
+    byLabel("decision", { allowed, denied, failed }),
+  );
+  counter("network_bytes_total", "Bytes of those connections.", byLabel("direction", { sent, received }));
+
   const { items } = metrics.providers;
   const ofProviders = (value: (item: (typeof items)[number]) => number): Series =>
     items.map((item) => [{ provider: item.name }, value(item)]);

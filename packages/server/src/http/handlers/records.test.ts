@@ -12,6 +12,7 @@ import {
   workerOperations,
 } from "@stacyvm/contract";
 import { afterEach, expect, test } from "vitest";
+import { noEgress } from "../../egress/gateway.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { createProviderDirectory } from "../../providers/directory.ts";
 import { parseOwnerId } from "../../sandbox/owner.ts";
@@ -112,6 +113,7 @@ const serve = async (apiKey = "") => {
         operations: metrics,
         spawnQueue: () => queue,
         spawnDefaults,
+        egress: noEgress,
         rateLimit: () => rateLimit,
         rateCounters: () => ({ callers: 0, allowed: 0, refused: 0, forgotten: 0 }),
         workerId: "local",

@@ -1,13 +1,16 @@
 import { createHmac } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import { type Caller, StacyError, type sessionOperations } from "@stacyvm/contract";
+import type { CredentialAudit } from "../../audit/credential-audit.ts";
 import { type IssuerLogin, loginLifeMs } from "../../auth/issuer-login.ts";
-import type { SessionHolder, Sessions } from "../../auth/sessions.ts";
+import type { CreatedSession, SessionHolder, Sessions } from "../../auth/sessions.ts";
 import type { Tenancy } from "../../auth/tenancy.ts";
 import type { VerifiedToken } from "../../auth/token-verifier.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { HandlersOf } from "../handler.ts";
 import type { Identity } from "../identity.ts";
 import { cookieOf, dropCookie, type SessionSite, setCookie } from "../session-site.ts";
+import { callerOf } from "./caller.ts";
 import { rfc3339 } from "./wire-time.ts";
 
 /** How programs on users' machines ask the issuer for tokens. */
@@ -29,11 +32,16 @@ export interface SessionHandlersOptions {
   readonly storeId: string;
   readonly tenancy: Pick<Tenancy, "stand">;
   readonly clock: Clock;
+  readonly credentialAudit: CredentialAudit;
+  readonly addressOf: (request: IncomingMessage) => string;
 }
 
 const loginPath = "/api/v1/session/authorize";
 const callbackPath = "/api/v1/session/callback";
 const challengeFormat = /^[0-9a-f]{32,64}$/;
+
+/** What the audit calls a session: its digest's beginning, which opens nothing. */
+export const sessionName = (digest: string): string => `session ${digest.slice(0, 12)}`;
 
 /** What proves to whoever knows the database's id that this server uses it. */
 export const proofOfServer = (storeId: string, challenge: string): string =>
@@ -89,6 +97,33 @@ export const sessionHandlers = (options: SessionHandlersOptions): HandlersOf<typ
     }
   };
 
+  const noteBegun = ({ session, replaced }: CreatedSession, raw: IncomingMessage): void => {
+    const { ownerId, role, keyId, keyHeader, tenantId } = session;
+    const by = keyHeader === "Authorization" ? "by=issuer" : `by=${keyId || keyHeader}`;
+    const rest = { actor: ownerId || `${role}:${keyId || keyHeader}`, tenantId, address: options.addressOf(raw) };
+    const resource = sessionName(session.digest);
+    options.credentialAudit.note({ action: "session.create", ...rest, resource, detail: by });
+    if (replaced === undefined) return;
+    const old = { resource: sessionName(replaced), detail: `now=${resource}` };
+    options.credentialAudit.note({ action: "session.replace", ...rest, ...old });
+  };
+
+  /** The issuer's word, or the lack of a role, keeps somebody out. */
+  const comeBack = async (login: IssuerLogin, transaction: string, callback: URL, raw: IncomingMessage) => {
+    try {
+      const back = await login.complete(transaction, callback);
+      if (await hasRole(back.token)) return back;
+      throw new StacyError("permission_denied", "the issuer knows you, and nothing gives you a role here", {
+        remediation: "Ask the operator for a group that auth.oidc_*_groups names, or for a membership of a tenant.",
+      });
+    } catch (error) {
+      if (error instanceof StacyError && (error.reason === "login_failed" || error.reason === "permission_denied")) {
+        options.credentialAudit.refused(options.addressOf(raw), `login with the issuer: ${error.message}`);
+      }
+      throw error;
+    }
+  };
+
   const sessionCookie = (site: SessionSite, id: string, expiresAtMs: number): string =>
     setCookie(site.sessionCookie, id, { sameSite: "Strict", lifeMs: expiresAtMs - clock.now() });
 
@@ -123,7 +158,7 @@ export const sessionHandlers = (options: SessionHandlersOptions): HandlersOf<typ
       };
     },
 
-    "session.create": async ({ identity, headers }) => {
+    "session.create": async ({ identity, headers, raw }) => {
       const site = siteOrRefuse();
       if (headers.origin !== site.origin || headers.host?.toLowerCase() !== site.authority) {
         throw new StacyError("foreign_origin", `a browser logs in from a page of ${site.origin} alone`, {
@@ -143,12 +178,11 @@ export const sessionHandlers = (options: SessionHandlersOptions): HandlersOf<typ
       const { role, tenantId, projectId, member } = identity.holder;
       const holder: SessionHolder = { role, keyHeader, keyId, tenantId, projectId, member, ownerId };
       const sentKeys = [headers["x-admin-api-key"], headers["x-api-key"]].filter((key) => typeof key === "string");
-      const { id, session } = await sessions.create({
-        holder,
-        credentialEndsAtMs: identity.endsAtMs ?? 0,
-        sentKeys,
-        replaces: cookieOf(headers, site.sessionCookie),
-      });
+      const replaces = cookieOf(headers, site.sessionCookie);
+      const credentialEndsAtMs = identity.endsAtMs ?? 0;
+      const created = await sessions.create({ holder, credentialEndsAtMs, sentKeys, replaces });
+      noteBegun(created, raw);
+      const { id, session } = created;
       const { expiresAtMs } = session;
       return {
         status: 201,
@@ -157,12 +191,19 @@ export const sessionHandlers = (options: SessionHandlersOptions): HandlersOf<typ
       };
     },
 
-    "session.end": async ({ identity }) => {
+    "session.end": async ({ identity, raw }) => {
       const site = options.sessionSite();
       if (identity.session === undefined || site === undefined) {
         throw new StacyError("session_not_found", "not found: the request came by no session");
       }
       await sessions.end(identity.session);
+      options.credentialAudit.note({
+        action: "session.end",
+        actor: callerOf(identity).actor,
+        tenantId: identity.scope.tenantId ?? "",
+        resource: sessionName(identity.session),
+        address: options.addressOf(raw),
+      });
       return { status: 204, headers: { "Set-Cookie": dropCookie(site.sessionCookie) } };
     },
 
@@ -184,19 +225,16 @@ export const sessionHandlers = (options: SessionHandlersOptions): HandlersOf<typ
       const login = loginOrRefuse();
       const query = (raw.url ?? "").split("?").slice(1).join("?");
       const transaction = cookieOf(headers, site.transactionCookie) ?? "";
-      const { token, returnTo } = await login.complete(transaction, new URL(`${site.base}${callbackPath}?${query}`));
-      if (!(await hasRole(token))) {
-        throw new StacyError("permission_denied", "the issuer knows you, and nothing gives you a role here", {
-          remediation: "Ask the operator for a group that auth.oidc_*_groups names, or for a membership of a tenant.",
-        });
-      }
+      const callback = new URL(`${site.base}${callbackPath}?${query}`);
+      const { token, returnTo } = await comeBack(login, transaction, callback, raw);
       const { role, tenantId, ownerId, member, expiresAtMs: credentialEndsAtMs } = token;
-      const { id, session } = await sessions.create({
+      const replaces = cookieOf(headers, site.sessionCookie);
+      const created = await sessions.create({
         holder: { role, keyHeader: "Authorization", keyId: "", tenantId, projectId: "", member, ownerId },
-        credentialEndsAtMs,
-        sentKeys: [],
-        replaces: cookieOf(headers, site.sessionCookie),
+        ...{ credentialEndsAtMs, sentKeys: [], replaces },
       });
+      noteBegun(created, raw);
+      const { id, session } = created;
       const cookies = [dropCookie(site.transactionCookie), sessionCookie(site, id.reveal(), session.expiresAtMs)];
       return { status: 302, headers: { Location: site.origin + returnTo, "Set-Cookie": cookies } };
     },

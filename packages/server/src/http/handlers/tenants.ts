@@ -13,11 +13,12 @@ import type { Tenancy } from "../../auth/tenancy.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Ids } from "../../lib/id.ts";
 import type { UseCases } from "../../orchestrator/use-cases.ts";
-import { isWithin, type Place, placeOf } from "../../sandbox/scope.ts";
+import { isWithin, type Place } from "../../sandbox/scope.ts";
 import type { Store } from "../../store/store.ts";
 import type { MemberRecord, ProjectRecord, TenantRecord } from "../../store/tenant-store.ts";
 import type { HandlersOf } from "../handler.ts";
 import type { Identity } from "../identity.ts";
+import { ownPlace, wholeTenant } from "./own-place.ts";
 import { rfc3339 } from "./wire-time.ts";
 
 export interface TenantHandlersOptions {
@@ -77,20 +78,6 @@ const settingsOf = (settings: unknown): string | undefined => {
 const memberRoleOf = (role: string | undefined): string => {
   if (role === "viewer" || role === "operator" || role === "admin") return role;
   throw new StacyError("invalid_input", "role must be viewer, operator, or admin");
-};
-
-/** The caller's own place. Throws tenant_not_found for who is in no tenant. */
-const ownPlace = ({ scope }: Identity): Place => {
-  const place = placeOf(scope);
-  if (place.tenantId === "") throw new StacyError("tenant_not_found", "the caller is in no tenant");
-  return place;
-};
-
-/** Throws permission_denied in a project: what concerns the whole tenant is not for it. */
-const wholeTenant = (identity: Identity): string => {
-  const { tenantId, projectId } = ownPlace(identity);
-  if (projectId === "") return tenantId;
-  throw new StacyError("permission_denied", "that concerns the whole tenant, and the caller is in one of its projects");
 };
 
 export const tenantHandlers = (options: TenantHandlersOptions): HandlersOf<typeof tenantOperations> => {

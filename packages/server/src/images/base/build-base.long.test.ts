@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { runFixtureTool, storeFixture } from "../images-fixture.ts";
@@ -16,6 +16,15 @@ test("a base made from the host's package sources has a shell, ps and TLS roots,
   expect(existsSync(join(rootfsPath, "etc/ssl/certs/ca-certificates.crt"))).toBe(true);
   expect(await readdir(join(rootfsPath, "dev"))).not.toContain("sda");
   expect(await readdir(join(fixture.directory, "store", "tmp"))).toEqual([]);
+});
+
+test("a release that the host has no sources for comes from its distribution's own", async () => {
+  await using fixture = await storeFixture();
+  const suite = (await readFile("/etc/os-release", "utf8")).includes("trixie") ? "bookworm" : "trixie";
+  await fixture.store.buildBase("stacyvm/other", { suite }, signal);
+  const { rootfsPath } = await fixture.store.ensure("stacyvm/other", signal);
+  expect(await readFile(join(rootfsPath, "etc/os-release"), "utf8")).toContain(`VERSION_CODENAME=${suite}`);
+  expect(await readdir(join(rootfsPath, "etc/apt/sources.list.d"))).toEqual(["debian.sources"]);
 });
 
 test("a suite that is no code name is refused before anything runs", async () => {

@@ -53,7 +53,8 @@ export async function buildBase(options: BuildBaseOptions): Promise<LayeredImage
 async function bootstrap(options: BuildBaseOptions, suite: string, more: readonly string[]): Promise<string> {
   const { packages, excluded } = partsOf(options.variant);
   const sources = join(options.workDir, "base.sources");
-  await writeFile(sources, await aptSourcesFor(suite), { mode: 0o600 });
+  const known = await aptSourcesFor(suite);
+  await writeFile(sources, known, { mode: 0o600 });
   const target = join(options.workDir, "base.tar");
   const aptOptions = (await hostAptOptions(options.signal)).map((line) => `--aptopt=${line}`);
   try {
@@ -71,7 +72,8 @@ async function bootstrap(options: BuildBaseOptions, suite: string, more: readonl
         "--",
         suite,
         "-",
-        sources,
+        // Where the host knows none of that release, mmdebstrap does.
+        ...(known === "" ? [] : [sources]),
       ],
       signal: options.signal,
       timeoutMs: options.timeoutMs,

@@ -15,7 +15,16 @@ export interface VariantParts {
 /** TLS roots, and ps, top and pkill. */
 const smallest = ["ca-certificates", "procps"];
 
-const python = ["python3", "python3-dev", "python3-pip", "python3-venv", "python-is-python3"];
+/** The last two build what is no wheel, with no network too; pip brings them along in older releases alone. */
+const python = [
+  "python3",
+  "python3-dev",
+  "python3-pip",
+  "python3-venv",
+  "python-is-python3",
+  "python3-setuptools",
+  "python3-wheel",
+];
 const toolchain = ["build-essential", "pkg-config"];
 const tools = ["curl", "git", "jq", "less", "openssh-client", "patch", "unzip", "wget", "xz-utils"];
 

@@ -4,6 +4,7 @@ import {
   agentUid,
   defaultCapabilities,
   doorPath,
+  egressDoorPath,
   gvisorPids,
   maskedPaths,
   readonlyPaths,
@@ -40,7 +41,13 @@ export interface ContainerParts {
 /** Where the agent's program comes from, and how it is reached. */
 export type AgentDoor =
   /** Of the engine's host: the program, and the directory for its socket. */
-  | { readonly transport: "socket"; readonly agentFile: string; readonly directory: string }
+  | {
+      readonly transport: "socket";
+      readonly agentFile: string;
+      readonly directory: string;
+      /** Of a sandbox with an outbound network: the directory of that socket, and its resolv.conf. */
+      readonly egress: { readonly directory: string; readonly resolvConf: string } | undefined;
+    }
   /** A volume that holds the program under its name. */
   | { readonly transport: "stream"; readonly volume: string };
 
@@ -68,7 +75,7 @@ export const containerConfig = (parts: ContainerParts): Docker.ContainerCreateOp
   const pids = settings.pidsLimit > 0 ? Math.min(spec.pidsMax, settings.pidsLimit) : spec.pidsMax;
   const host: HostConfig = {
     Runtime: settings.runtime,
-    NetworkMode: spec.network === "none" ? "none" : settings.networkMode,
+    NetworkMode: spec.network === "bridge" ? settings.networkMode : "none",
     SecurityOpt: ["no-new-privileges", `seccomp=${settings.seccomp}`],
     CapDrop: ["ALL"],
     CapAdd: spec.security === "restricted" ? [] : [...defaultCapabilities],
@@ -99,7 +106,10 @@ export const containerConfig = (parts: ContainerParts): Docker.ContainerCreateOp
     WorkingDir: "/",
     Entrypoint: [
       ...(parts.door.transport === "socket"
-        ? [agentPath, "serve", "--listen-unix", `${doorPath}/agent.sock`]
+        ? [
+            ...[agentPath, "serve", "--listen-unix", `${doorPath}/agent.sock`],
+            ...(parts.door.egress === undefined ? [] : ["--egress-unix", `${egressDoorPath}/egress.sock`]),
+          ]
         : [programInVolume, "serve", "--stdio"]),
       ...["--workdir", workspace],
     ],
@@ -130,7 +140,10 @@ const mounts = (door: AgentDoor): Docker.MountConfig => {
       ReadOnly: readOnly,
       BindOptions: { Propagation: "private" },
     }) as const;
-  return [bind(door.agentFile, agentPath, true), bind(door.directory, doorPath, false)];
+  const own = [bind(door.agentFile, agentPath, true), bind(door.directory, doorPath, false)];
+  if (door.egress === undefined) return own;
+  const { directory, resolvConf } = door.egress;
+  return [...own, bind(directory, egressDoorPath, false), bind(resolvConf, "/etc/resolv.conf", true)];
 };
 
 /** What has to be writable where the image's files aren't. */

@@ -4,6 +4,7 @@ import { connectGuest } from "../../guest/agent/connect-guest.ts";
 import type { EngineImages } from "../../images/image-store.ts";
 import type { ProviderUnderTest } from "../contract/suite.testing.ts";
 import { buildNative, busyboxImage, makeTestHost } from "../host.testing.ts";
+import { hostHelper } from "../host-helper.ts";
 import type { AgentTransport } from "./agent-door.ts";
 import { type DockerProviderOptions, dockerProvider } from "./docker.ts";
 import { startEngine, type TestEngine, type TestEngineOptions } from "./docker-engine.testing.ts";
@@ -12,7 +13,7 @@ import { startEngine, type TestEngine, type TestEngineOptions } from "./docker-e
 export const noImages: EngineImages = {
   name: (reference) => ({ reference, isLocal: false }),
   useStored: async () => undefined,
-  login: async () => undefined,
+  asker: async () => ({ mustAsk: false, knows: () => false, learned: () => {}, login: async () => undefined }),
 };
 
 export const dockerSettings = (socket: string, runtime = "runc"): DockerProviderOptions["settings"] => ({
@@ -42,7 +43,8 @@ export const dockerUnderTest = async (
     readonly agentTransport?: AgentTransport;
   } = {},
 ): Promise<DockerUnderTest> => {
-  const { dataRoot, agentPath } = await makeTestHost();
+  const host = await makeTestHost();
+  const { dataRoot, agentPath } = host;
   const tree = join(dataRoot, "images/busybox");
   await busyboxImage(tree);
   const engine = await startEngine(options).catch(async (error: unknown) => {
@@ -51,7 +53,7 @@ export const dockerUnderTest = async (
   });
   await engine.importTree(tree, "busybox:latest");
   const opened: AsyncDisposable[] = [];
-  // The provider has no program of its own: what a crash takes is its connections.
+  // What a crash takes is its connections and the host program.
   const disconnect = async (): Promise<void> => {
     for (const one of opened.splice(0)) await one[Symbol.asyncDispose]();
   };
@@ -66,12 +68,15 @@ export const dockerUnderTest = async (
       await engine.client.getContainer(String(runtime.ref.data.containerId)).kill();
     },
     open(more = {}) {
+      const helper = hostHelper(host);
       const made = dockerProvider({
         serverId: "test",
         connectGuest,
         images: noImages,
         agentPath,
         doorsDirectory: join(dataRoot, "doors"),
+        helper,
+        egressDirectory: join(dataRoot, "egress"),
         settings: {
           ...dockerSettings(engine.socket, options.runtime),
           ...(options.tcp === true ? { socket: engine.tcp, tlsDir: engine.tlsDir } : {}),
@@ -79,7 +84,7 @@ export const dockerUnderTest = async (
         },
         ...more,
       });
-      opened.push(made);
+      opened.push(made, helper);
       return made;
     },
     crash: disconnect,

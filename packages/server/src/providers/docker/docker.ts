@@ -2,15 +2,17 @@ import { StacyError } from "@stacyvm/contract";
 import type Docker from "dockerode";
 import type { ConnectGuest } from "../../guest/guest.ts";
 import type { EngineImages } from "../../images/image-store.ts";
+import type { HostHelper } from "../host-helper.ts";
 import type { OwnedRuntime, Provider, Runtime, SandboxSpec } from "../provider.ts";
-import { agentStreams, transportProblems } from "./agent-door.ts";
+import { agentStreams, transportOf, transportProblems } from "./agent-door.ts";
 import { agentVolumes } from "./agent-volume.ts";
 import { attachConsole, type Console } from "./console.ts";
 import { doors } from "./door.ts";
+import { egressDoors, egressLacks } from "./egress-door.ts";
 import { connectEngine, engineWords, ignoreMissing, statusOf, unreachable } from "./engine.ts";
 import { askFacts, capabilitiesOf, type EngineFacts, fingerprintOf } from "./engine-facts.ts";
 import { engineImages, type PullNote } from "./images.ts";
-import { containerName, ownedBy, readLabels } from "./labels.ts";
+import { containerName, type OwnerLabels, ownedBy, readLabels } from "./labels.ts";
 import { launcher } from "./launch.ts";
 import { dockerRuntime } from "./runtime.ts";
 import { type DockerSettings, localProblems } from "./settings.ts";
@@ -23,6 +25,10 @@ export interface DockerProviderOptions {
   readonly agentPath: string;
   /** Absolute; made where it is missing, closed to every other user of the host. */
   readonly doorsDirectory: string;
+  /** Of this host's program, which makes sandboxes' network devices. */
+  readonly helper: HostHelper;
+  /** Absolute; that program's own, for the doors of the egress gateway. */
+  readonly egressDirectory: string;
   readonly settings: DockerSettings;
   /** Pulls, and trees loaded into the engine. */
   readonly onNote?: (note: PullNote) => void;
@@ -37,6 +43,7 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
   const { settings, serverId } = options;
   const engine = connectEngine({ address: settings.socket, tlsDir: settings.tlsDir });
   const door = doors(options.doorsDirectory);
+  const egress = egressDoors({ directory: options.egressDirectory, helper: options.helper });
   const volumes = agentVolumes({ serverId, agentPath: options.agentPath });
   const streams = agentStreams({
     connectGuest: options.connectGuest,
@@ -44,6 +51,7 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
   });
   const images = engineImages({ images: options.images, onNote: options.onNote ?? (() => {}) });
   let facts: EngineFacts | undefined;
+  let noEgress: string | undefined = "the engine has not answered yet";
 
   /** Runs calls of the engine; that it can't be reached is said in one way. */
   const asking = async <T>(work: (client: Docker) => Promise<T>): Promise<T> => {
@@ -59,6 +67,7 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
   const ask = async (signal: AbortSignal): Promise<EngineFacts> => {
     const asked = await askFacts(await engine.anyVersion(), settings.runtime, signal);
     facts = { ...asked, missing: [...asked.missing, ...transportProblems(settings, asked)] };
+    noEgress = await egressLacks(facts, transportOf(settings, facts.isDesktop), options.helper, signal);
     engine.agree(facts.api);
     return facts;
   };
@@ -78,10 +87,14 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
         else ignoreMissing(error);
       }
     });
-    await door.remove(sandboxId);
+    await Promise.all([door.remove(sandboxId), egress.remove(sandboxId)]);
   };
 
-  const runtimeOf = (sandboxId: string, containerId: string, streamKey: string | undefined, kept?: Console): Runtime =>
+  const runtimeOf = (
+    { sandboxId, streamKey, hasEgress }: Pick<OwnerLabels, "sandboxId" | "streamKey" | "hasEgress">,
+    containerId: string,
+    kept?: Console,
+  ): Runtime =>
     dockerRuntime({
       sandboxId,
       containerId,
@@ -89,6 +102,7 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
         streamKey === undefined
           ? options.connectGuest({ dial: door.dial(sandboxId), label: sandboxId })
           : streams.connect(sandboxId, containerId, streamKey),
+      egressDoor: hasEgress ? egress.door(sandboxId) : undefined,
       console: kept,
       container: async () => (await engine.client()).getContainer(containerId),
       remove: () => remove(sandboxId),
@@ -100,6 +114,7 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
     engine,
     images,
     doors: door,
+    egress,
     volumes,
     runtimeOf,
   });
@@ -116,16 +131,21 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
       );
     }
     if (!networks.includes(spec.network)) {
-      throw new StacyError("not_supported", `docker does not offer network ${spec.network} here`, {
-        remediation: "The operator names the engine's network in providers.docker.network_mode.",
-      });
+      throw new StacyError(
+        "not_supported",
+        `docker does not offer network ${spec.network} here${noEgress === undefined ? "" : `: ${noEgress}`}`,
+      );
     }
   };
 
   const provider: Provider = {
     name: "docker",
     get capabilities() {
-      return capabilitiesOf(facts, { networkMode: settings.networkMode, boundsDisk: facts?.boundsDisk ?? false });
+      return capabilitiesOf(facts, {
+        networkMode: settings.networkMode,
+        boundsDisk: facts?.boundsDisk ?? false,
+        noEgress,
+      });
     },
     get capabilitiesKnown() {
       return facts !== undefined;
@@ -134,6 +154,7 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
       return {
         runtime: settings.runtime,
         network_mode: settings.networkMode,
+        outbound_network: noEgress === undefined ? "transparent" : `none: ${noEgress}`,
         version: facts?.versions.docker ?? "",
         storage_driver: facts?.storageDriver ?? "",
         userns_remap: String(facts?.remapsUsers ?? false),
@@ -179,16 +200,16 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
         const owner = readLabels(found?.Config.Labels);
         if (!found?.State.Running || owner?.serverId !== serverId || owner.sandboxId !== sandboxId) return undefined;
         const listening = (await engine.patient()).getContainer(containerId);
-        const { streamKey } = owner;
-        const kept = await attachConsole(listening, { stdout: streamKey === undefined }).catch(() => undefined);
-        return runtimeOf(sandboxId, found.Id, streamKey, kept);
+        const stdout = owner.streamKey === undefined;
+        const kept = await attachConsole(listening, { stdout }).catch(() => undefined);
+        return runtimeOf(owner, found.Id, kept);
       });
     },
 
     async list() {
       return await asking(async (client) => {
         // Looked at first: a sandbox that is made meanwhile must not count as a directory without a container.
-        const directories = await door.list();
+        const directories = new Set([...(await door.list()), ...(await egress.list())]);
         const containers = await client.listContainers({ all: true, filters: ownedBy(serverId) });
         const owned = containers.flatMap((one): OwnedRuntime[] => {
           const owner = readLabels(one.Labels);
@@ -205,7 +226,7 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
           ];
         });
         const ids = new Set(owned.map(({ sandboxId }) => sandboxId));
-        const halfMade = directories.filter((id) => !ids.has(id)).map(withoutContainer);
+        const halfMade = [...directories].filter((id) => !ids.has(id)).map(withoutContainer);
         return [...owned, ...halfMade];
       });
     },

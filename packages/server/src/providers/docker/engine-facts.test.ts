@@ -16,7 +16,7 @@ const info = {
   CpuCfsQuota: true,
   PidsLimit: true,
 };
-const options = { networkMode: "none", boundsDisk: false };
+const options = { networkMode: "none", boundsDisk: false, noEgress: "no" };
 
 it("offers root inside only where the engine maps users, and says how it would", () => {
   const plain = capabilitiesOf(readFacts(version, info, "runc"), options);
@@ -42,9 +42,11 @@ it("tells the wall by the program behind a runtime's name", () => {
   expect(["runc", "sandboxed", "kata"].map(wall)).toEqual(["container", "kernel", "microvm"]);
 });
 
-it("offers an engine's network only where the operator named one", () => {
+it("offers the gateway's network where it can, and else an engine's where the operator named one", () => {
   expect(capabilitiesOf(undefined, options).networks).toEqual(["none"]);
   expect(capabilitiesOf(undefined, { ...options, networkMode: "bridge" }).networks).toEqual(["none", "bridge"]);
+  const served = capabilitiesOf(undefined, { ...options, networkMode: "bridge", noEgress: undefined });
+  expect([served.networks, served.noEgress]).toEqual([["none", "egress"], undefined]);
 });
 
 it.each([

@@ -127,10 +127,24 @@ export const fingerprintOf = ({ missing, versions }: EngineFacts): Fingerprint =
 const remedy =
   'Give the engine a user namespace ("userns-remap": "default" in /etc/docker/daemon.json, then systemctl restart docker), or take the profile restricted.';
 
+/** An engine's own network, where one is configured, stands in only where the gateway can't serve. */
+const networksOf = (options: {
+  readonly networkMode: string;
+  readonly noEgress: string | undefined;
+}): Capabilities["networks"] => {
+  if (options.noEgress === undefined) return ["none", "egress"];
+  return options.networkMode === "none" ? ["none"] : ["none", "bridge"];
+};
+
 /** Until the engine has answered, no more is claimed than the weakest of them holds. */
 export const capabilitiesOf = (
   facts: EngineFacts | undefined,
-  options: { readonly networkMode: string; readonly boundsDisk: boolean },
+  options: {
+    readonly networkMode: string;
+    readonly boundsDisk: boolean;
+    /** Why there is no way to the egress gateway; undefined where there is one. */
+    readonly noEgress: string | undefined;
+  },
 ): Capabilities => {
   const kind = facts?.kind ?? "container";
   // gVisor's root could fill the directory of its door, which a host's root owns; see seal() in door.ts.
@@ -141,7 +155,8 @@ export const capabilitiesOf = (
     needsImage: false,
     securityProfiles: mapsRoot ? ["default", "restricted"] : ["restricted"],
     ...(mapsRoot ? {} : { profileRemedies: { default: remedy } }),
-    networks: options.networkMode === "none" ? ["none"] : ["none", "bridge"],
+    networks: networksOf(options),
+    ...(options.noEgress === undefined ? {} : { noEgress: options.noEgress }),
     limits: {
       memory: facts?.limits.memory ?? false,
       cpu: facts?.limits.cpu ?? false,

@@ -123,6 +123,29 @@ describe("images of an engine", () => {
     expect(notes.some(({ phase }) => phase === "failed")).toBe(true);
   });
 
+  test("of a private registry are a tenant's only with a credential of its own, also where the engine has them", async () => {
+    const given: Record<string, { readonly id: string; readonly pair: Secret }> = {};
+    const tenants = { any: async () => true, credential: async (tenant: string) => given[tenant] };
+    const provider = await open({ registries: { ...trusting, credentials: {} }, tenants });
+    const reference = `${registry.host}/team/app:1`;
+    const spawn = async (tenantId: string): Promise<void> => {
+      const runtime = await provider.spawn({ ...spec(reference), tenantId }, signal());
+      expect((await sh(runtime.guest, "cat /greeting")).out).toBe("from the registry");
+      await runtime.destroy(signal());
+    };
+    const refused = { reason: expect.stringMatching(/^image_(not_found|pull_failed)$/) };
+    given.acme = { id: "regcred-1", pair: new Secret(credentials) };
+    await spawn("acme");
+    for (const other of ["rival", ""]) await expect(spawn(other)).rejects.toMatchObject(refused);
+    given.rival = { id: "regcred-2", pair: new Secret(`me:${password}x`) };
+    await expect(spawn("rival")).rejects.toMatchObject(refused);
+    given.rival = { id: "regcred-3", pair: new Secret(credentials) };
+    await spawn("rival");
+    const asked = registry.requests().length;
+    for (const tenant of ["acme", "rival"]) await spawn(tenant);
+    expect(registry.requests().length).toBe(asked);
+  });
+
   test("are refused from a registry on an internal address that nobody permitted", async () => {
     const asked = registry.requests().length;
     const provider = await open({ registries: { ...trusting, insecure: [] } });
@@ -168,7 +191,7 @@ describe("images of an engine", () => {
   test("a tree that can't be read to its end leaves no image in the engine", async () => {
     const broken = {
       name: (reference: string) => ({ reference, isLocal: true }),
-      login: async () => undefined,
+      asker: async () => ({ mustAsk: false, knows: () => false, learned: () => {}, login: async () => undefined }),
       useStored: async () => ({
         root: { digest: `sha256:${"1".repeat(64)}`, rootfsPath: join(under.dataRoot, "nothing"), env: {} },
         [Symbol.dispose]() {},

@@ -2,7 +2,13 @@ import { spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import { StacyError } from "@stacyvm/contract";
 import type Docker from "dockerode";
-import { type EngineImages, type ImageRoot, notMadeYet } from "../../images/image-store.ts";
+import {
+  type EngineAsker,
+  type EngineImages,
+  type ImageRoot,
+  type ImageUser,
+  notMadeYet,
+} from "../../images/image-store.ts";
 import { KeyMutex } from "../../lib/key-mutex.ts";
 import { engineWords, ignoreMissing, statusOf } from "./engine.ts";
 
@@ -13,6 +19,8 @@ export interface EngineImage {
   /** Content address, `sha256:` and 64 hex digits. */
   readonly digest: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Of the registry that the engine has it from; undefined for what was made or loaded there. */
+  readonly manifest?: string | undefined;
 }
 
 export interface PullNote {
@@ -48,6 +56,7 @@ export const engineImages = ({ images, onNote }: EngineImagesOptions) => {
         id: found.Id,
         digest: known?.replace(/^.*@/, "") ?? found.Id,
         env: environment(found.Config?.Env ?? []),
+        manifest: known?.replace(/^.*@/, ""),
       };
     } catch (error) {
       return ignoreMissing(error);
@@ -63,8 +72,8 @@ export const engineImages = ({ images, onNote }: EngineImagesOptions) => {
     return { id: image.id, digest: root.digest, env: root.env };
   };
 
-  const pull = async (client: Docker, reference: string, signal: AbortSignal): Promise<void> => {
-    const login = await images.login(reference, signal);
+  const pull = async (client: Docker, reference: string, asker: EngineAsker, signal: AbortSignal): Promise<void> => {
+    const login = await asker.login();
     const within = AbortSignal.any([signal, AbortSignal.timeout(pullMs)]);
     try {
       const stream = (await client.pull(reference, {
@@ -86,33 +95,63 @@ export const engineImages = ({ images, onNote }: EngineImagesOptions) => {
     }
   };
 
+  /** Whether what the engine has is for the asker: of what a registry gave, the engine asks it for the very manifest. */
+  const isFor = async (
+    client: Docker,
+    { manifest }: EngineImage,
+    reference: string,
+    asker: EngineAsker,
+    signal: AbortSignal,
+  ): Promise<boolean> => {
+    if (!asker.mustAsk || manifest === undefined || asker.knows(manifest)) return true;
+    const repository = reference.replace(/@.*$/, "").replace(/:[^/:]*$/, "");
+    try {
+      await pull(client, `${repository}@${manifest}`, asker, signal);
+    } catch (error) {
+      if (error instanceof StacyError && isRefusal(error)) return false;
+      throw error;
+    }
+    asker.learned(manifest);
+    return true;
+  };
+
   return {
-    /** Throws invalid_input, image_not_found or image_pull_failed. */
-    async resolve(client: Docker, asked: string, signal: AbortSignal): Promise<EngineImage> {
+    /** What the user may have. Throws invalid_input, image_not_found or image_pull_failed. */
+    async resolve(client: Docker, asked: string, user: ImageUser, signal: AbortSignal): Promise<EngineImage> {
       const { reference, isLocal } = images.name(asked);
-      const there = isLocal ? undefined : await find(client, reference);
+      const asker = await images.asker(reference, user);
+      const own = async (): Promise<EngineImage | undefined> => {
+        const there = await find(client, reference);
+        return there !== undefined && (await isFor(client, there, reference, asker, signal)) ? there : undefined;
+      };
+      const there = isLocal ? undefined : await own();
       if (there !== undefined) return there;
       // One after the other for each name: who waited finds what the first one brought.
       return await bringing.run(reference, async () => {
         signal.throwIfAborted();
-        using stored = await images.useStored(reference, signal);
+        using stored = await images.useStored(reference, signal, user);
         if (stored !== undefined) {
           onNote({ reference, phase: "load", message: `loading ${stored.root.digest} into the engine` });
           return await load(client, stored.root, signal);
         }
         if (isLocal) throw notMadeYet(reference);
-        const meanwhile = await find(client, reference);
+        const meanwhile = await own();
         if (meanwhile !== undefined) return meanwhile;
-        await pull(client, reference, signal);
+        await pull(client, reference, asker, signal);
         const pulled = await find(client, reference);
         if (pulled === undefined)
           throw new StacyError("image_pull_failed", `image: ${reference} is not there after its pull`);
+        if (pulled.manifest !== undefined) asker.learned(pulled.manifest);
         onNote({ reference, phase: "done", message: `${reference} is ${pulled.digest}` });
         return pulled;
       });
     },
   };
 };
+
+/** Whether the engine says that the registry has no such image for who asked, rather than that it couldn't be asked. */
+const isRefusal = ({ reason, message }: StacyError): boolean =>
+  reason === "image_not_found" || /denied|unauthorized|no basic auth|forbidden/i.test(message);
 
 const environment = (entries: readonly string[]): Record<string, string> =>
   Object.fromEntries(entries.map((entry) => [entry.replace(/=.*$/s, ""), entry.replace(/^[^=]*=?/s, "")]));

@@ -9,6 +9,8 @@ export interface OwnerLabels {
   readonly generation: number;
   /** Of the stream to its agent, 32 hex digits; undefined where that has a socket. */
   readonly streamKey: string | undefined;
+  /** Its outbound network is the egress gateway's. */
+  readonly hasEgress: boolean;
 }
 
 /** A name that no other server on the same engine gives. */
@@ -31,6 +33,7 @@ export const containerLabels = (
   [`${prefix}image`]: spec.imageReference,
   [`${prefix}digest`]: imageDigest,
   [`${prefix}security`]: spec.security,
+  [`${prefix}network`]: spec.network,
   ...(streamKey === undefined ? {} : { [`${prefix}stream`]: streamKey }),
 });
 
@@ -44,5 +47,6 @@ export const readLabels = (labels: Readonly<Record<string, string>> = {}): Owner
   const serverId = labels[`${prefix}server`];
   if (sandboxId === undefined || serverId === undefined || labels[`${prefix}provider`] !== "docker") return undefined;
   const generation = Number(labels[`${prefix}generation`]) || 0;
-  return { serverId, sandboxId, generation, streamKey: labels[`${prefix}stream`] };
+  const hasEgress = labels[`${prefix}network`] === "egress";
+  return { serverId, sandboxId, generation, streamKey: labels[`${prefix}stream`], hasEgress };
 };

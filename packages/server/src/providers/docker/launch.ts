@@ -7,10 +7,11 @@ import type { agentVolumes } from "./agent-volume.ts";
 import { attachConsole, type Console } from "./console.ts";
 import { containerConfig } from "./container-config.ts";
 import type { Doors } from "./door.ts";
+import type { EgressDoors } from "./egress-door.ts";
 import { type Engine, engineWords } from "./engine.ts";
 import type { EngineFacts } from "./engine-facts.ts";
 import type { EngineImage, engineImages } from "./images.ts";
-import { containerLabels, containerName } from "./labels.ts";
+import { containerLabels, containerName, type OwnerLabels } from "./labels.ts";
 import { type DockerSettings, seccompContent } from "./settings.ts";
 import { workspaceImages } from "./workspace-image.ts";
 
@@ -21,10 +22,15 @@ export interface LauncherOptions {
   readonly engine: Engine;
   readonly images: ReturnType<typeof engineImages>;
   readonly doors: Doors;
+  readonly egress: EgressDoors;
   readonly volumes: ReturnType<typeof agentVolumes>;
   readonly readyTimeoutMs: number;
   /** With a key where the agent is reached by its container's stdin and stdout. */
-  readonly runtimeOf: (sandboxId: string, containerId: string, streamKey: string | undefined, kept: Console) => Runtime;
+  readonly runtimeOf: (
+    owner: Pick<OwnerLabels, "sandboxId" | "streamKey" | "hasEgress">,
+    containerId: string,
+    kept: Console,
+  ) => Runtime;
 }
 
 /** Lines of the console in the error of a sandbox that didn't start. */
@@ -32,7 +38,7 @@ const lastWords = 20;
 
 /** From a specification to a container whose agent has answered. What a throw leaves, the caller removes. */
 export const launcher = (options: LauncherOptions) => {
-  const { settings, serverId, engine, images, doors, volumes } = options;
+  const { settings, serverId, engine, images, doors, egress, volumes } = options;
   const workspaces = workspaceImages({ serverId });
   let seccomp: string | undefined;
 
@@ -44,9 +50,14 @@ export const launcher = (options: LauncherOptions) => {
   };
 
   const create = async (spec: SandboxSpec, known: EngineFacts, signal: AbortSignal) => {
-    const image = await withWorkspace(await images.resolve(await engine.patient(), spec.imageReference, signal), spec);
+    const image = await withWorkspace(
+      await images.resolve(await engine.patient(), spec.imageReference, spec, signal),
+      spec,
+    );
     const streamKey = transportOf(settings, known.isDesktop) === "stream" ? nonce().toString("hex") : undefined;
+    const hasEgress = spec.network === "egress";
     if (streamKey === undefined) await doors.prepare(spec.id);
+    if (hasEgress) await egress.prepare(spec.id);
     seccomp ??= seccompContent(settings.seccompProfile);
     const config = containerConfig({
       spec,
@@ -55,7 +66,12 @@ export const launcher = (options: LauncherOptions) => {
       image,
       door:
         streamKey === undefined
-          ? { transport: "socket", agentFile: options.agentPath, directory: doors.path(spec.id) }
+          ? {
+              transport: "socket",
+              agentFile: options.agentPath,
+              directory: doors.path(spec.id),
+              egress: hasEgress ? { directory: egress.path(spec.id), resolvConf: egress.resolvConfPath } : undefined,
+            }
           : { transport: "stream", volume: await volumes.ensure(await engine.client(), image.id) },
     });
     // Not withdrawn with the spawn: what an engine makes after its caller has left, nobody would remove.
@@ -67,16 +83,16 @@ export const launcher = (options: LauncherOptions) => {
     const listening = (await engine.patient()).getContainer(container.id);
     const stdout = streamKey === undefined; // Elsewhere it carries the agent's connections.
     const kept = await attachConsole(listening, { stdout });
-    return { container, image, streamKey, kept };
+    return { container, image, streamKey, hasEgress, kept };
   };
 
   /** Resolves when the agent has answered, nothing else has run, and the wall is what it should be. */
   const begin = async (
-    { container, streamKey, kept }: Awaited<ReturnType<typeof create>>,
+    { container, streamKey, hasEgress, kept }: Awaited<ReturnType<typeof create>>,
     spec: SandboxSpec,
     signal: AbortSignal,
   ): Promise<Runtime> => {
-    const made = options.runtimeOf(spec.id, container.id, streamKey, kept);
+    const made = options.runtimeOf({ sandboxId: spec.id, streamKey, hasEgress }, container.id, kept);
     const refused = new AbortController();
     const within = AbortSignal.any([signal, kept.ended, refused.signal]);
     let silence: NodeJS.Timeout | undefined;
@@ -96,6 +112,7 @@ export const launcher = (options: LauncherOptions) => {
       if (streamKey === undefined) await doors.opened(spec.id, within);
       await made.guest.ready(within);
       if (streamKey === undefined) await doors.seal(spec.id);
+      if (hasEgress) await egress.open(spec.id, within);
       if (spec.security === "default") await requireMappedRoot(made, within);
       const refusal = await starting;
       if (refusal !== undefined) throw refusal.error;

@@ -1,4 +1,5 @@
 import type Docker from "dockerode";
+import type { EgressDoor } from "../../egress/egress.ts";
 import type { Guest } from "../../guest/guest.ts";
 import type { Runtime } from "../provider.ts";
 import type { Console } from "./console.ts";
@@ -8,6 +9,7 @@ export interface DockerRuntimeOptions {
   readonly sandboxId: string;
   readonly containerId: string;
   readonly guest: Guest;
+  readonly egressDoor: EgressDoor | undefined;
   /** Undefined where the engine lets nobody listen. */
   readonly console: Console | undefined;
   readonly container: () => Promise<Docker.Container>;
@@ -26,13 +28,14 @@ interface Figures {
 
 /** A running container and the way to its agent. */
 export const dockerRuntime = (options: DockerRuntimeOptions): Runtime => {
-  const { sandboxId, guest } = options;
+  const { sandboxId, guest, egressDoor } = options;
   let last: { readonly atMs: number; readonly cpuNs: number } | undefined;
   let isGone = false;
   return {
     sandboxId,
     ref: { version: dockerRuntime.refVersion, data: { containerId: options.containerId } },
     guest,
+    ...(egressDoor === undefined ? {} : { egressDoor }),
     async consoleLog(lines) {
       return isGone ? [] : (options.console?.lines(lines) ?? []);
     },

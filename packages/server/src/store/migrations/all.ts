@@ -6,6 +6,7 @@ import { apiKeys } from "./0005-api-keys.ts";
 import { tenants } from "./0006-tenants.ts";
 import { sessions } from "./0007-sessions.ts";
 import { sandboxNetwork } from "./0008-sandbox-network.ts";
+import { registryCredentials } from "./0009-registry-credentials.ts";
 import type { Migration } from "./migration.ts";
 
 /** In order. A released one is never changed; the next change is the next file. */
@@ -18,4 +19,5 @@ export const migrations: readonly Migration[] = [
   tenants,
   sessions,
   sandboxNetwork,
+  registryCredentials,
 ];

