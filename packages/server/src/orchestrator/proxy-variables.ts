@@ -18,9 +18,17 @@ const variables = {
   NODE_USE_ENV_PROXY: "1",
 } as const;
 
-/** None where every program's connections are carried, or there is no way out. */
-export const proxyVariables = (
+/**
+ * What is set already, with it, and counts: in whatever case it was written, as programs differ in which they read first. Nothing is added where every
+ * program's connections are carried, or there is no way out.
+ */
+export function withProxyVariables(
   { capabilities }: Pick<Provider, "capabilities">,
   networkMode: string,
-): Readonly<Record<string, string>> =>
-  networkMode === "egress" && capabilities.egressLevel === "proxy" ? variables : {};
+  set: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  if (networkMode !== "egress" || capabilities.egressLevel !== "proxy") return set;
+  const taken = new Set(Object.keys(set).map((name) => name.toLowerCase()));
+  const free = Object.entries(variables).filter(([name]) => !taken.has(name.toLowerCase()));
+  return { ...Object.fromEntries(free), ...set };
+}

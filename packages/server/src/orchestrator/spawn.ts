@@ -13,7 +13,7 @@ import type { Caller, Context } from "./context.ts";
 import { requireHealthy, spawnOn } from "./healthy-provider.ts";
 import { forget, insertWithinCaps } from "./insert-within-caps.ts";
 import { measured } from "./measure.ts";
-import { proxyVariables } from "./proxy-variables.ts";
+import { withProxyVariables } from "./proxy-variables.ts";
 import type { SpawnQueue } from "./spawn-queue.ts";
 import { newRecord, type SpawnRequest } from "./spawn-record.ts";
 
@@ -124,7 +124,7 @@ async function start(
   context.failpoint("spawn:runtime");
   const from = image ?? runtime.image;
   await runtime.guest.configure(
-    settingsOf(record, { ...proxyVariables(provider, record.networkMode), ...from?.env, ...env }),
+    settingsOf(record, withProxyVariables(provider, record.networkMode, { ...from?.env, ...env })),
     signal,
   );
   signal.throwIfAborted();
