@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -94,15 +94,17 @@ const trust = [
   "npm_config_cafile",
 ];
 
+const runsc = "/usr/bin/runsc";
 const levels = [
-  { provider: "oci", level: "transparent" },
-  { provider: "proot", level: "proxy" },
-] as const;
+  { provider: "oci", runtime: "runc", level: "transparent" },
+  { provider: "proot", runtime: "runc", level: "proxy" },
+  ...(existsSync(runsc) ? [{ provider: "oci", runtime: runsc, level: "proxy" }] : []),
+];
 const why = reason === undefined ? "" : ` (${reason})`;
 
 describe.skipIf(reason !== undefined).each(levels)(
-  `real programs under $provider, $level${why}`,
-  ({ provider, level }) => {
+  `real programs under $provider with $runtime, $level${why}`,
+  ({ provider, runtime, level }) => {
     let ground: Ground;
     let sandbox: NetworkSandbox;
     let missing: string | undefined;
@@ -112,7 +114,11 @@ describe.skipIf(reason !== undefined).each(levels)(
       const found = await codeImageTar(folder);
       if ("missing" in found) missing = found.missing;
       ground = await startGround({
-        config: { "providers.default": provider, [`providers.${provider}.enabled`]: "true" },
+        config: {
+          "providers.default": provider,
+          [`providers.${provider}.enabled`]: "true",
+          "providers.oci.runtime": runtime,
+        },
         ...("tar" in found ? { images: { [image]: found.tar } } : {}),
       });
       rmSync(folder, { recursive: true });
