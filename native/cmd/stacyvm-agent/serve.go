@@ -22,6 +22,7 @@ import (
 	"stacyvm/native/internal/confine"
 	"stacyvm/native/internal/fork"
 	"stacyvm/native/internal/idle"
+	"stacyvm/native/internal/outbound/proxy"
 	"stacyvm/native/internal/process"
 	door "stacyvm/native/internal/serve"
 	"stacyvm/native/internal/tree"
@@ -43,17 +44,18 @@ const (
 )
 
 type options struct {
-	listenFD   int
-	listenUnix string
-	stdio      bool
-	cgroupFD   int
-	egressFD   int
-	egressUnix string
-	workdir    string
-	user       string
-	traced     bool
-	slackNs    uint
-	limits     bound.Limits
+	listenFD    int
+	listenUnix  string
+	stdio       bool
+	cgroupFD    int
+	egressFD    int
+	egressUnix  string
+	egressProxy bool
+	workdir     string
+	user        string
+	traced      bool
+	slackNs     uint
+	limits      bound.Limits
 }
 
 func parse(args []string) (options, error) {
@@ -65,6 +67,7 @@ func parse(args []string) (options, error) {
 	set.IntVar(&o.cgroupFD, "cgroup-fd", -1, "inherited directory descriptor of the sandbox's own cgroup")
 	set.IntVar(&o.egressFD, "egress-fd", -1, "inherited listening unix socket for the network device and the egress gateway")
 	set.StringVar(&o.egressUnix, "egress-unix", "", "path of such a socket to make")
+	set.BoolVar(&o.egressProxy, "egress-proxy", false, "take no network device there, and be an HTTP proxy on "+proxy.Address)
 	set.StringVar(&o.workdir, "workdir", "/workspace", "default working directory")
 	set.StringVar(&o.user, "user", "", "default user; root, or the agent's own where that is not root")
 	set.BoolVar(&o.traced, "traced", false, "a program that translates paths traces the sandbox: let it read this one's memory")
@@ -84,6 +87,9 @@ func parse(args []string) (options, error) {
 	}
 	if o.egressFD >= 0 && o.egressUnix != "" {
 		return o, errors.New("give one of --egress-fd and --egress-unix, or neither")
+	}
+	if o.egressProxy && o.egressFD < 0 && o.egressUnix == "" {
+		return o, errors.New("--egress-proxy needs --egress-fd or --egress-unix")
 	}
 	return o, nil
 }
@@ -122,7 +128,11 @@ func serve(args []string) error {
 		Limits:   o.limits, Forest: forest(o.cgroupFD, ownScore), Accounts: accounts, DefaultUser: o.user, DefaultCwd: o.workdir,
 		Used: memory.Used,
 	})
-	server := door.New(door.Options{Limits: o.limits, Table: table, Accounts: accounts, Version: version})
+	serving := door.Options{Limits: o.limits, Table: table, Accounts: accounts, Version: version}
+	if o.egressProxy {
+		serving.OwnPort = proxy.Port
+	}
+	server := door.New(serving)
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGTERM, syscall.SIGINT)
 	// Caught, not ignored: children would inherit that.

@@ -14,11 +14,12 @@ const maxSocketPath = 107
 
 // Mount points below mounts(). An overlay is made in there and names its layers so: its options can be read inside.
 const (
-	lowerName = "lower"
-	diskName  = "disk"
-	agentName = "agent"
-	rootName  = "root"
-	doorName  = "door"
+	lowerName      = "lower"
+	diskName       = "disk"
+	agentName      = "agent"
+	rootName       = "root"
+	doorName       = "door"
+	egressDoorName = "egress"
 )
 
 // What lies in a PRoot sandbox's tree.
@@ -35,24 +36,26 @@ var sandboxIDPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,40}$`)
 // dataRoot names every path this program touches; all of them are below one directory.
 type dataRoot struct{ path string }
 
-func (d dataRoot) runs() string              { return filepath.Join(d.path, "run") }
-func (d dataRoot) slots() string             { return filepath.Join(d.path, "slots") }
-func (d dataRoot) disks() string             { return filepath.Join(d.path, "disks") }
-func (d dataRoot) runtimeState() string      { return filepath.Join(d.path, "runtime") }
-func (d dataRoot) mounts() string            { return filepath.Join(d.path, "mnt") }
-func (d dataRoot) mountLower() string        { return filepath.Join(d.mounts(), lowerName) }
-func (d dataRoot) mountDisk() string         { return filepath.Join(d.mounts(), diskName) }
-func (d dataRoot) mountAgent() string        { return filepath.Join(d.mounts(), agentName) }
-func (d dataRoot) mountRoot() string         { return filepath.Join(d.mounts(), rootName) }
-func (d dataRoot) mountDoor() string         { return filepath.Join(d.mounts(), doorName) }
-func (d dataRoot) trees() string             { return filepath.Join(d.path, "trees") }
-func (d dataRoot) tree(id string) string     { return filepath.Join(d.trees(), id) }
-func (d dataRoot) sandbox(id string) string  { return filepath.Join(d.runs(), id) }
-func (d dataRoot) in(id, name string) string { return filepath.Join(d.runs(), id, name) }
-func (d dataRoot) socket(id string) string   { return d.in(id, socketName) }
-func (d dataRoot) egressDoors() string       { return filepath.Join(d.path, "egress") }
-func (d dataRoot) egress(id string) string   { return filepath.Join(d.egressDoors(), id+".sock") }
-func (d dataRoot) door(id string) string     { return d.in(id, doorName) }
+func (d dataRoot) runs() string                { return filepath.Join(d.path, "run") }
+func (d dataRoot) slots() string               { return filepath.Join(d.path, "slots") }
+func (d dataRoot) disks() string               { return filepath.Join(d.path, "disks") }
+func (d dataRoot) runtimeState() string        { return filepath.Join(d.path, "runtime") }
+func (d dataRoot) mounts() string              { return filepath.Join(d.path, "mnt") }
+func (d dataRoot) mountLower() string          { return filepath.Join(d.mounts(), lowerName) }
+func (d dataRoot) mountDisk() string           { return filepath.Join(d.mounts(), diskName) }
+func (d dataRoot) mountAgent() string          { return filepath.Join(d.mounts(), agentName) }
+func (d dataRoot) mountRoot() string           { return filepath.Join(d.mounts(), rootName) }
+func (d dataRoot) mountDoor() string           { return filepath.Join(d.mounts(), doorName) }
+func (d dataRoot) mountEgress() string         { return filepath.Join(d.mounts(), egressDoorName) }
+func (d dataRoot) trees() string               { return filepath.Join(d.path, "trees") }
+func (d dataRoot) tree(id string) string       { return filepath.Join(d.trees(), id) }
+func (d dataRoot) sandbox(id string) string    { return filepath.Join(d.runs(), id) }
+func (d dataRoot) in(id, name string) string   { return filepath.Join(d.runs(), id, name) }
+func (d dataRoot) socket(id string) string     { return d.in(id, socketName) }
+func (d dataRoot) egressDoors() string         { return filepath.Join(d.path, "egress") }
+func (d dataRoot) egress(id string) string     { return filepath.Join(d.egressDoors(), id+".sock") }
+func (d dataRoot) egressDoor(id string) string { return filepath.Join(d.egressDoors(), id) }
+func (d dataRoot) door(id string) string       { return d.in(id, doorName) }
 
 // runtimeOf lists what a runtime keeps of a sandbox: runc and crun a directory, runsc files.
 func (d dataRoot) runtimeOf(id string) []string {
@@ -94,6 +97,7 @@ func openDataRoot(path string) (dataRoot, error) {
 		{d.mountAgent(), 0o711},
 		{d.mountRoot(), 0o711},
 		{d.mountDoor(), 0o711},
+		{d.mountEgress(), 0o711},
 		{d.trees(), 0o711},
 		{d.egressDoors(), 0o710},
 	} {

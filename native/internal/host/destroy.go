@@ -59,11 +59,13 @@ func (h *Host) remove(ctx context.Context, id string) error {
 	if record.LoopDevice != "" && !eventually(ctx, func() bool { return !loopHolds(record.LoopDevice, record.DiskInode) }) {
 		return fail(codeFailed, "%s stays in use", record.LoopDevice)
 	}
-	if err := h.removeDoor(id); err != nil {
+	if err := errors.Join(removeDoor(h.root.door(id)), removeDoor(h.root.egressDoor(id))); err != nil {
 		return err
 	}
-	if err := os.Remove(h.root.egress(id)); err != nil && !os.IsNotExist(err) {
-		return err
+	for _, path := range []string{h.root.egress(id), h.root.egressDoor(id)} {
+		if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+			return err
+		}
 	}
 	if err := removeTree(h.root.tree(id)); err != nil {
 		return err

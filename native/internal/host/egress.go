@@ -1,9 +1,11 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -16,27 +18,61 @@ const (
 	GatewayUser = 0x6fff0000
 )
 
-// listenForGateway binds the socket on which the agent takes the gateway's connections; nobody else's user reaches it.
+// listenForGateway binds the socket on which the agent takes the gateway's connections; nobody else's user reaches it. The
+// gateway is this user's own where that isn't root.
 func (h *Host) listenForGateway(id string) (*os.File, error) {
 	path := h.root.egress(id)
-	listener, err := listen(path)
+	listener, err := listenUnseen(h.root.egressDoors(), filepath.Base(path))
 	if err != nil {
 		return nil, err
 	}
 	// The directory lets nobody but the gateway pass, so there is no moment in which another one could connect.
-	if err := errors.Join(os.Chmod(path, 0o600), os.Lchown(path, GatewayUser, GatewayUser)); err != nil {
+	err = os.Chmod(path, 0o600)
+	if os.Getuid() == 0 {
+		err = errors.Join(err, os.Lchown(path, GatewayUser, GatewayUser))
+	}
+	if err != nil {
 		listener.Close()
 		return nil, err
 	}
 	return listener, nil
 }
 
-// egressPath is where the egress gateway reaches a sandbox; empty where it has no outbound network.
-func (h *Host) egressPath(id string) string {
-	if path := h.root.egress(id); exists(path) {
-		return path
+// giveToGateway lets the gateway, and nobody else, connect to the socket that the agent has made itself.
+func giveToGateway(path string) (given bool, err error) {
+	name, ok := openSocket(path)
+	if !ok {
+		return false, nil
 	}
-	return ""
+	defer unix.Close(name)
+	return true, errors.Join(
+		os.Chmod(fmt.Sprintf("/proc/self/fd/%d", name), 0o600),
+		unix.Fchownat(name, "", GatewayUser, GatewayUser, unix.AT_EMPTY_PATH),
+	)
+}
+
+// waitForEgressDoor waits for the agent's socket and gives it to the gateway.
+func (h *Host) waitForEgressDoor(ctx context.Context, id string, record *runtimeRecord) error {
+	path, _ := h.egressAddress(id)
+	var given bool
+	var err error
+	waited := waitForDoor(ctx, record, func() bool {
+		given, err = giveToGateway(path)
+		return given || err != nil
+	})
+	return errors.Join(waited, err)
+}
+
+// egressAddress is where the egress gateway reaches a sandbox, and whether the socket was made from inside; empty where the
+// sandbox has no outbound network.
+func (h *Host) egressAddress(id string) (path string, guestMade bool) {
+	if door := h.root.egressDoor(id); exists(door) {
+		return filepath.Join(door, egressSocketName), true
+	}
+	if path := h.root.egress(id); exists(path) {
+		return path, false
+	}
+	return "", false
 }
 
 // makeNetwork makes the device of a sandbox's network and hands it to the agent, who alone will have it: nothing inside has

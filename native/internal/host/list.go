@@ -10,13 +10,14 @@ import (
 // Owned is one sandbox of the data root, half-made ones included.
 type Owned struct {
 	ownerRecord
-	SocketPath string `json:"socket_path"`
-	GuestMade  bool   `json:"guest_made"`  // the socket lies where the sandbox can change it
-	EgressPath string `json:"egress_path"` // of the egress door, or empty
-	Pid        int    `json:"pid"`
-	StartTicks uint64 `json:"start_ticks"`
-	Alive      bool   `json:"alive"`
-	EndedBy    string `json:"ended_by,omitempty"` // how, where it is known
+	SocketPath      string `json:"socket_path"`
+	GuestMade       bool   `json:"guest_made"`        // the socket lies where the sandbox can change it
+	EgressPath      string `json:"egress_path"`       // of the egress door, or empty
+	EgressGuestMade bool   `json:"egress_guest_made"` // as guest_made
+	Pid             int    `json:"pid"`
+	StartTicks      uint64 `json:"start_ticks"`
+	Alive           bool   `json:"alive"`
+	EndedBy         string `json:"ended_by,omitempty"` // how, where it is known
 }
 
 // List shows everything below the data root, as the file system and the kernel have it.
@@ -57,7 +58,7 @@ func (h *Host) inspect(id string) (Owned, bool) {
 	}
 	owned.SandboxID = id
 	owned.SocketPath, owned.GuestMade = h.address(id)
-	owned.EgressPath = h.egressPath(id)
+	owned.EgressPath, owned.EgressGuestMade = h.egressAddress(id)
 	var record runtimeRecord
 	if readRecord(h.root.in(id, "runtime.json"), &record) == nil {
 		owned.Pid, owned.StartTicks = record.Pid, record.StartTicks

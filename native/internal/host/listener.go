@@ -27,9 +27,9 @@ func listen(path string) (*os.File, error) {
 	return file, nil
 }
 
-// listenUnseen binds the agent's socket as listen does, by a name that tells nothing of the directory: PRoot refuses to tell
-// a socket's name that lies outside the sandbox.
-func listenUnseen(directory string) (*os.File, error) {
+// listenUnseen binds a socket as listen does, by a name that tells nothing of the directory: PRoot refuses to tell a socket's
+// name that lies outside the sandbox.
+func listenUnseen(directory, name string) (*os.File, error) {
 	type result struct {
 		file *os.File
 		err  error
@@ -45,7 +45,7 @@ func listenUnseen(directory string) (*os.File, error) {
 			answer <- result{nil, err}
 			return
 		}
-		file, err := listen(socketName)
+		file, err := listen(name)
 		answer <- result{file, err}
 	})
 	got := <-answer

@@ -30,6 +30,7 @@ type PRootRequest struct {
 	PidsMax     int    `json:"pids_max"`     // processes and threads
 	OpenFiles   uint64 `json:"open_files"`   // of each process
 	HostNetwork bool   `json:"host_network"` // the network is the host's own
+	Egress      bool   `json:"egress"`       // with an egress door, on which the agent asks for what programs ask of its proxy
 }
 
 // SpawnPRoot makes a sandbox or leaves nothing.
@@ -49,6 +50,9 @@ func (h *Host) SpawnPRoot(ctx context.Context, request PRootRequest) (*SpawnAnsw
 	hidden := h.hidesProcesses() == ""
 	if !hidden && !request.HostNetwork {
 		return nil, fail(codeUnavailable, "no network of its own without namespaces: %s", h.hidesProcesses())
+	}
+	if request.Egress && request.HostNetwork {
+		return nil, fail(codeInvalid, "egress and host_network: what uses the host's network needs no way out, and minds none")
 	}
 	lock, err := h.claimDirectory(ctx, ownerRecord{
 		Provider: "proot", ServerID: request.ServerID, SandboxID: request.SandboxID, Generation: request.Generation,
@@ -79,11 +83,18 @@ func (h *Host) startPRoot(ctx context.Context, request PRootRequest, hidden bool
 	}
 	clock.mark("copy")
 	h.failpoint.reached(stepSpawnMounts)
-	listener, err := listenUnseen(h.root.sandbox(id))
+	listener, err := listenUnseen(h.root.sandbox(id), socketName)
 	if err != nil {
 		return nil, err
 	}
 	defer listener.Close()
+	var egress *os.File
+	if request.Egress {
+		if egress, err = h.listenForGateway(id); err != nil {
+			return nil, err
+		}
+		defer egress.Close()
+	}
 	h.failpoint.reached(stepSpawnListener)
 	console, err := os.OpenFile(h.root.in(id, "console"), os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -92,7 +103,7 @@ func (h *Host) startPRoot(ctx context.Context, request PRootRequest, hidden bool
 	defer console.Close()
 	plan, err := json.Marshal(prootPlan{
 		ID: id, PRoot: h.options.PRootPath, Tree: h.root.tree(id), Root: h.root.mountRoot(), Hidden: hidden,
-		HostNetwork: request.HostNetwork, UID: request.AgentUID, FileMB: request.FileMB, PidsMax: request.PidsMax, OpenFiles: request.OpenFiles,
+		HostNetwork: request.HostNetwork, Egress: request.Egress, UID: request.AgentUID, FileMB: request.FileMB, PidsMax: request.PidsMax, OpenFiles: request.OpenFiles,
 	})
 	if err != nil {
 		return nil, err
@@ -103,16 +114,22 @@ func (h *Host) startPRoot(ctx context.Context, request PRootRequest, hidden bool
 		id: id, command: command, console: console, what: "a PRoot sandbox",
 		// The places that prootinit.go counts on.
 		files: func(proceed, status *os.File) []*os.File {
-			return []*os.File{listener, proceed, status, lock}
+			files := []*os.File{listener, proceed, status, lock}
+			if egress != nil {
+				files = append(files, egress)
+			}
+			return files
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
 	clock.mark("runtime")
-	return &SpawnAnswer{
+	answer := &SpawnAnswer{
 		SocketPath: h.root.socket(id), Pid: record.Pid, StartTicks: record.StartTicks, UIDBase: uid, StepsUs: clock.steps,
-	}, ctx.Err()
+	}
+	answer.EgressPath, answer.EgressGuestMade = h.egressAddress(id)
+	return answer, ctx.Err()
 }
 
 // prootAttributes are those of a sandbox's first process: a session and, where they can be had, namespaces of its own. It is

@@ -17,12 +17,14 @@ import (
 // PRootInit is the argument with which this program becomes the first process of a PRoot sandbox.
 const PRootInit = "proot-init"
 
-// Descriptors of that first process. The listener keeps its place until the agent has it.
+// Descriptors of that first process. Listeners keep their places until the agent has them; there may be none for the egress
+// gateway.
 const (
 	prootListener = 3 + iota
 	prootProceed
 	prootStatus
 	prootLock
+	prootEgress
 )
 
 const (
@@ -40,6 +42,7 @@ type prootPlan struct {
 	Root        string `json:"root"` // mount point of its surroundings
 	Hidden      bool   `json:"hidden"`
 	HostNetwork bool   `json:"host_network"`
+	Egress      bool   `json:"egress"`
 	UID         int    `json:"uid"`
 	FileMB      int    `json:"file_mb"`
 	PidsMax     int    `json:"pids_max"`
@@ -58,7 +61,7 @@ func RunPRootInit(args []string) {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	for fd := prootListener; fd <= prootLock; fd++ {
+	for fd := prootListener; fd <= prootEgress; fd++ {
 		unix.CloseOnExec(fd)
 	}
 	err = becomePRoot(args)
@@ -100,8 +103,10 @@ func becomePRoot(args []string) error {
 	if err := confine.BelowTracer(); err != nil {
 		return err
 	}
-	if _, err := unix.FcntlInt(prootListener, unix.F_SETFD, 0); err != nil {
-		return err
+	for _, fd := range plan.handed() {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
+			return err
+		}
 	}
 	environment := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PROOT_LOADER=" + filepath.Join(tree, treeLoaderName)}
 	return syscall.Exec(plan.PRoot, plan.command(tree), environment)
@@ -177,6 +182,14 @@ func (p prootPlan) limit() error {
 	return nil
 }
 
+// handed are the descriptors that the agent gets.
+func (p prootPlan) handed() []int {
+	if p.Egress {
+		return []int{prootListener, prootEgress}
+	}
+	return []int{prootListener}
+}
+
 func (p prootPlan) command(tree string) []string {
 	who := strconv.Itoa(p.UID)
 	command := []string{
@@ -187,5 +200,9 @@ func (p prootPlan) command(tree string) []string {
 		command = append(command, "-b", "/dev/"+name)
 	}
 	command = append(command, "-b", "/dev/ptmx", "-b", "/dev/pts")
-	return append(command, agentInside, "serve", "--listen-fd", strconv.Itoa(prootListener), "--traced", "--workdir", "/workspace")
+	command = append(command, agentInside, "serve", "--listen-fd", strconv.Itoa(prootListener), "--traced", "--workdir", "/workspace")
+	if p.Egress {
+		command = append(command, "--egress-fd", strconv.Itoa(prootEgress), "--egress-proxy")
+	}
+	return command
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,20 +21,21 @@ type SpawnRequest struct {
 	RootfsPath string `json:"rootfs_path"`
 	DiskMB     int    `json:"disk_mb"`
 	AgentUID   int    `json:"agent_uid"` // inside: 0 or 1000
-	Egress     bool   `json:"egress"`    // with a TUN and an egress door, or without any network for its life
+	Egress     bool   `json:"egress"`    // with an egress door, and where the kind of wall lets it a TUN, or without any network for its life
 	// Config is an OCI runtime configuration without root, hooks, id mappings and cgroup path.
 	Config json.RawMessage `json:"config"`
 }
 
 // SpawnAnswer says where the agent listens. It may not have begun to accept yet; a connection waits for it.
 type SpawnAnswer struct {
-	SocketPath string           `json:"socket_path"`
-	GuestMade  bool             `json:"guest_made"` // the socket lies where the sandbox can change it
-	Pid        int              `json:"pid"`
-	StartTicks uint64           `json:"start_ticks"`
-	UIDBase    int              `json:"uid_base"`
-	EgressPath string           `json:"egress_path"` // of the egress door, or empty
-	StepsUs    map[string]int64 `json:"steps_us"`    // time of each step
+	SocketPath      string           `json:"socket_path"`
+	GuestMade       bool             `json:"guest_made"` // the socket lies where the sandbox can change it
+	Pid             int              `json:"pid"`
+	StartTicks      uint64           `json:"start_ticks"`
+	UIDBase         int              `json:"uid_base"`
+	EgressPath      string           `json:"egress_path"`       // of the egress door, or empty
+	EgressGuestMade bool             `json:"egress_guest_made"` // as guest_made
+	StepsUs         map[string]int64 `json:"steps_us"`          // time of each step
 }
 
 // removeTimeout bounds the removal of a sandbox, whole or half-made.
@@ -55,10 +57,7 @@ func (h *Host) Spawn(ctx context.Context, request SpawnRequest) (*SpawnAnswer, e
 		return nil, err
 	}
 	if request.Egress {
-		if kind != kindContainer {
-			return nil, fail(codeUnavailable, "sandboxes under %s get no outbound network yet", h.options.RuntimePath)
-		}
-		if missing := missingForTUN(); missing != "" {
+		if missing := missingForTUN(); missing != "" && kind == kindContainer {
 			return nil, fail(codeUnavailable, "no outbound network: %s", missing)
 		}
 	}
@@ -121,7 +120,7 @@ func (h *Host) assemble(ctx context.Context, kind runtimeKind, request SpawnRequ
 	}
 	base := slotBase(slot)
 	h.failpoint.reached(stepSpawnSlot)
-	spec, err := completeSpec(withDoor(withAgent(request.Config, h.agentPath()), h.root.mountDoor()), h.root.mountRoot(), cgroupPath(id), base)
+	spec, err := completeSpec(h.withDoors(withAgent(request.Config, h.agentPath())), h.root.mountRoot(), cgroupPath(id), base)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +150,7 @@ func (h *Host) assemble(ctx context.Context, kind runtimeKind, request SpawnRequ
 	h.failpoint.reached(stepSpawnCgroup)
 	var listener *os.File
 	if kind == kindGVisor {
-		err = h.makeDoor(id, base+request.AgentUID)
+		err = makeDoor(h.root.door(id), "0700", base+request.AgentUID)
 	} else if listener, err = listen(h.root.socket(id)); err == nil {
 		defer listener.Close()
 	}
@@ -159,11 +158,18 @@ func (h *Host) assemble(ctx context.Context, kind runtimeKind, request SpawnRequ
 		return nil, err
 	}
 	var egress *os.File
-	if request.Egress {
+	hasTUN := request.Egress && kind == kindContainer
+	switch {
+	case hasTUN:
 		if egress, err = h.listenForGateway(id); err != nil {
 			return nil, err
 		}
 		defer egress.Close()
+	case request.Egress:
+		// The directory above lets nobody but the gateway pass.
+		if err := makeDoor(h.root.egressDoor(id), "0711", base+request.AgentUID); err != nil {
+			return nil, err
+		}
 	}
 	h.failpoint.reached(stepSpawnListener)
 	clock.mark("cgroup")
@@ -178,14 +184,19 @@ func (h *Host) assemble(ctx context.Context, kind runtimeKind, request SpawnRequ
 			return err
 		}
 		console = opened
-		if request.Egress {
+		if hasTUN {
 			if err := writeNameFiles(h.root.mountRoot(), base); err != nil {
 				return err
 			}
 		}
 		if kind == kindGVisor {
-			if err := h.showDoor(id); err != nil {
+			if err := showDoor(h.root.door(id), h.root.mountDoor()); err != nil {
 				return err
+			}
+			if request.Egress {
+				if err := showDoor(h.root.egressDoor(id), h.root.mountEgress()); err != nil {
+					return err
+				}
 			}
 		}
 		h.failpoint.reached(stepSpawnMounts)
@@ -207,14 +218,18 @@ func (h *Host) assemble(ctx context.Context, kind runtimeKind, request SpawnRequ
 	}
 	if kind == kindGVisor {
 		// Namespaces made inside are of gVisor's own kernel.
-		if err := h.waitForDoor(ctx, id, record); err != nil {
+		err := waitForDoor(ctx, record, func() bool { return answers(filepath.Join(h.root.door(id), socketName)) })
+		if err == nil && request.Egress {
+			err = h.waitForEgressDoor(ctx, id, record)
+		}
+		if err != nil {
 			return nil, withConsole(err, console)
 		}
 	} else if err := forbidUserNamespaces(record.Pid); err != nil {
 		// In time: until the answer nobody knows the socket, so nothing but the agent has run.
 		return nil, err
 	}
-	if request.Egress {
+	if hasTUN {
 		clock.mark("record")
 		if err := h.makeNetwork(id, record); err != nil {
 			return nil, withConsole(err, console)
@@ -226,7 +241,7 @@ func (h *Host) assemble(ctx context.Context, kind runtimeKind, request SpawnRequ
 	h.endings.watch(id, *record)
 	answer := &SpawnAnswer{Pid: record.Pid, StartTicks: record.StartTicks, UIDBase: base, StepsUs: clock.steps}
 	answer.SocketPath, answer.GuestMade = h.address(id)
-	answer.EgressPath = h.egressPath(id)
+	answer.EgressPath, answer.EgressGuestMade = h.egressAddress(id)
 	return answer, nil
 }
 

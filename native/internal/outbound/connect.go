@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
@@ -75,15 +73,8 @@ func (n *network) open(to tcpip.Address, port uint16, count int64) (slot *net.Un
 	if !ok {
 		return nil, false
 	}
-	slot, answer, err := n.slots.ask(egresswire.Request{Open: egresswire.OpenTCP, Host: host, Address: literal, Port: int(port)}, slotWait, openWait)
-	if err != nil {
-		return nil, false
-	}
-	if !answer.OK {
-		_ = slot.Close()
-		return nil, false
-	}
-	return slot, true
+	slot, err := n.slots.connect(egresswire.Request{Open: egresswire.OpenTCP, Host: host, Address: literal, Port: int(port)})
+	return slot, err == nil
 }
 
 // pieces are buffers of pieceBytes. A direction that waits holds none.
@@ -108,7 +99,7 @@ func carry(end tcpip.Endpoint, queue *waiter.Queue, slot *net.UnixConn) {
 		}
 		_ = slot.Close()
 	})
-	if copyIn(inside, slot) && (ended.Load() > 0 || !egresswire.HungUp(slot)) {
+	if Copy(inside, slot) == nil && (ended.Load() > 0 || !egresswire.HungUp(slot)) {
 		finish(inside.closeWrite)
 		egresswire.WaitHangup(slot)
 	}
@@ -135,41 +126,6 @@ func copyOut(slot *net.UnixConn, inside *stream) bool {
 		}
 		if n == 0 {
 			<-inside.readable
-		}
-	}
-}
-
-// copyIn carries from the slot to the sandbox, and says whether the slot's direction ended.
-func copyIn(inside *stream, slot *net.UnixConn) bool {
-	raw, err := slot.SyscallConn()
-	if err != nil {
-		return false
-	}
-	for {
-		var piece *[]byte
-		var n int
-		waitErr := raw.Read(func(fd uintptr) bool {
-			piece = pieces.Get().(*[]byte)
-			for {
-				if n, err = unix.Read(int(fd), *piece); err != unix.EINTR {
-					break
-				}
-			}
-			if err == unix.EAGAIN {
-				pieces.Put(piece)
-				piece = nil
-			}
-			return piece != nil
-		})
-		if piece == nil {
-			return false
-		}
-		if err = errors.Join(waitErr, err); n > 0 && err == nil {
-			_, err = inside.Write((*piece)[:n])
-		}
-		pieces.Put(piece)
-		if n <= 0 || err != nil {
-			return err == nil
 		}
 	}
 }

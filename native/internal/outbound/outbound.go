@@ -1,4 +1,4 @@
-// Package outbound carries a sandbox's outbound network from its TUN to the egress gateway.
+// Package outbound carries a sandbox's outbound network from its TUN, or from the proxy inside, to the egress gateway.
 //
 // The gateway connects to the egress door and leaves slots there; each TCP connection of the sandbox takes one, is opened
 // by the gateway's word, and only then exists for the program inside. Names are given addresses here, so that a connection
@@ -31,14 +31,24 @@ type Door struct {
 	slots    *slots
 	used     func()
 	network  atomic.Pointer[network]
+	noDevice bool
 	hellos   chan struct{}
 }
 
 // Open begins to take connections from the listener, which stays open for the agent's life. Used is called when something
 // has happened.
 func Open(listener *net.UnixListener, used func()) *Door {
-	listener.SetUnlinkOnClose(false)
-	d := &Door{listener: listener, slots: &slots{}, used: used, hellos: make(chan struct{}, hellosMax)}
+	return open(&Door{listener: listener, used: used})
+}
+
+// OpenForSlots opens a door that takes no network device: what goes out is asked for with Connect.
+func OpenForSlots(listener *net.UnixListener, used func()) *Door {
+	return open(&Door{listener: listener, used: used, noDevice: true})
+}
+
+func open(d *Door) *Door {
+	d.listener.SetUnlinkOnClose(false)
+	d.slots, d.hellos = &slots{}, make(chan struct{}, hellosMax)
 	go d.accept()
 	return d
 }
@@ -87,7 +97,7 @@ func (d *Door) hello(conn *net.UnixConn) error {
 		}
 		d.slots.put(conn)
 		return nil
-	case kind == egresswire.KindTun && descriptor != nil:
+	case kind == egresswire.KindTun && descriptor != nil && !d.noDevice:
 		defer func() { _ = conn.Close() }()
 		return d.take(descriptor)
 	}

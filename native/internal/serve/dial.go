@@ -29,6 +29,9 @@ type halfCloser interface {
 
 // connectTo connects to a port of the loopback or to a unix socket; free must be called at the end.
 func (s *Server) connectTo(ctx context.Context, port uint32, unixPath string) (conn halfCloser, free func(), err error) {
+	if unixPath == "" && port != 0 && port == s.ownPort {
+		return nil, nil, fault.New(fault.Unavailable, "port %d is the agent's own", port)
+	}
 	select {
 	case s.dials <- struct{}{}:
 	default:

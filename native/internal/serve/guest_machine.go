@@ -30,6 +30,9 @@ func (g *guest) Info(context.Context, *connect.Request[guestv1.InfoRequest]) (*c
 func (g *guest) ListPorts(context.Context, *connect.Request[guestv1.ListPortsRequest]) (*connect.Response[guestv1.ListPortsResponse], error) {
 	answer := &guestv1.ListPortsResponse{}
 	for _, p := range ports.Listening() {
+		if uint32(p.Port) == g.ownPort {
+			continue
+		}
 		answer.Ports = append(answer.Ports, &guestv1.ListeningPort{
 			Port: uint32(p.Port), Address: p.Address, Pid: uint32(p.PID), Command: p.Command,
 		})

@@ -36,6 +36,8 @@ type Options struct {
 	Table    *process.Table
 	Accounts *account.Database
 	Version  string
+	// OwnPort is one on which the agent itself listens for the sandbox's programs, and nobody else is let to it; or 0.
+	OwnPort uint32
 }
 
 // Server answers requests until Shutdown was asked for.
@@ -45,6 +47,7 @@ type Server struct {
 	accounts *account.Database
 	files    *files.Files
 	version  string
+	ownPort  uint32
 	started  time.Time
 	watchers watchers
 	uploads  *files.Uploads
@@ -56,7 +59,7 @@ type Server struct {
 // New makes a server.
 func New(o Options) *Server {
 	s := &Server{
-		limits: o.Limits, table: o.Table, accounts: o.Accounts, version: o.Version, started: time.Now(),
+		limits: o.Limits, table: o.Table, accounts: o.Accounts, version: o.Version, ownPort: o.OwnPort, started: time.Now(),
 		files: &files.Files{Limits: o.Limits, Accounts: o.Accounts},
 		dials: make(chan struct{}, o.Limits.Dials), done: make(chan struct{}),
 	}

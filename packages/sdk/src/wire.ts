@@ -63,8 +63,11 @@ export interface NetworkPolicy {
 export interface NetworkInfo extends NetworkPolicy {
   allow: string[];
   deny: string[];
-  /** `transparent`: every TCP connection and every name goes through the gateway. */
-  level: "none" | "transparent";
+  /**
+   * `transparent`: every TCP connection and every name goes through the gateway. `proxy`: what programs ask of the HTTP proxy inside does; programs
+   * that don't read its variables (`HTTPS_PROXY` and so on) reach nothing.
+   */
+  level: "none" | "transparent" | "proxy";
   /** The operator's policy: what it does not permit, no sandbox may reach. */
   server: { mode: NetworkPolicy["mode"]; allow: string[]; deny: string[] };
   /** Since the gateway started. */
@@ -315,6 +318,8 @@ export interface ProviderInfo {
   limits?: ProviderLimits;
   security_profiles?: { name: "default" | "restricted"; offered: boolean; remedy?: string }[];
   networks?: ("none" | "egress" | "bridge" | "host")[];
+  /** Of `egress`, where it is offered. */
+  egress_level?: "transparent" | "proxy";
   /** What keeps it from being healthy, and the command or setting that would help. */
   missing?: ProviderRemark[];
   /** What is wrong although it serves, such as a runtime with known holes. */

@@ -112,7 +112,8 @@ class NetworkInfo:
     mode: str
     allow: List[str] = field(default_factory=list)
     deny: List[str] = field(default_factory=list)
-    #: ``transparent``: every TCP connection and every name goes through the gateway.
+    #: ``transparent``: every TCP connection and every name goes through the gateway. ``proxy``: what programs ask of the
+    #: HTTP proxy inside does; programs that don't read its variables (``HTTPS_PROXY`` and so on) reach nothing.
     level: str = "none"
     #: Mode, allow and deny of the operator's policy: what it does not permit, no sandbox may reach.
     server: Dict[str, Any] = field(default_factory=dict)
@@ -552,7 +553,8 @@ class ProviderInfo(_ProviderBase, total=False):
     versions: Dict[str, str]
     limits: ProviderLimits
     security_profiles: List[SecurityProfileOffer]
-    networks: List[Literal["none", "bridge", "host"]]
+    networks: List[Literal["none", "egress", "bridge", "host"]]
+    egress_level: Literal["transparent", "proxy"]
     missing: List[ProviderRemark]
     warnings: List[ProviderRemark]
 

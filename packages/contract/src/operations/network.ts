@@ -13,9 +13,11 @@ const policyAnswer = {
 export const Network = z
   .strictObject({
     ...policyAnswer,
-    level: z
-      .enum(["none", "transparent"])
-      .meta({ description: "transparent: every TCP connection and every name goes through the gateway." }),
+    level: z.enum(["none", "transparent", "proxy"]).meta({
+      description:
+        "transparent: every TCP connection and every name goes through the gateway. proxy: what programs ask of the HTTP proxy inside does; " +
+        "programs that don't read its variables (HTTPS_PROXY and so on) reach nothing.",
+    }),
     server: z
       .strictObject(policyAnswer)
       .meta({ description: "The operator's policy: what it does not permit, no sandbox may reach." }),

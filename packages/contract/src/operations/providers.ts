@@ -50,6 +50,10 @@ export const ProviderReport = ProviderHealth.extend({
     }),
   ),
   networks: z.array(z.enum(["none", "egress", "bridge", "host"])),
+  egress_level: z
+    .enum(["transparent", "proxy"])
+    .optional()
+    .meta({ description: "Of egress, where it is offered: what Network.level will be." }),
   missing: z.array(remedied).meta({ description: "What keeps it from being healthy here." }),
   warnings: z
     .array(remedied)

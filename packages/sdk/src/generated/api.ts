@@ -323,8 +323,8 @@ export interface Network {
   mode: "none" | "public" | "allowlist";
   allow: string[];
   deny: string[];
-  /** transparent: every TCP connection and every name goes through the gateway. */
-  level: "none" | "transparent";
+  /** transparent: every TCP connection and every name goes through the gateway. proxy: what programs ask of the HTTP proxy inside does; programs that don't read its variables (HTTPS_PROXY and so on) reach nothing. */
+  level: "none" | "transparent" | "proxy";
   /** The operator's policy: what it does not permit, no sandbox may reach. */
   server: {
     mode: "none" | "public" | "allowlist";
@@ -573,6 +573,8 @@ export interface ProviderReport {
     remedy?: string;
   })[];
   networks: ("none" | "egress" | "bridge" | "host")[];
+  /** Of egress, where it is offered: what Network.level will be. */
+  egress_level?: "transparent" | "proxy";
   /** What keeps it from being healthy here. */
   missing: {
     what: string;

@@ -1,7 +1,7 @@
 import { StacyError } from "@stacyvm/contract";
 import type { Decision, EgressCounts } from "../egress/egress.ts";
 import { KeyMutex } from "../lib/key-mutex.ts";
-import type { Runtime } from "../providers/provider.ts";
+import type { EgressLevel, Provider, Runtime } from "../providers/provider.ts";
 import { checkPolicy, closedPolicy, compilePolicy, type NetworkPolicy } from "../sandbox/network-policy.ts";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
 import type { Caller, Context } from "./context.ts";
@@ -10,7 +10,7 @@ import { measured } from "./measure.ts";
 
 export interface SandboxNetwork {
   readonly policy: NetworkPolicy;
-  readonly level: "none" | "transparent";
+  readonly level: "none" | EgressLevel;
   readonly server: NetworkPolicy;
   /** Undefined where the gateway has none of it. */
   readonly counts?: EgressCounts | undefined;
@@ -34,7 +34,7 @@ export function networkUseCases(context: Context) {
 
   const shown = (record: SandboxRecord): SandboxNetwork => ({
     policy: record.network ?? closedPolicy,
-    level: record.networkMode === "egress" ? "transparent" : "none",
+    level: record.networkMode === "egress" ? levelOf(context.providers.get(record.provider)) : "none",
     server: context.egress.serverPolicy,
   });
 
@@ -92,6 +92,8 @@ async function* decisions(
   yield "live";
   for (let next = await first; next.done !== true; next = await coming.next()) yield next.value;
 }
+
+const levelOf = (provider: Provider | undefined): EgressLevel => provider?.capabilities.egressLevel ?? "transparent";
 
 function withoutDoor(record: SandboxRecord, policy: NetworkPolicy, network: SandboxNetwork): SandboxNetwork {
   if (policy.mode === "none") return { ...network, cut: 0 };

@@ -13,6 +13,7 @@ import type { Caller, Context } from "./context.ts";
 import { requireHealthy, spawnOn } from "./healthy-provider.ts";
 import { forget, insertWithinCaps } from "./insert-within-caps.ts";
 import { measured } from "./measure.ts";
+import { withProxyVariables } from "./proxy-variables.ts";
 import type { SpawnQueue } from "./spawn-queue.ts";
 import { newRecord, type SpawnRequest } from "./spawn-record.ts";
 
@@ -122,7 +123,10 @@ async function start(
   defer("connection", () => context.live.drop(record.id));
   context.failpoint("spawn:runtime");
   const from = image ?? runtime.image;
-  await runtime.guest.configure(settingsOf(record, { ...from?.env, ...env }), signal);
+  await runtime.guest.configure(
+    settingsOf(record, withProxyVariables(provider, record.networkMode, { ...from?.env, ...env })),
+    signal,
+  );
   signal.throwIfAborted();
   const running = await context.store.sandboxes.transition(record.id, statesBefore("running"), {
     state: "running",

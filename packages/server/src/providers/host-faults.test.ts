@@ -34,10 +34,10 @@ describe("a crash of the host program", () => {
     if (kind === "proot") {
       const { disk_mb: file_mb, ...rest } = common;
       const more = { rootfs_path: image.rootfsPath, agent_uid: 0, file_mb, pids_max: 64, open_files: 1024 };
-      return on.call("spawn-proot", { ...rest, ...more, host_network: false }, signal());
+      return on.call("spawn-proot", { ...rest, ...more, host_network: false, egress: true }, signal());
     }
     const { cgroup_mode: mode, no_tun: noTun } = await on.call("probe", {}, signal());
-    const egress = kind === "oci" && noTun === "";
+    const egress = kind === "gvisor" || noTun === "";
     const config = runtimeSpec({
       sandbox: sandboxSpec({
         id,

@@ -15,7 +15,7 @@ export interface HostVerbs {
       rootfs_path: string;
       disk_mb: number;
       agent_uid: number;
-      /** With a TUN and an egress door; the configuration's arguments then name its descriptor. */
+      /** With an egress door, which the configuration's arguments then name, and under a runtime of containers a TUN. */
       egress: boolean;
       config: unknown;
     };
@@ -41,6 +41,8 @@ export interface HostVerbs {
       pids_max: number;
       open_files: number;
       host_network: boolean;
+      /** With an egress door, for the agent's proxy. */
+      egress: boolean;
     };
     answer: HostSpawned;
   };
@@ -64,6 +66,8 @@ export interface HostSpawned {
   readonly uid_base: number;
   /** Of the egress door; empty where there is none. */
   readonly egress_path: string;
+  /** The egress door lies where the sandbox can put a link in its place. */
+  readonly egress_guest_made: boolean;
   readonly steps_us: Readonly<Record<string, number>>;
 }
 
@@ -80,6 +84,8 @@ export interface HostOwned {
   readonly guest_made: boolean;
   /** As in HostSpawned. */
   readonly egress_path: string;
+  /** As in HostSpawned. */
+  readonly egress_guest_made: boolean;
   readonly pid: number;
   readonly start_ticks: number;
   readonly alive: boolean;

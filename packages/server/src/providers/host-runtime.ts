@@ -20,6 +20,8 @@ const defaultReadyTimeoutMs = 10_000;
 const refVersion = 1;
 const maxConsoleBytes = 256 * 1024;
 
+type EgressAddress = Pick<HostOwned, "egress_path" | "egress_guest_made">;
+
 /** What the providers that stacyvm-host serves have in common: all but how a sandbox begins. */
 export const hostRuntimes = (options: HostRuntimesOptions) => {
   const { helper, readyTimeoutMs = defaultReadyTimeoutMs } = options;
@@ -33,7 +35,7 @@ export const hostRuntimes = (options: HostRuntimesOptions) => {
     await helper.call("destroy", { sandbox_id: sandboxId }, signal);
   };
 
-  const runtime = (sandboxId: string, ref: RuntimeRef, address: AgentAddress & { egress_path: string }): Runtime => {
+  const runtime = (sandboxId: string, ref: RuntimeRef, address: AgentAddress & EgressAddress): Runtime => {
     const guest = options.connectGuest({
       dial: agentDial(address),
       label: sandboxId,
@@ -43,7 +45,9 @@ export const hostRuntimes = (options: HostRuntimesOptions) => {
       sandboxId,
       ref,
       guest,
-      ...(address.egress_path === "" ? {} : { egressDoor: { path: address.egress_path, guestMade: false } }),
+      ...(address.egress_path === ""
+        ? {}
+        : { egressDoor: { path: address.egress_path, guestMade: address.egress_guest_made } }),
       async consoleLog(lines) {
         const never = new AbortController().signal;
         const { text } = await helper.call("console", { sandbox_id: sandboxId, max_bytes: maxConsoleBytes }, never);

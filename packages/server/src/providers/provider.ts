@@ -14,6 +14,12 @@ export type SecurityProfile = "default" | "restricted";
  */
 export type NetworkMode = "none" | "egress" | "bridge" | "host";
 
+/**
+ * What of a sandbox's programs reaches the gateway. `transparent`: every TCP connection and question for a name. `proxy`: what programs ask of
+ * the HTTP proxy inside; whatever doesn't goes nowhere, as there is no route.
+ */
+export type EgressLevel = "transparent" | "proxy";
+
 export interface Capabilities {
   readonly isolation: IsolationClass;
   /** Strings of the public provider object, for example "spawn", "exec", "files", "container". */
@@ -26,6 +32,8 @@ export interface Capabilities {
   readonly profileRemedies?: Partial<Readonly<Record<SecurityProfile, string>>>;
   /** The first stands where `none` is not among them. */
   readonly networks: readonly NetworkMode[];
+  /** Of `egress`, where it is offered; absent: transparent. */
+  readonly egressLevel?: EgressLevel;
   /** Why `egress` is not among them, and what would help, where that is known. */
   readonly noEgress?: string;
   readonly limits: {

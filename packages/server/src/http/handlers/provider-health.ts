@@ -61,7 +61,14 @@ export const providerReport = async (options: ProviderHealthOptions): Promise<Pr
     directory.warnings(provider.name),
   ]);
   // After the check: what a provider holds may follow from what it found.
-  const { isolation, limits, networks, securityProfiles, profileRemedies } = provider.capabilities;
+  const {
+    isolation,
+    limits,
+    networks,
+    egressLevel = "transparent",
+    securityProfiles,
+    profileRemedies,
+  } = provider.capabilities;
   return {
     ...healthOf(options, checked),
     default_reason: directory.choice.verdicts.find(({ name }) => name === provider.name)?.reason ?? "",
@@ -80,6 +87,7 @@ export const providerReport = async (options: ProviderHealthOptions): Promise<Pr
       return { name, offered, ...(offered || remedy === undefined ? {} : { remedy }) };
     }),
     networks: [...networks],
+    ...(networks.includes("egress") ? { egress_level: egressLevel } : {}),
     missing: checked.missing.map((text) => ({ ...remarkOf(text) })),
     warnings: warnings.map((each) => ({ ...each })),
   };

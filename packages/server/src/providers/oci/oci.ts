@@ -49,8 +49,10 @@ export const ociProvider = (options: OciProviderOptions): Provider => {
   };
   /** Until the runtime has said what it is, no more is claimed than the weakest of them holds. */
   const kind = (): RuntimeKind => known?.runtime_kind ?? "container";
-  const networks = (): readonly NetworkMode[] =>
-    known?.runtime_kind === "container" && known.no_tun === "" ? ["none", "egress"] : ["none"];
+  const networks = (): readonly NetworkMode[] => {
+    const hasWayOut = known?.runtime_kind === "gvisor" || (known?.runtime_kind === "container" && known.no_tun === "");
+    return hasWayOut ? ["none", "egress"] : ["none"];
+  };
 
   return {
     name: "oci",
@@ -61,6 +63,7 @@ export const ociProvider = (options: OciProviderOptions): Provider => {
         needsImage: true,
         securityProfiles: ["default", "restricted"] as const,
         networks: networks(),
+        egressLevel: kind() === "gvisor" ? ("proxy" as const) : ("transparent" as const),
       };
     },
     get publicConfig() {

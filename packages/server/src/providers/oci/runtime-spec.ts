@@ -1,8 +1,10 @@
+import { join } from "node:path";
 import {
   agentPath,
   agentUid,
   defaultCapabilities,
   doorPath,
+  egressDoorPath,
   gvisorPids,
   maskedPaths,
   readonlyPaths,
@@ -16,6 +18,8 @@ import { seccompProfile } from "../seccomp.ts";
 const agentSource = "@agent";
 /** And the path of the door's directory here. */
 const doorSource = "@door";
+/** And that of the egress door's. */
+const egressDoorSource = "@egress";
 
 const cpuPeriodUs = 100_000;
 
@@ -43,12 +47,12 @@ const mounts = [
   { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
   { destination: agentPath, type: "bind", source: agentSource, options: ["bind", "ro", "nosuid", "nodev"] },
 ] as const;
-const doorMount = {
-  destination: doorPath,
+const doorMount = (destination: string, source: string) => ({
+  destination,
   type: "bind",
-  source: doorSource,
+  source,
   options: ["bind", "rw", "nosuid", "nodev", "noexec"],
-} as const;
+});
 
 export interface RuntimeSpecOptions {
   readonly kind: RuntimeKind;
@@ -69,8 +73,12 @@ export const runtimeSpec = (options: RuntimeSpecOptions) => {
   const uid = agentUid(sandbox.security);
   const capabilities = sandbox.security === "restricted" ? [] : defaultCapabilities;
   const guestListens = options.kind === "gvisor";
+  const hasEgress = sandbox.network === "egress";
   const handed = ["--listen-fd", "3", ...(options.hasCgroupDirectory ? ["--cgroup-fd", "4"] : [])];
-  if (sandbox.network === "egress") handed.push("--egress-fd", options.hasCgroupDirectory ? "5" : "4");
+  if (hasEgress) handed.push("--egress-fd", options.hasCgroupDirectory ? "5" : "4");
+  const made = ["--listen-unix", join(doorPath, "agent.sock")];
+  if (hasEgress) made.push("--egress-unix", join(egressDoorPath, "egress.sock"), "--egress-proxy");
+  const doors = [doorMount(doorPath, doorSource), ...(hasEgress ? [doorMount(egressDoorPath, egressDoorSource)] : [])];
   const memoryBytes = sandbox.memoryMb * 1024 * 1024;
   return {
     ociVersion: "1.0.2",
@@ -78,13 +86,7 @@ export const runtimeSpec = (options: RuntimeSpecOptions) => {
     process: {
       terminal: false,
       user: { uid, gid: uid },
-      args: [
-        agentPath,
-        "serve",
-        ...(guestListens ? ["--listen-unix", `${doorPath}/agent.sock`] : handed),
-        "--workdir",
-        "/workspace",
-      ],
+      args: [agentPath, "serve", ...(guestListens ? made : handed), "--workdir", "/workspace"],
       env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
       cwd: "/",
       capabilities: {
@@ -100,7 +102,7 @@ export const runtimeSpec = (options: RuntimeSpecOptions) => {
       ],
       noNewPrivileges: true,
     },
-    mounts: guestListens ? [...mounts, doorMount] : mounts,
+    mounts: guestListens ? [...mounts, ...doors] : mounts,
     linux: {
       namespaces: ["user", "pid", "mount", "ipc", "uts", "cgroup", "network"].map((type) => ({ type })),
       resources: {

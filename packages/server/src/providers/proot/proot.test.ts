@@ -100,7 +100,7 @@ test("without namespaces it is healthy only where the operator lets sandboxes us
   const open = prootProvider({ serverId: "test", helper: without, connectGuest, networkMode: "host" });
   expect((await open.fingerprint(signal())).healthy).toBe(true);
   expect(open.capabilities.networks).toEqual(["host"]);
-  expect(provider.capabilities.networks).toEqual(["none"]);
+  expect(provider.capabilities.networks).toEqual(["none", "egress"]);
 });
 
 test("an exec stops for the tracer not much more often than its program does", async () => {

@@ -41,6 +41,7 @@ export const prootProvider = (options: ProotProviderOptions): Provider => {
   /** Until the host was looked at, none but the one that gives least. */
   const networks = (): readonly NetworkMode[] => [
     ...(known === undefined || hasNamespaces() ? (["none"] as const) : []),
+    ...(hasNamespaces() ? (["egress"] as const) : []),
     ...(options.networkMode === "host" ? (["host"] as const) : []),
   ];
 
@@ -53,6 +54,7 @@ export const prootProvider = (options: ProotProviderOptions): Provider => {
         needsImage: true,
         securityProfiles: ["default", "restricted"] as const,
         networks: networks(),
+        egressLevel: "proxy" as const,
         limits: { memory: false, cpu: false, pids: hasNamespaces(), disk: false, treeKill: "best-effort" as const },
       };
     },
@@ -96,6 +98,7 @@ export const prootProvider = (options: ProotProviderOptions): Provider => {
         pids_max: spec.pidsMax,
         open_files: openFilesMax,
         host_network: spec.network === "host",
+        egress: spec.network === "egress",
       };
       for (let tried = 1; ; tried++) {
         try {
