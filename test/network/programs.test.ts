@@ -96,15 +96,25 @@ const trust = [
 
 const runsc = "/usr/bin/runsc";
 const levels = [
-  { provider: "oci", runtime: "runc", level: "transparent" },
-  { provider: "proot", runtime: "runc", level: "proxy" },
-  ...(existsSync(runsc) ? [{ provider: "oci", runtime: runsc, level: "proxy" }] : []),
+  { provider: "oci", runtime: "runc", level: "transparent", tried: programs },
+  { provider: "proot", runtime: "runc", level: "proxy", tried: programs },
+  // The same proxy under another kernel: what asks it is tried by two of them.
+  ...(existsSync(runsc)
+    ? [
+        {
+          provider: "oci",
+          runtime: runsc,
+          level: "proxy",
+          tried: programs.filter(({ name }) => ["curl", "pip"].includes(name)),
+        },
+      ]
+    : []),
 ];
 const why = reason === undefined ? "" : ` (${reason})`;
 
 describe.skipIf(reason !== undefined).each(levels)(
   `real programs under $provider with $runtime, $level${why}`,
-  ({ provider, runtime, level }) => {
+  ({ provider, runtime, level, tried }) => {
     let ground: Ground;
     let sandbox: NetworkSandbox;
     let missing: string | undefined;
@@ -145,7 +155,7 @@ describe.skipIf(reason !== undefined).each(levels)(
       await ground?.[Symbol.asyncDispose]();
     });
 
-    test.for(programs)("$name gets what is allowed by TLS, and not what isn't", async (one, { skip }) => {
+    test.for(tried)("$name gets what is allowed by TLS, and not what isn't", async (one, { skip }) => {
       if (missing !== undefined) skip(missing);
       const there = await sandbox.sh(`command -v ${one.program}`);
       if (there.status !== 0) skip(`the image has no ${one.program}`);

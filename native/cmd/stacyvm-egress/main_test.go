@@ -87,7 +87,7 @@ func TestAGatewayGivesUpWhatItNeedsForNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil || line != `{"id":1,"ok":{"sandboxes":{}}}`+"\n" {
+	if err != nil || line != `{"id":1,"ok":{"sandboxes":{},"total":{"open":0,"allowed":0,"denied":0,"failed":0,"sent":0,"received":0}}}`+"\n" {
 		t.Errorf("%q, %v", line, err)
 	}
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", command.Process.Pid))

@@ -106,7 +106,7 @@ func openDataRoot(path string) (dataRoot, error) {
 		}
 	}
 	if os.Getuid() == 0 {
-		if err := os.Chown(d.egressDoors(), 0, GatewayUser); err != nil {
+		if err := os.Chown(d.egressDoors(), 0, d.gatewayUser()); err != nil {
 			return d, fail(codeUnavailable, "give %s to the egress gateway: %v", d.egressDoors(), err)
 		}
 	}

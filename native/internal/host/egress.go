@@ -2,6 +2,8 @@ package host
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -13,10 +15,15 @@ import (
 	"stacyvm/native/internal/netdevice"
 )
 
-const (
-	// GatewayUser is the egress gateway's user and group, below those of the sandboxes. It needs no name.
-	GatewayUser = 0x6fff0000
-)
+// gatewayUsers is the first of the egress gateways' users, which are below those of the sandboxes.
+const gatewayUsers = 0x6fff0000
+
+// gatewayUser is the egress gateway's user and group. It needs no name. Each data root has one of its own: what one server
+// lets its gateway reach, the packet filter of another would refuse.
+func (d dataRoot) gatewayUser() int {
+	sum := sha256.Sum256([]byte(d.path))
+	return gatewayUsers + int(binary.BigEndian.Uint16(sum[:]))
+}
 
 // listenForGateway binds the socket on which the agent takes the gateway's connections; nobody else's user reaches it. The
 // gateway is this user's own where that isn't root.
@@ -29,7 +36,7 @@ func (h *Host) listenForGateway(id string) (*os.File, error) {
 	// The directory lets nobody but the gateway pass, so there is no moment in which another one could connect.
 	err = os.Chmod(path, 0o600)
 	if os.Getuid() == 0 {
-		err = errors.Join(err, os.Lchown(path, GatewayUser, GatewayUser))
+		err = errors.Join(err, os.Lchown(path, h.root.gatewayUser(), h.root.gatewayUser()))
 	}
 	if err != nil {
 		listener.Close()
@@ -39,7 +46,7 @@ func (h *Host) listenForGateway(id string) (*os.File, error) {
 }
 
 // giveToGateway lets the gateway, and nobody else, connect to the socket that the agent has made itself.
-func giveToGateway(path string) (given bool, err error) {
+func (h *Host) giveToGateway(path string) (given bool, err error) {
 	name, ok := openSocket(path)
 	if !ok {
 		return false, nil
@@ -47,7 +54,7 @@ func giveToGateway(path string) (given bool, err error) {
 	defer unix.Close(name)
 	return true, errors.Join(
 		os.Chmod(fmt.Sprintf("/proc/self/fd/%d", name), 0o600),
-		unix.Fchownat(name, "", GatewayUser, GatewayUser, unix.AT_EMPTY_PATH),
+		unix.Fchownat(name, "", h.root.gatewayUser(), h.root.gatewayUser(), unix.AT_EMPTY_PATH),
 	)
 }
 
@@ -57,7 +64,7 @@ func (h *Host) waitForEgressDoor(ctx context.Context, id string, record *runtime
 	var given bool
 	var err error
 	waited := waitForDoor(ctx, record, func() bool {
-		given, err = giveToGateway(path)
+		given, err = h.giveToGateway(path)
 		return given || err != nil
 	})
 	return errors.Join(waited, err)

@@ -65,7 +65,7 @@ func (h *Host) sealEgressDoor(id string) (door int, err error) {
 	}
 	directory := os.NewFile(uintptr(fd), "egress door")
 	defer directory.Close()
-	if err := errors.Join(directory.Chown(GatewayUser, GatewayUser), directory.Chmod(0o700)); err != nil {
+	if err := errors.Join(directory.Chown(h.root.gatewayUser(), h.root.gatewayUser()), directory.Chmod(0o700)); err != nil {
 		return -1, err
 	}
 	names, err := directory.Readdirnames(-1)
@@ -85,7 +85,7 @@ func (h *Host) sealEgressDoor(id string) (door int, err error) {
 		err = fail(codeFailed, "what lies at the egress door of %s is no socket", id)
 	}
 	if err == nil {
-		err = unix.Fchownat(door, "", GatewayUser, GatewayUser, unix.AT_EMPTY_PATH)
+		err = unix.Fchownat(door, "", h.root.gatewayUser(), h.root.gatewayUser(), unix.AT_EMPTY_PATH)
 	}
 	if err == nil {
 		err = os.Chmod(fmt.Sprintf("/proc/self/fd/%d", door), 0o600)

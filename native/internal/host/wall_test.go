@@ -117,23 +117,24 @@ func TestTheWallIsForTheGatewayAloneAndGoesWhole(t *testing.T) {
 		here(func() { _, err = h.Do(context.Background(), "egress-wall", json.RawMessage(args)) })
 		return err
 	}
-	request := fmt.Sprintf(`{"uid":%d,"open":[{"cidr":"10.1.2.3/32","ports":[[5432,5432],[22,22],[20,30]]}],"resolvers":["203.0.113.7:53"]}`, GatewayUser)
-	expect("without a wall", GatewayUser, len(all))
+	gateway := uint32(h.root.gatewayUser())
+	request := fmt.Sprintf(`{"uid":%d,"open":[{"cidr":"10.1.2.3/32","ports":[[5432,5432],[22,22],[20,30]]}],"resolvers":["203.0.113.7:53"]}`, gateway)
+	expect("without a wall", gateway, len(all))
 	if err := wall(request); err != nil {
 		t.Fatal(err)
 	}
-	expect("the gateway", GatewayUser, 4)
-	expect("another user", GatewayUser-1, len(all))
+	expect("the gateway", gateway, 4)
+	expect("another user", gateway-1, len(all))
 	if err := wall(strings.Replace(request, `[[5432,5432],[22,22],[20,30]]`, `[]`, 1)); err != nil {
 		t.Fatal(err)
 	}
-	if !reaches(GatewayUser, "tcp", "10.1.2.3:80") {
+	if !reaches(gateway, "tcp", "10.1.2.3:80") {
 		t.Error("an entry without ports does not open all of them")
 	}
 	if err := wall(`{"remove":true}`); err != nil {
 		t.Fatal(err)
 	}
-	expect("a wall that was removed", GatewayUser, len(all))
+	expect("a wall that was removed", gateway, len(all))
 
 	// The program takes down what it has put up.
 	program := filepath.Join(t.TempDir(), "stacyvm-host")

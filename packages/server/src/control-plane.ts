@@ -154,6 +154,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const egress = stack.use(
     createEgress({
       config: config.network,
+      stateDir: sandboxesDir,
       nativeDir,
       clock: systemClock,
       raiseWall: async (wall) => {

@@ -2,24 +2,25 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
+import { gatewayUser } from "../lib/gateway-user.ts";
 import { parseRule } from "../lib/network-rule.ts";
 import type { Egress, EgressWall } from "./egress.ts";
 import { createGateway, type GatewayOptions, noEgress } from "./gateway.ts";
 
-/** User and group of the gateway where the server is root: nobody else's, and below those of sandboxes. */
-export const gatewayUser = 0x6fff_0000;
-
 export interface EgressOptions extends Pick<GatewayOptions, "clock" | "onDenied" | "onEnd"> {
   readonly config: Config["network"];
+  /** Of running sandboxes. */
+  readonly stateDir: string;
   readonly nativeDir: string;
   /** Puts up the second wall for the gateway's user; not called where the server isn't root, and so can't. */
   readonly raiseWall: (wall: EgressWall) => Promise<void>;
 }
 
 /** The way out as the operator configured it. */
-export function createEgress({ config, nativeDir, raiseWall, ...options }: EgressOptions): Egress {
+export function createEgress({ config, stateDir, nativeDir, raiseWall, ...options }: EgressOptions): Egress {
   const { mode, allow, deny } = config;
   if (mode === "none") return noEgress;
+  const user = gatewayUser(stateDir);
   const isRoot = process.geteuid?.() === 0;
   const resolvers = resolverAddresses(config.resolvers.length > 0 ? config.resolvers : systemResolvers());
   const open = config.open.map(parseRule).flatMap(({ cidr, ports }) => (cidr === undefined ? [] : [{ cidr, ports }]));
@@ -30,9 +31,9 @@ export function createEgress({ config, nativeDir, raiseWall, ...options }: Egres
     resolvers,
     open,
     limits: config.limits,
-    user: isRoot ? gatewayUser : undefined,
+    user: isRoot ? user : undefined,
     beforeStart: async () => {
-      if (isRoot) await raiseWall({ uid: gatewayUser, open, resolvers });
+      if (isRoot) await raiseWall({ uid: user, open, resolvers });
     },
   });
 }

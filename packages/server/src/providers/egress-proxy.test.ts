@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connectGuest } from "../guest/agent/connect-guest.ts";
 import type { Guest } from "../guest/guest.ts";
 import type { ImageRoot } from "../images/image-store.ts";
+import { gatewayUser } from "../lib/gateway-user.ts";
 import { sandboxId, sh, signal, until } from "./contract/suite.testing.ts";
 import { buildNative, busyboxImage, killServing, makeTestHost } from "./host.testing.ts";
 import { type HostHelper, hostHelper } from "./host-helper.ts";
@@ -16,7 +17,6 @@ import type { Provider, Runtime, SandboxSpec } from "./provider.ts";
 import { sandboxSpec } from "./sandbox-spec.testing.ts";
 
 const isRoot = process.getuid?.() === 0;
-const gatewayUser = 0x6fff_0000;
 const somebody = 61_234;
 const runsc = "/usr/bin/runsc";
 const proxied = "http_proxy=http://127.0.0.1:3128";
@@ -51,7 +51,10 @@ const web = ({ host, address, port }: EgressRequest): EgressAnswer => {
     answer: { ok: true },
     carry: (slot) => {
       const body = `${host ?? address}:${port}\n`;
-      slot.end(`HTTP/1.0 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`).resume();
+      const say = () => slot.end(`HTTP/1.0 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`).resume();
+      // An answer before its question is none to an HTTP client; in a tunnel nobody need ask.
+      if (port === 80) slot.once("data", say).resume();
+      else say();
     },
   };
 };
@@ -195,7 +198,7 @@ for (const target of targets) {
 
     it("has a door for the gateway's user alone, which outlives the host program and goes with the sandbox", async () => {
       await within(async (runtime, path) => {
-        const owner = target.user === 0 ? gatewayUser : target.user;
+        const owner = target.user === 0 ? gatewayUser(host.dataRoot) : target.user;
         expect(await stat(path)).toMatchObject({ uid: owner, gid: owner, mode: 0o140600 });
         const doors = join(host.dataRoot, "egress");
         expect(await stat(doors)).toMatchObject({ uid: target.user, gid: owner, mode: 0o40710 });

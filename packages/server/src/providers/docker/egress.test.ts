@@ -4,6 +4,7 @@ import { mkdir, readFile, stat } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { gatewayUser } from "../../lib/gateway-user.ts";
 import { sandboxId, sh, signal, until } from "../contract/suite.testing.ts";
 import { hostHelper } from "../host-helper.ts";
 import { type EgressAnswer, type EgressRequest, standInGateway } from "../oci/egress-gateway.testing.ts";
@@ -12,7 +13,6 @@ import { sandboxSpec } from "../sandbox-spec.testing.ts";
 import { engineLacks, remappedRoot } from "./docker-engine.testing.ts";
 import { type DockerUnderTest, dockerSettings, dockerUnderTest } from "./docker-provider.testing.ts";
 
-const gatewayUser = 0x6fff_0000;
 const lacks = engineLacks();
 
 /** Resolves every name, and answers each connection like a web server that says where it was connected to. */
@@ -158,12 +158,13 @@ describe.each<{ engineIs: string; remap: boolean; profiles: readonly SecurityPro
   test("has a door for the gateway's user alone", async () => {
     await within(async ({ sandboxId: id }, path) => {
       expect(path).toBe(join(doorOf(id), "egress.sock"));
-      const own = { uid: gatewayUser, gid: gatewayUser };
+      const gateway = gatewayUser(under.dataRoot);
+      const own = { uid: gateway, gid: gateway };
       expect(await stat(path)).toMatchObject({ ...own, mode: 0o140600 });
       expect(await stat(doorOf(id))).toMatchObject({ ...own, mode: 0o40700 });
-      expect(await stat(join(doorOf(id), ".."))).toMatchObject({ uid: 0, gid: gatewayUser, mode: 0o40710 });
+      expect(await stat(join(doorOf(id), ".."))).toMatchObject({ uid: 0, gid: gateway, mode: 0o40710 });
       for (const other of [1000, 4242, remappedRoot]) expect(connectAs(other, path)).toBe("EACCES");
-      expect(connectAs(gatewayUser, path)).toBe("connected");
+      expect(connectAs(gateway, path)).toBe("connected");
     });
   });
 

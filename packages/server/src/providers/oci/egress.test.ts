@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connectGuest } from "../../guest/agent/connect-guest.ts";
 import type { ImageRoot } from "../../images/image-store.ts";
+import { gatewayUser } from "../../lib/gateway-user.ts";
 import { sandboxId, sh, signal } from "../contract/suite.testing.ts";
 import { busyboxImage, killServing, makeTestHost } from "../host.testing.ts";
 import { type HostHelper, hostHelper } from "../host-helper.ts";
@@ -11,8 +12,6 @@ import type { Provider, Runtime, SandboxSpec } from "../provider.ts";
 import { sandboxSpec } from "../sandbox-spec.testing.ts";
 import { type EgressAnswer, type EgressRequest, standInGateway } from "./egress-gateway.testing.ts";
 import { ociProvider } from "./oci.ts";
-
-const gatewayUser = 0x6fff_0000;
 
 for (const runtimePath of ["/usr/sbin/runc", "/usr/bin/crun"]) {
   describe.runIf(process.getuid?.() === 0 && existsSync(runtimePath))(
@@ -129,8 +128,9 @@ for (const runtimePath of ["/usr/sbin/runc", "/usr/bin/crun"]) {
       test("has a door for the gateway's user alone, which outlives the host program and goes with the sandbox", async () => {
         await within(async (runtime, path) => {
           expect(path).toBe(join(host.dataRoot, "egress", `${runtime.sandboxId}.sock`));
-          expect(await stat(path)).toMatchObject({ uid: gatewayUser, gid: gatewayUser, mode: 0o140600 });
-          expect(await stat(join(path, ".."))).toMatchObject({ uid: 0, gid: gatewayUser, mode: 0o40710 });
+          const owner = gatewayUser(host.dataRoot);
+          expect(await stat(path)).toMatchObject({ uid: owner, gid: owner, mode: 0o140600 });
+          expect(await stat(join(path, ".."))).toMatchObject({ uid: 0, gid: owner, mode: 0o40710 });
           const ended = new Promise<void>((resolve) => {
             programEnded = resolve;
           });
