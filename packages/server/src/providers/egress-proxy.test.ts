@@ -53,7 +53,7 @@ const web = ({ host, address, port }: EgressRequest): EgressAnswer => {
       const body = `${host ?? address}:${port}\n`;
       const say = () => slot.end(`HTTP/1.0 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`).resume();
       // An answer before its question is none to an HTTP client; in a tunnel nobody need ask.
-      if (port === 80) slot.once("data", say).resume();
+      if (port !== 443) slot.once("data", say).resume();
       else say();
     },
   };
