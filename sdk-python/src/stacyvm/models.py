@@ -112,8 +112,8 @@ class NetworkInfo:
     mode: str
     allow: List[str] = field(default_factory=list)
     deny: List[str] = field(default_factory=list)
-    #: ``transparent``: every TCP connection and every name goes through the gateway. ``proxy``: what programs ask of the
-    #: HTTP proxy inside does; programs that don't read its variables (``HTTPS_PROXY`` and so on) reach nothing.
+    #: ``transparent``: every TCP connection and every name goes through the gateway. ``proxy``: what programs ask of
+    #: the HTTP proxy inside does; programs that don't read its variables (``HTTPS_PROXY`` and so on) reach nothing.
     level: str = "none"
     #: Mode, allow and deny of the operator's policy: what it does not permit, no sandbox may reach.
     server: Dict[str, Any] = field(default_factory=dict)
