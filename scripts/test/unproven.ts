@@ -13,7 +13,7 @@ const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\
 /** What a test of a table is called once its values are in its name. */
 const titlePattern = (name: string): string =>
   name
-    .split(/(%[sdifjoO]|\$\w+)/)
+    .split(/(%[sdifjoO]|\$\{\w+\}|\$\w+)/)
     .map((part, at) => (at % 2 === 1 ? ".+" : escaped(part)))
     .join("");
 
