@@ -36,9 +36,16 @@ export class LiveRuntimes {
     this.#onDropped = options.onDropped;
   }
 
+  /** A throw of `onAttached` is passed on, and the connection let go of. */
   async add(record: SandboxRecord, runtime: Runtime): Promise<void> {
+    try {
+      await this.#onAttached(record, runtime);
+    } catch (error) {
+      this.#onDropped(record.id);
+      await runtime.guest[Symbol.asyncDispose]();
+      throw error;
+    }
     this.#runtimes.set(record.id, runtime);
-    await this.#onAttached(record, runtime);
   }
 
   peek(sandboxId: string): Runtime | undefined {
@@ -59,10 +66,7 @@ export class LiveRuntimes {
       const ref = readRuntimeRef(record);
       if (ref === undefined) return undefined;
       const runtime = await provider.attach(record.id, ref, signal);
-      if (runtime !== undefined) {
-        await this.#onAttached(record, runtime);
-        this.#runtimes.set(record.id, runtime);
-      }
+      if (runtime !== undefined) await this.add(record, runtime);
       return runtime;
     });
   }
