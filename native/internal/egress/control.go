@@ -101,7 +101,7 @@ func (g *Gateway) do(line *command) (any, error) {
 	case "drop":
 		return cutAnswer{g.Drop(line.Sandbox)}, nil
 	case "usage":
-		return usageAnswer{g.Usage(), g.Total()}, nil
+		return usageAnswer{g.Usage(line.Sandbox), g.Total()}, nil
 	}
 	return nil, fmt.Errorf("op: %q is none of configure, set, drop, usage", line.Op)
 }

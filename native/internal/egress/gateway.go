@@ -84,9 +84,15 @@ func (g *Gateway) Total() Usage {
 	return total
 }
 
-// Usage is what each sandbox did.
-func (g *Gateway) Usage() map[string]Usage {
-	usage := make(map[string]Usage, len(g.sandboxes))
+// Usage is what each sandbox did, or the one that is named.
+func (g *Gateway) Usage(one string) map[string]Usage {
+	usage := map[string]Usage{}
+	if one != "" {
+		if sandbox := g.sandboxes[one]; sandbox != nil {
+			usage[one] = sandbox.usage()
+		}
+		return usage
+	}
 	for id, sandbox := range g.sandboxes {
 		usage[id] = sandbox.usage()
 	}

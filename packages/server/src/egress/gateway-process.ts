@@ -33,7 +33,11 @@ export interface GatewayCalls {
     answer: { cut: number };
   };
   drop: { args: { sandbox: string }; answer: object };
-  usage: { args: object; answer: { sandboxes: Readonly<Record<string, Counts>>; total: Counts } };
+  /** Of all sandboxes, or of the one named; the total is everybody's. */
+  usage: {
+    args: { readonly sandbox?: string };
+    answer: { sandboxes: Readonly<Record<string, Counts>>; total: Counts };
+  };
 }
 
 const Counts = z.object({

@@ -104,9 +104,9 @@ export function createGateway(options: GatewayOptions): Egress {
     if (decision.decision === "denied") options.onDenied(sandbox, decision);
   };
 
-  const usage = async (signal: AbortSignal) => {
+  const usage = async (of: { readonly sandbox?: string }, signal: AbortSignal) => {
     signal.throwIfAborted();
-    return await current?.call("usage", {}).catch(() => undefined);
+    return await current?.call("usage", of).catch(() => undefined);
   };
 
   start();
@@ -136,8 +136,8 @@ export function createGateway(options: GatewayOptions): Egress {
     },
     decisions: (sandboxId, limit) => log.last(sandboxId, limit),
     follow: (sandboxId, signal) => log.follow(sandboxId, signal, options.clock.now),
-    counts: async (sandboxId, signal) => (await usage(signal))?.sandboxes[sandboxId],
-    total: async (signal) => (await usage(signal))?.total,
+    counts: async (sandboxId, signal) => (await usage({ sandbox: sandboxId }, signal))?.sandboxes[sandboxId],
+    total: async (signal) => (await usage({}, signal))?.total,
     async [Symbol.asyncDispose]() {
       closing = true;
       clearTimeout(retry);
