@@ -52,9 +52,14 @@ func (h *Host) giveToGateway(path string) (given bool, err error) {
 		return false, nil
 	}
 	defer unix.Close(name)
-	return true, errors.Join(
+	return true, h.root.sealSocket(name)
+}
+
+// sealSocket leaves a socket, opened as a place, to the gateway's user alone.
+func (d dataRoot) sealSocket(name int) error {
+	return errors.Join(
 		os.Chmod(fmt.Sprintf("/proc/self/fd/%d", name), 0o600),
-		unix.Fchownat(name, "", h.root.gatewayUser(), h.root.gatewayUser(), unix.AT_EMPTY_PATH),
+		unix.Fchownat(name, "", d.gatewayUser(), d.gatewayUser(), unix.AT_EMPTY_PATH),
 	)
 }
 

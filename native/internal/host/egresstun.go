@@ -85,10 +85,7 @@ func (h *Host) sealEgressDoor(id string) (door int, err error) {
 		err = fail(codeFailed, "what lies at the egress door of %s is no socket", id)
 	}
 	if err == nil {
-		err = unix.Fchownat(door, "", h.root.gatewayUser(), h.root.gatewayUser(), unix.AT_EMPTY_PATH)
-	}
-	if err == nil {
-		err = os.Chmod(fmt.Sprintf("/proc/self/fd/%d", door), 0o600)
+		err = h.root.sealSocket(door)
 	}
 	if err != nil {
 		unix.Close(door)
