@@ -4,6 +4,7 @@ import { chmod, mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
+import type { NetworkDecision } from "stacyvm";
 import { createImageStore } from "../../packages/server/src/images/create-image-store.ts";
 import { systemClock } from "../../packages/server/src/lib/clock.ts";
 import { post } from "../e2e/api.ts";
@@ -19,23 +20,6 @@ export interface Policy {
   readonly deny?: readonly string[];
 }
 
-/** A line of a sandbox's network log. */
-export interface Decision {
-  readonly type: "decision" | "closed" | "missed" | "live";
-  readonly flow?: number;
-  readonly kind?: string;
-  readonly host?: string;
-  readonly address?: string;
-  readonly port?: number;
-  readonly decision?: string;
-  readonly reason?: string;
-  readonly rule?: string;
-  readonly policy?: string;
-  readonly sent?: number;
-  readonly received?: number;
-  readonly count?: number;
-}
-
 export interface NetworkSandbox extends AsyncDisposable {
   readonly id: string;
   readonly url: string;
@@ -45,7 +29,7 @@ export interface NetworkSandbox extends AsyncDisposable {
   write(path: string, content: string): Promise<void>;
   /** Changes what it may reach; resolves to how many connections that cut. */
   put(policy: Policy): Promise<number>;
-  log(): Promise<readonly Decision[]>;
+  log(): Promise<readonly NetworkDecision[]>;
 }
 
 /** A server on one host of a test Internet, with sandboxes that have the probe and trust the authority. */
@@ -180,7 +164,7 @@ const sandboxAt = (url: () => string, id: string): NetworkSandbox => {
       return text
         .split("\n")
         .filter((line) => line !== "")
-        .map((line) => JSON.parse(line) as Decision);
+        .map((line) => JSON.parse(line) as NetworkDecision);
     },
     [Symbol.asyncDispose]: async () => {
       await fetch(url(), { method: "DELETE" });
@@ -195,10 +179,10 @@ export const followed = async ({ url }: NetworkSandbox) => {
   const input = Readable.from(answer.body ?? []).on("error", () => {}); // ends with the abort, or the server
   const lines = createInterface({ input })[Symbol.asyncIterator]();
   return {
-    next: async (): Promise<Decision> => {
+    next: async (): Promise<NetworkDecision> => {
       const { value, done } = await lines.next();
       if (done) throw new Error("the log has ended");
-      return JSON.parse(value) as Decision;
+      return JSON.parse(value) as NetworkDecision;
     },
     [Symbol.asyncDispose]: async () => stop.abort(),
   };

@@ -1,7 +1,8 @@
+import type { NetworkDecision } from "stacyvm";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startProcess, type TestProcess } from "../e2e/process-api.ts";
 import { banner, bannerPort, echoPort } from "./far-ends.ts";
-import { type Decision, followed, type Ground, type NetworkSandbox, probeInside, startGround } from "./ground.ts";
+import { followed, type Ground, type NetworkSandbox, probeInside, startGround } from "./ground.ts";
 import { cannotReach } from "./internet.ts";
 import { addresses } from "./plan.ts";
 import { apiAddress, otherAddress } from "./row.ts";
@@ -228,7 +229,7 @@ describe("a sandbox's network", () => {
     await sandbox.probe.hello("api.example.com:443", "other.example.com");
     await talk("api.example.com:80", "GET / HTTP/1.1\r\nhost: other.example.com\r\n\r\n");
     const seen = async () => await sandbox.log();
-    const closed = (all: readonly Decision[], flow: number | undefined) =>
+    const closed = (all: readonly NetworkDecision[], flow: number | undefined) =>
       all.find((one) => one.type === "closed" && one.flow === flow);
     await expect
       .poll(
@@ -248,9 +249,9 @@ describe("a sandbox's network", () => {
       address: apiAddress,
     });
     expect(closed(all, allowed?.flow)).toMatchObject({ sent: 12, received: 12 });
-    const why = (wanted: Partial<Decision>) =>
+    const why = (wanted: Partial<NetworkDecision>) =>
       all
-        .filter((one) => Object.entries(wanted).every(([key, value]) => one[key as keyof Decision] === value))
+        .filter((one) => Object.entries(wanted).every(([key, value]) => one[key as keyof NetworkDecision] === value))
         .map(({ decision, reason: word }) => `${decision} ${word}`);
     expect(why({ host: "api.example.com", port: 22 })).toEqual(["denied deny_rule"]);
     expect(why({ host: "other.example.com" })).toContain("denied not_allowed");

@@ -8,9 +8,9 @@ import type { Guest } from "../guest/guest.ts";
 import type { ImageRoot } from "../images/image-store.ts";
 import { gatewayUser } from "../lib/gateway-user.ts";
 import { sandboxId, sh, signal, until } from "./contract/suite.testing.ts";
+import { type EgressAnswer, type EgressRequest, standInGateway, withDoor } from "./egress-gateway.testing.ts";
 import { buildNative, busyboxImage, killServing, makeTestHost } from "./host.testing.ts";
 import { type HostHelper, hostHelper } from "./host-helper.ts";
-import { type EgressAnswer, type EgressRequest, standInGateway } from "./oci/egress-gateway.testing.ts";
 import { ociProvider } from "./oci/oci.ts";
 import { prootProvider } from "./proot/proot.ts";
 import type { Provider, Runtime, SandboxSpec } from "./provider.ts";
@@ -75,14 +75,8 @@ for (const target of targets) {
 
     const spec = (more: Partial<SandboxSpec> = {}): SandboxSpec =>
       sandboxSpec({ id: sandboxId(), image, network: "egress", ...more });
-    const within = async (body: (runtime: Runtime, path: string) => Promise<void>, more?: Partial<SandboxSpec>) => {
-      const runtime = await provider.spawn(spec(more), signal());
-      try {
-        await body(runtime, runtime.egressDoor?.path ?? "");
-      } finally {
-        await runtime.destroy(signal());
-      }
-    };
+    const within = (body: (runtime: Runtime, path: string) => Promise<void>, more?: Partial<SandboxSpec>) =>
+      withDoor(provider, spec(more), body);
 
     beforeAll(async () => {
       host = await makeTestHost();

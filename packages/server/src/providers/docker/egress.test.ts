@@ -6,23 +6,14 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { gatewayUser } from "../../lib/gateway-user.ts";
 import { sandboxId, sh, signal, until } from "../contract/suite.testing.ts";
+import { standInGateway, web, withDoor } from "../egress-gateway.testing.ts";
 import { hostHelper } from "../host-helper.ts";
-import { type EgressAnswer, type EgressRequest, standInGateway } from "../oci/egress-gateway.testing.ts";
 import type { Provider, Runtime, SandboxSpec, SecurityProfile } from "../provider.ts";
 import { sandboxSpec } from "../sandbox-spec.testing.ts";
 import { engineLacks, remappedRoot } from "./docker-engine.testing.ts";
 import { type DockerUnderTest, dockerSettings, dockerUnderTest } from "./docker-provider.testing.ts";
 
 const lacks = engineLacks();
-
-/** Resolves every name, and answers each connection like a web server that says where it was connected to. */
-const web = (request: EgressRequest): EgressAnswer => ({
-  answer: { ok: true, ttl: 60 },
-  carry: (slot) => {
-    const body = `${request.host ?? request.address}:${request.port}\n`;
-    slot.end(`HTTP/1.0 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`).resume();
-  },
-});
 
 /** Tries to connect to a socket as another user of this host, and says what came of it. */
 const connectAs = (user: number, path: string): string => {
@@ -50,14 +41,8 @@ describe.each<{ engineIs: string; remap: boolean; profiles: readonly SecurityPro
       if (missing !== undefined) context.skip(missing);
       await body();
     });
-  const within = async (body: (runtime: Runtime, path: string) => Promise<void>, more?: Partial<SandboxSpec>) => {
-    const runtime = await provider.spawn(spec(more), signal());
-    try {
-      await body(runtime, runtime.egressDoor?.path ?? "");
-    } finally {
-      await runtime.destroy(signal());
-    }
-  };
+  const within = (body: (runtime: Runtime, path: string) => Promise<void>, more?: Partial<SandboxSpec>) =>
+    withDoor(provider, spec(more), body);
   const doorOf = (id: string): string => join(under.dataRoot, "egress", id);
 
   beforeAll(async () => {

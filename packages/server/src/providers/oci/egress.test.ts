@@ -6,11 +6,11 @@ import { connectGuest } from "../../guest/agent/connect-guest.ts";
 import type { ImageRoot } from "../../images/image-store.ts";
 import { gatewayUser } from "../../lib/gateway-user.ts";
 import { sandboxId, sh, signal } from "../contract/suite.testing.ts";
+import { standInGateway, web, withDoor } from "../egress-gateway.testing.ts";
 import { busyboxImage, killServing, makeTestHost } from "../host.testing.ts";
 import { type HostHelper, hostHelper } from "../host-helper.ts";
 import type { Provider, Runtime, SandboxSpec } from "../provider.ts";
 import { sandboxSpec } from "../sandbox-spec.testing.ts";
-import { type EgressAnswer, type EgressRequest, standInGateway } from "./egress-gateway.testing.ts";
 import { ociProvider } from "./oci.ts";
 
 for (const runtimePath of ["/usr/sbin/runc", "/usr/bin/crun"]) {
@@ -31,23 +31,8 @@ for (const runtimePath of ["/usr/sbin/runc", "/usr/bin/crun"]) {
           if (missing !== undefined) context.skip(missing);
           await body();
         });
-      const within = async (body: (runtime: Runtime, path: string) => Promise<void>, more?: Partial<SandboxSpec>) => {
-        const runtime = await provider.spawn(spec(more), signal());
-        try {
-          await body(runtime, runtime.egressDoor?.path ?? "");
-        } finally {
-          await runtime.destroy(signal());
-        }
-      };
-      /** Resolves every name, and answers each connection like a web server that says where it was connected to. */
-      const web = (request: EgressRequest): EgressAnswer => ({
-        answer: { ok: true, ttl: 60 },
-        carry: (slot) => {
-          const body = `${request.host ?? request.address}:${request.port}\n`;
-          slot.end(`HTTP/1.0 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`).resume();
-        },
-      });
-
+      const within = (body: (runtime: Runtime, path: string) => Promise<void>, more?: Partial<SandboxSpec>) =>
+        withDoor(provider, spec(more), body);
       beforeAll(async () => {
         host = await makeTestHost();
         image = await busyboxImage(join(host.dataRoot, "images/busybox"));

@@ -1,4 +1,6 @@
 import { connect, type Socket } from "node:net";
+import { signal } from "./contract/suite.testing.ts";
+import type { Provider, Runtime, SandboxSpec } from "./provider.ts";
 
 /** What an agent asks on a slot; `native/internal/egresswire` says what each member means. */
 export interface EgressRequest {
@@ -64,3 +66,26 @@ export const standInGateway = (path: string, serve: (request: EgressRequest) => 
     },
   };
 };
+
+/** Resolves every name, and answers each connection like a web server that says where it was connected to. */
+export const web = (request: EgressRequest): EgressAnswer => ({
+  answer: { ok: true, ttl: 60 },
+  carry: (slot) => {
+    const body = `${request.host ?? request.address}:${request.port}\n`;
+    slot.end(`HTTP/1.0 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`).resume();
+  },
+});
+
+/** With a sandbox and the path of its egress door, empty where it has none; destroyed afterwards. */
+export async function withDoor(
+  provider: Provider,
+  spec: SandboxSpec,
+  body: (runtime: Runtime, path: string) => Promise<void>,
+): Promise<void> {
+  const runtime = await provider.spawn(spec, signal());
+  try {
+    await body(runtime, runtime.egressDoor?.path ?? "");
+  } finally {
+    await runtime.destroy(signal());
+  }
+}
