@@ -16,16 +16,20 @@ test("what is sealed comes back as it was, and is never sealed twice alike", () 
 });
 
 test("what was moved, changed, cut or sealed with another key doesn't open, and shows nothing of itself", () => {
-  const sealed = sealer.seal(new Secret("hunter2"), "acme ghcr.io");
+  const sealed = sealer.seal(new Secret("hunter2"), "acme registry.example.com");
   expect(sealed).not.toContain("hunter2");
-  expect(() => sealer.open(sealed, "rival ghcr.io")).toThrow();
-  expect(() => createSealer(new Secret("x".repeat(40))).open(sealed, "acme ghcr.io")).toThrow("another key");
+  expect(() => sealer.open(sealed, "rival registry.example.com")).toThrow();
+  expect(() => createSealer(new Secret("x".repeat(40))).open(sealed, "acme registry.example.com")).toThrow(
+    "another key",
+  );
   const [head, name, text = ""] = sealed.split(".");
   for (let at = 0; at < Buffer.from(text, "base64url").length; at++) {
     const bytes = Buffer.from(text, "base64url");
     bytes[at] = (bytes[at] ?? 0) ^ 1;
-    expect(() => sealer.open([head, name, bytes.toString("base64url")].join("."), "acme ghcr.io")).toThrow();
+    expect(() =>
+      sealer.open([head, name, bytes.toString("base64url")].join("."), "acme registry.example.com"),
+    ).toThrow();
     const cut = Buffer.from(text, "base64url").subarray(0, at);
-    expect(() => sealer.open([head, name, cut.toString("base64url")].join("."), "acme ghcr.io")).toThrow();
+    expect(() => sealer.open([head, name, cut.toString("base64url")].join("."), "acme registry.example.com")).toThrow();
   }
 });
