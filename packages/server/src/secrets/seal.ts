@@ -12,7 +12,9 @@ export interface Sealer {
 
 const algorithm = "aes-256-gcm";
 const version = "v1";
+/** What GCM was made for: any other length is hashed to this one first. */
 const nonceBytes = 12;
+/** The whole tag: nothing shorter is taken for it. */
 const tagBytes = 16;
 
 /** Sealed text names its key by this, so that another key is told from damage. */
