@@ -10,7 +10,7 @@ const passwordMax = 4096;
 /** As image names spell it. */
 const registry = text(registryMax)
   .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$/, "must be a host in lower case, with an optional port")
-  .meta({ description: "As image names spell it: `registry.example.com`, `registry.example.com:5000`, `docker.io` for Docker Hub." });
+  .meta({ description: "As image names spell it: `registry.example.com:5000`, `docker.io` for Docker Hub." });
 
 export const RegistryCredential = z
   .strictObject({
