@@ -25,14 +25,12 @@ import { type Failpoint, noFailpoint } from "./lib/failpoint.ts";
 import { findProgram } from "./lib/find-program.ts";
 import { randomIds } from "./lib/id.ts";
 import { isLoopback } from "./lib/networks.ts";
-import { about } from "./orchestrator/about.ts";
 import { collectImages } from "./orchestrator/collect-images.ts";
 import { configuredLimits, configuredSpawnDefaults } from "./orchestrator/configured-limits.ts";
 import type { Context } from "./orchestrator/context.ts";
 import { Denials } from "./orchestrator/denials.ts";
 import { heartbeat } from "./orchestrator/heartbeat.ts";
 import { LiveRuntimes } from "./orchestrator/live-runtimes.ts";
-import { letOut } from "./orchestrator/network.ts";
 import { purgeDestroyed } from "./orchestrator/purge.ts";
 import { createReconciler } from "./orchestrator/reconcile.ts";
 import { spawnKeyLifeMs, spawnKeyPruneMs } from "./orchestrator/spawn-once.ts";
@@ -164,19 +162,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       onEnd: (reason) => log.warn({ reason }, "egress gateway ended and will be restarted"),
     }),
   );
-  const live = stack.use(
-    new LiveRuntimes({
-      provider: directory.get,
-      onAttached: async (record, runtime) => {
-        denials.watch(record.id, about(record));
-        await letOut({ egress }, record, runtime);
-      },
-      onDropped: (id) => {
-        egress.drop(id);
-        denials.forget(id);
-      },
-    }),
-  );
+  const live = stack.use(new LiveRuntimes({ provider: directory.get, egress, denials }));
   const audit = stack.use(
     new AuditBatch({
       store: store.audit,

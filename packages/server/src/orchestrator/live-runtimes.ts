@@ -1,7 +1,11 @@
 import { StacyError } from "@stacyvm/contract";
+import type { Egress } from "../egress/egress.ts";
 import { KeyMutex } from "../lib/key-mutex.ts";
 import type { Provider, Runtime, RuntimeRef } from "../providers/provider.ts";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
+import { about } from "./about.ts";
+import type { Denials } from "./denials.ts";
+import { letOut } from "./network.ts";
 
 /** Undefined where the record has none yet, or one that nobody can read. */
 export function readRuntimeRef({ runtimeRef }: SandboxRecord): RuntimeRef | undefined {
@@ -22,30 +26,35 @@ export class LiveRuntimes {
   readonly #attaching = new KeyMutex();
   readonly #provider: (name: string) => Provider | undefined;
 
-  readonly #onAttached: (record: SandboxRecord, runtime: Runtime) => Promise<unknown>;
-  readonly #onDropped: (sandboxId: string) => void;
+  readonly #egress: Egress;
+  readonly #denials: Denials;
 
   constructor(options: {
     readonly provider: (name: string) => Provider | undefined;
-    /** Before anybody is given the runtime; a throw and nobody is. */
-    readonly onAttached: (record: SandboxRecord, runtime: Runtime) => Promise<unknown>;
-    readonly onDropped: (sandboxId: string) => void;
+    readonly egress: Egress;
+    readonly denials: Denials;
   }) {
     this.#provider = options.provider;
-    this.#onAttached = options.onAttached;
-    this.#onDropped = options.onDropped;
+    this.#egress = options.egress;
+    this.#denials = options.denials;
   }
 
-  /** A throw of `onAttached` is passed on, and the connection let go of. */
+  /** Lets the sandbox out before anybody is given the runtime; refused, the throw is passed on and nobody is. */
   async add(record: SandboxRecord, runtime: Runtime): Promise<void> {
     try {
-      await this.#onAttached(record, runtime);
+      this.#denials.watch(record.id, about(record));
+      await letOut(this.#egress, record, runtime);
     } catch (error) {
-      this.#onDropped(record.id);
+      this.#shutOut(record.id);
       await runtime.guest[Symbol.asyncDispose]();
       throw error;
     }
     this.#runtimes.set(record.id, runtime);
+  }
+
+  #shutOut(sandboxId: string): void {
+    this.#egress.drop(sandboxId);
+    this.#denials.forget(sandboxId);
   }
 
   peek(sandboxId: string): Runtime | undefined {
@@ -75,7 +84,7 @@ export class LiveRuntimes {
   async drop(sandboxId: string): Promise<void> {
     const runtime = this.#runtimes.get(sandboxId);
     this.#runtimes.delete(sandboxId);
-    this.#onDropped(sandboxId);
+    this.#shutOut(sandboxId);
     await runtime?.guest[Symbol.asyncDispose]();
   }
 

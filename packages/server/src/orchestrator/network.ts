@@ -1,5 +1,5 @@
 import { StacyError } from "@stacyvm/contract";
-import type { Decision, EgressCounts } from "../egress/egress.ts";
+import type { Decision, Egress, EgressCounts } from "../egress/egress.ts";
 import { KeyMutex } from "../lib/key-mutex.ts";
 import type { EgressLevel, Provider, Runtime } from "../providers/provider.ts";
 import { checkPolicy, closedPolicy, compilePolicy, type NetworkPolicy } from "../sandbox/network-policy.ts";
@@ -20,7 +20,7 @@ export interface SandboxNetwork {
 
 /** Lets a sandbox out that has a way; the gateway knows nothing of it before. */
 export async function letOut(
-  { egress }: Pick<Context, "egress">,
+  egress: Egress,
   { id, network }: SandboxRecord,
   { egressDoor }: Runtime,
 ): Promise<{ readonly cut: number }> {
@@ -59,7 +59,7 @@ export function networkUseCases(context: Context) {
             updatedAtMs: context.clock.now(),
           });
           if (changed === undefined) throw new StacyError("state_conflict", `sandbox ${id} is being changed by others`);
-          const { cut } = await letOut(context, changed, runtime);
+          const { cut } = await letOut(context.egress, changed, runtime);
           return { ...shown(changed), cut };
         });
       });
