@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { Client, type NetworkDecision, type Sandbox } from "stacyvm";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { launcher, runProgram } from "./cli-process.ts";
 import { startServer, type TestServer } from "./server.ts";
 
 // No packet leaves this machine: what is dialled here is refused before, and nobody answers for names.
@@ -14,6 +15,7 @@ beforeAll(async () => {
 afterAll(() => server?.[Symbol.asyncDispose]());
 
 const closed = "10.9.9.9";
+const next = "10.8.8.8";
 const dial = (sandbox: Sandbox, address = closed) =>
   sandbox.exec(`nc -w 2 ${address} 80 </dev/null`, { mode: "shell" });
 const all = <T>(items: AsyncIterable<T>): Promise<T[]> => Array.fromAsync(items);
@@ -113,6 +115,35 @@ test("the log is followed: what was, then live, then what comes", async () => {
     ["decision", closed],
     ["live", undefined],
     ["decision", "10.8.8.8"],
+  ]);
+});
+
+test("the command follows the log, what was and what comes, until it is interrupted", async () => {
+  await using stack = new AsyncDisposableStack();
+  const sandbox = stack.adopt(await client.spawn(), (made) => made.destroy());
+  await dial(sandbox);
+  const [pid, past, both] = [
+    Promise.withResolvers<number>(),
+    Promise.withResolvers<void>(),
+    Promise.withResolvers<void>(),
+  ];
+  const running = runProgram(launcher, ["--server", server.url, "network", sandbox.id, "--follow"], {
+    onStart: pid.resolve,
+    onOutput: (stdout) => {
+      if (stdout.includes(closed)) past.resolve();
+      if (stdout.includes(next)) both.resolve();
+    },
+  });
+  await past.promise;
+  await dial(sandbox, next);
+  await both.promise;
+  process.kill(await pid.promise, "SIGINT");
+  const { status, stdout, stderr } = await running;
+  expect({ status, stderr }).toEqual({ status: 130, stderr: "" });
+  expect(stdout.replaceAll(/\d\d:\d\d:\d\d/g, "TIME").split("\n")).toEqual([
+    `TIME  denied   #1 ${closed}:80  always denied`,
+    `TIME  denied   #2 ${next}:80  always denied`,
+    "",
   ]);
 });
 
