@@ -44,6 +44,7 @@ func (p *proxy) tunnel(w http.ResponseWriter, r *http.Request) {
 	}
 	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
 	if _, err := slot.Write(early); err != nil {
+		_ = inside.SetLinger(0) // the flow was reset already, and the tunnel is with it
 		return
 	}
 	carry(inside.TCPConn, slot)
