@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"stacyvm/native/internal/egress/addresses"
+	"stacyvm/native/internal/egress/intercept"
 	"stacyvm/native/internal/egress/policy"
 )
 
@@ -28,6 +29,10 @@ type command struct {
 	GuestMade bool            `json:"guest_made"`
 	Policies  []policy.Policy `json:"policies"`
 	Limits    Limits          `json:"limits"`
+	// Roots are authorities, PEM, that far ends may have beside those of the system.
+	Roots string `json:"roots"`
+	// Interception is there where a sandbox's requests to some hosts are looked at.
+	Interception *intercept.Spec `json:"interception"`
 }
 
 type opening struct {
@@ -43,6 +48,12 @@ type answer struct {
 
 type cutAnswer struct {
 	Cut int `json:"cut"`
+}
+
+type setAnswer struct {
+	Cut int `json:"cut"`
+	// Authority is the certificate, PEM, of what the sandbox has to trust.
+	Authority string `json:"authority,omitempty"`
 }
 
 type usageAnswer struct {
@@ -84,26 +95,45 @@ func (g *Gateway) do(line *command) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return cutAnswer{g.Configure(resolvers, openings)}, nil
-	case "set":
-		if line.Sandbox == "" || !filepath.IsAbs(line.Door) {
-			return nil, errors.New("sandbox and door: a sandbox has an id and an absolute path")
-		}
-		if err := line.Limits.check(); err != nil {
-			return nil, err
-		}
-		policies, err := policy.Compile(line.Policies)
+		roots, err := intercept.ReadRoots(line.Roots)
 		if err != nil {
 			return nil, err
 		}
-		cut, err := g.Set(line.Sandbox, Door{line.Door, line.GuestMade}, policies, line.Limits)
-		return cutAnswer{cut}, err
+		return cutAnswer{g.Configure(resolvers, openings, roots)}, nil
+	case "set":
+		return g.doSet(line)
 	case "drop":
 		return cutAnswer{g.Drop(line.Sandbox)}, nil
 	case "usage":
 		return usageAnswer{g.Usage(line.Sandbox), g.Total()}, nil
 	}
 	return nil, fmt.Errorf("op: %q is none of configure, set, drop, usage", line.Op)
+}
+
+func (g *Gateway) doSet(line *command) (any, error) {
+	if line.Sandbox == "" || !filepath.IsAbs(line.Door) {
+		return nil, errors.New("sandbox and door: a sandbox has an id and an absolute path")
+	}
+	if err := line.Limits.check(); err != nil {
+		return nil, err
+	}
+	policies, err := policy.Compile(line.Policies)
+	if err != nil {
+		return nil, err
+	}
+	if line.Interception == nil {
+		if policies.HasInspection() {
+			return nil, errors.New("interception: is missing, and a rule inspects")
+		}
+		cut, err := g.Set(line.Sandbox, Door{line.Door, line.GuestMade}, policies, line.Limits, nil)
+		return setAnswer{Cut: cut}, err
+	}
+	interception, err := intercept.Compile(line.Interception, g.Interception(line.Sandbox))
+	if err != nil {
+		return nil, err
+	}
+	cut, err := g.Set(line.Sandbox, Door{line.Door, line.GuestMade}, policies, line.Limits, interception)
+	return setAnswer{cut, interception.Authority.PEM()}, err
 }
 
 func readConfiguration(line *command) ([]netip.AddrPort, []addresses.Opening, error) {

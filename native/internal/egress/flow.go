@@ -24,6 +24,8 @@ type flow struct {
 	upstream *net.TCPConn
 	decision Decision
 	told     bool
+	// isInspected: requests are decided on one by one.
+	isInspected bool
 
 	// said is the name that a client said on a connection to a literal address.
 	said           atomic.Pointer[string]

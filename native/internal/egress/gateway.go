@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"stacyvm/native/internal/egress/addresses"
+	"stacyvm/native/internal/egress/intercept"
 	"stacyvm/native/internal/egress/policy"
 )
 
@@ -20,6 +21,7 @@ type Gateway struct {
 	host      *addresses.Host
 	resolvers []netip.AddrPort
 	table     atomic.Pointer[addresses.Table]
+	roots     atomic.Pointer[intercept.Roots]
 	sandboxes map[string]*sandbox
 	// ended is what sandboxes did that were dropped.
 	ended Usage
@@ -38,28 +40,40 @@ func New(to io.Writer) (*Gateway, error) {
 }
 
 // Configure sets what holds for all sandboxes, and tells how many flows are no longer allowed by it.
-func (g *Gateway) Configure(resolvers []netip.AddrPort, openings []addresses.Opening) int {
+func (g *Gateway) Configure(resolvers []netip.AddrPort, openings []addresses.Opening, roots *intercept.Roots) int {
 	g.resolvers = resolvers
 	g.table.Store(addresses.NewTable(g.host, openings))
+	before := g.roots.Swap(roots)
 	cut := 0
 	for _, sandbox := range g.sandboxes {
 		sandbox.names.Use(resolvers)
+		if !roots.Equal(before) {
+			cut += sandbox.cutInspected()
+		}
 		cut += sandbox.recheck()
 	}
 	return cut
 }
 
+// Interception is what holds for a sandbox's requests, nil if nothing does.
+func (g *Gateway) Interception(id string) *intercept.Config {
+	if known := g.sandboxes[id]; known != nil {
+		return known.interception.Load()
+	}
+	return nil
+}
+
 // Set begins to serve a sandbox, or changes how, and tells how many of its flows are no longer allowed.
-func (g *Gateway) Set(id string, door Door, policies *policy.Set, limits Limits) (int, error) {
+func (g *Gateway) Set(id string, door Door, policies *policy.Set, limits Limits, interception *intercept.Config) (int, error) {
 	if g.table.Load() == nil {
 		return 0, errNotConfigured
 	}
 	known := g.sandboxes[id]
 	if known == nil {
-		known = newSandbox(id, &g.table, g.resolvers, g.output)
+		known = newSandbox(id, &g.table, &g.roots, g.resolvers, g.output)
 		g.sandboxes[id] = known
 	}
-	return known.set(door, policies, limits), nil
+	return known.set(door, policies, limits, interception), nil
 }
 
 // Drop ends everything of a sandbox.

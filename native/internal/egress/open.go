@@ -67,7 +67,8 @@ func (s *sandbox) open(ctx context.Context, slot *net.UnixConn, request egresswi
 	flow.decision = decision
 	flow.told = s.tell(decision, told, verdict.Reason, verdict)
 	reason := endReset
-	if egresswire.Write(slot, egresswire.Answer{OK: true}) == nil {
+	// What should be inspected, and isn't yet, is reset.
+	if egresswire.Write(slot, egresswire.Answer{OK: true}) == nil && !flow.isInspected {
 		reason = flow.run()
 	}
 	flow.tellClosed(flow.end(reason))

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"stacyvm/native/internal/egress/addresses"
+	"stacyvm/native/internal/egress/intercept"
 	"stacyvm/native/internal/egress/policy"
 	"stacyvm/native/internal/egress/resolve"
 	"stacyvm/native/internal/egresswire"
@@ -31,15 +32,17 @@ func (u Usage) plus(other Usage) Usage {
 
 type sandbox struct {
 	table   *atomic.Pointer[addresses.Table]
+	roots   *atomic.Pointer[intercept.Roots]
 	names   *resolve.Client
 	journal *journal
 	rates   rates
 
 	allowed, denied, failed atomic.Int64
 
-	// policies and limits are replaced whole.
-	policies atomic.Pointer[policy.Set]
-	limits   atomic.Pointer[Limits]
+	// policies, limits and interception are replaced whole; there may be no interception.
+	policies     atomic.Pointer[policy.Set]
+	limits       atomic.Pointer[Limits]
+	interception atomic.Pointer[intercept.Config]
 
 	mu      sync.Mutex
 	slots   *slots
@@ -52,9 +55,10 @@ type sandbox struct {
 	sent, received int64
 }
 
-func newSandbox(id string, table *atomic.Pointer[addresses.Table], resolvers []netip.AddrPort, to *output) *sandbox {
+func newSandbox(id string, table *atomic.Pointer[addresses.Table], roots *atomic.Pointer[intercept.Roots], resolvers []netip.AddrPort, to *output) *sandbox {
 	return &sandbox{
 		table:   table,
+		roots:   roots,
 		names:   resolve.NewClient(resolvers),
 		journal: &journal{sandbox: id, output: to},
 		rates:   newRates(),
@@ -63,11 +67,12 @@ func newSandbox(id string, table *atomic.Pointer[addresses.Table], resolvers []n
 }
 
 // set replaces what holds for the sandbox and tells how many flows it cut.
-func (s *sandbox) set(door Door, policies *policy.Set, limits Limits) int {
+func (s *sandbox) set(door Door, policies *policy.Set, limits Limits, interception *intercept.Config) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.policies.Store(policies)
 	s.limits.Store(&limits)
+	s.interception.Store(interception)
 	s.rates.set(limits)
 	if s.slots == nil || s.slots.door != door {
 		if s.slots != nil {
@@ -88,10 +93,29 @@ func (s *sandbox) recheck() int {
 	return s.cutDenied()
 }
 
+// cutInspected cuts the flows whose far ends were trusted by authorities that have changed.
+func (s *sandbox) cutInspected() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cut := 0
+	for _, flow := range s.flows {
+		if flow.isInspected && flow.cut(endPolicy) {
+			cut++
+		}
+	}
+	return cut
+}
+
+// inspects tells whether a connection to a name is looked into, request by request.
+func (s *sandbox) inspects(host string, port uint16) bool {
+	return host != "" && (s.interception.Load().Of(host, port) != nil || s.policies.Load().Inspects(host, port))
+}
+
 func (s *sandbox) cutDenied() int {
 	cut := 0
 	for _, flow := range s.flows {
-		if !s.permits(flow).Allowed && flow.cut(endPolicy) {
+		stays := s.permits(flow).Allowed && s.inspects(flow.host, flow.port) == flow.isInspected
+		if !stays && flow.cut(endPolicy) {
 			cut++
 		}
 	}
@@ -164,6 +188,7 @@ func (s *sandbox) begin(flow *flow) policy.Verdict {
 		verdict.Reason = reasonChanged
 		return verdict
 	}
+	flow.isInspected = s.inspects(flow.host, flow.port)
 	s.flows[flow.id] = flow
 	return policy.Verdict{Allowed: true}
 }

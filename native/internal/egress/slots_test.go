@@ -31,7 +31,7 @@ func slotsOf(t *testing.T, door Door) *slots {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSandbox("sb-1", &gateway.table, nil, gateway.output)
+	s := newSandbox("sb-1", &gateway.table, &gateway.roots, nil, gateway.output)
 	s.limits.Store(&Limits{})
 	slots := newSlots(s, door)
 	s.slots = slots

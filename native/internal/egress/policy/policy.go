@@ -102,10 +102,14 @@ func readAll(list string, from []Rule) ([]rule, error) {
 	return rules, nil
 }
 
-// Name decides on a connection to a name, before it is resolved.
+// Name decides on a connection to a name, before it is resolved. Where some requests to it are allowed or denied, the
+// connection is allowed: Request decides on each.
 func (s *Set) Name(host string, port uint16) Verdict {
 	return s.every(func(policy *compiled) Verdict {
-		return policy.decide(func(r *rule) bool { return r.hasHost(host) && r.ports.Has(port) })
+		if match := first(policy.deny, func(r *rule) bool { return r.isFor(host, port) && !r.isNarrow() }); match != nil {
+			return policy.verdict(DenyRule, match)
+		}
+		return policy.allows(func(r *rule) bool { return r.isFor(host, port) })
 	})
 }
 
@@ -121,29 +125,30 @@ func (s *Set) Address(address netip.Addr, port uint16) Verdict {
 	})
 }
 
-// Said decides on a name that a client said on a connection to a literal address.
+// Said decides on a name that a client said on a connection to a literal address. Such a connection isn't inspected:
+// where some requests are denied, all are.
 func (s *Set) Said(host string, port uint16) Verdict {
-	return s.denied(func(r *rule) bool { return r.hasHost(host) && r.ports.Has(port) })
+	return s.denied(func(r *rule) bool { return r.isFor(host, port) })
 }
 
 // Resolve decides whether a name is answered: some port of it must be allowed, and not every one denied.
 func (s *Set) Resolve(host string) Verdict {
 	return s.every(func(policy *compiled) Verdict {
-		if match := first(policy.deny, func(r *rule) bool { return r.hasHost(host) && len(r.ports) == 0 }); match != nil {
+		if match := first(policy.deny, func(r *rule) bool { return r.hasHost(host) && len(r.ports) == 0 && !r.isNarrow() }); match != nil {
 			return policy.verdict(DenyRule, match)
 		}
 		return policy.allows(func(r *rule) bool { return r.hasHost(host) })
 	})
 }
 
-// IsOpen tells whether every policy is public and denies nothing, so that nothing has to be looked into.
+// IsOpen tells whether every policy is public, denies and inspects nothing, so that nothing has to be looked into.
 func (s *Set) IsOpen() bool {
 	for i := range s.policies {
 		if s.policies[i].mode != Public || len(s.policies[i].deny) > 0 {
 			return false
 		}
 	}
-	return true
+	return !s.HasInspection()
 }
 
 // HasAllowlist tells whether names are answered by rules alone.

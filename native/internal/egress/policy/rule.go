@@ -19,6 +19,11 @@ type Rule struct {
 	CIDR string `json:"cidr,omitempty"`
 	// Ports are ranges, first and last; none means every port.
 	Ports [][]int `json:"ports,omitempty"`
+	// Inspect: what goes to the host is read, request by request.
+	Inspect bool `json:"inspect,omitempty"`
+	// Methods and Paths narrow the requests that an inspecting rule is for; none means every one.
+	Methods []string `json:"methods,omitempty"`
+	Paths   []string `json:"paths,omitempty"`
 }
 
 // rule is a Rule that was read.
@@ -29,6 +34,10 @@ type rule struct {
 	below   string
 	network netip.Prefix
 	ports   addresses.Ports
+	// inspect, methods and paths are for requests to the host.
+	inspect bool
+	methods []string
+	paths   []string
 }
 
 func read(from Rule) (rule, error) {
@@ -36,7 +45,10 @@ func read(from Rule) (rule, error) {
 	if err != nil {
 		return rule{}, fmt.Errorf("ports%w", err)
 	}
-	read := rule{text: from.Text, ports: ports}
+	if err := checkRequests(from); err != nil {
+		return rule{}, err
+	}
+	read := rule{text: from.Text, ports: ports, inspect: from.Inspect, methods: from.Methods, paths: from.Paths}
 	switch {
 	case (from.Host == "") == (from.CIDR == ""):
 		return rule{}, errors.New("names a host or a cidr, one of them")
