@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import pino from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fencedBlocks } from "../docs/fenced-blocks.ts";
 import { startServer, type TestServer } from "../e2e/server.ts";
@@ -28,7 +29,9 @@ let server: TestServer;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "stacyvm-python-"));
   built = buildPackage(join(folder, "dist"));
-  server = await startServer({ config: { "auth.api_key": apiKey, "providers.mock.enabled": "true" } });
+  const config = { "auth.api_key": apiKey, "providers.mock.enabled": "true", "server.secrets_key": "s".repeat(40) };
+  // A change of settings wakes a silent log up.
+  server = await startServer({ config, log: pino({ level: "info" }, { write: () => {} }) });
 });
 afterAll(async () => {
   await server?.[Symbol.asyncDispose]();

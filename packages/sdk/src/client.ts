@@ -1,10 +1,13 @@
 import { ApiKeyManager } from "./api-keys.ts";
+import { ConfigManager } from "./config.ts";
 import { type StacyVMClientOptions, transportOf } from "./options.ts";
+import { OwnTenantManager } from "./own-tenant.ts";
 import { QuotaManager } from "./quotas.ts";
 import { Sandbox } from "./sandbox.ts";
 import { fullView, once, type SpawnCallOptions, sandboxSpec } from "./spawning.ts";
 import { sseData } from "./sse.ts";
 import { TemplateManager } from "./templates.ts";
+import { TenantManager } from "./tenants.ts";
 import { type CallOptions, segment, type Transport } from "./transport.ts";
 import type {
   HealthInfo,
@@ -54,13 +57,19 @@ export class Client {
   readonly templates: TemplateManager;
   readonly quotas: QuotaManager;
   readonly apiKeys: ApiKeyManager;
+  readonly config: ConfigManager;
+  readonly ownTenant: OwnTenantManager;
+  readonly tenants: TenantManager;
   readonly #transport: Transport;
 
   constructor(options?: StacyVMClientOptions) {
     this.#transport = transportOf(options);
     this.templates = new TemplateManager(this.#transport);
     this.quotas = new QuotaManager(this.#transport);
-    this.apiKeys = new ApiKeyManager(this.#transport);
+    this.apiKeys = new ApiKeyManager(this.#transport, "/admin/api-keys");
+    this.config = new ConfigManager(this.#transport);
+    this.ownTenant = new OwnTenantManager(this.#transport);
+    this.tenants = new TenantManager(this.#transport);
   }
 
   /**

@@ -6,6 +6,7 @@ export {
   type SandboxPage,
   type SandboxSort,
 } from "./client.ts";
+export { ConfigManager } from "./config.ts";
 export {
   ConnectionError,
   handleResponse,
@@ -32,16 +33,21 @@ export {
   SandboxFiles,
   type UnpackedArchive,
 } from "./files.ts";
+export { MemberManager } from "./members.ts";
 export { parseNDJSON } from "./ndjson.ts";
 export { type NetworkLogOptions, SandboxNetwork } from "./network.ts";
 export type { StacyVMClientConfig, StacyVMClientOptions } from "./options.ts";
+export { OwnTenantManager } from "./own-tenant.ts";
 export type { ProcessEvent } from "./process-output.ts";
 export { type ProcessOptions, type ProcessOutputOptions, SandboxProcess, SandboxProcesses } from "./processes.ts";
+export { ProjectManager } from "./projects.ts";
 export { QuotaManager } from "./quotas.ts";
+export { RegistryCredentialManager } from "./registry-credentials.ts";
 export type { RetryOptions } from "./retry.ts";
 export { Sandbox } from "./sandbox.ts";
 export type { SpawnCallOptions } from "./spawning.ts";
 export { TemplateManager } from "./templates.ts";
+export { type TenantDeleteOptions, TenantManager } from "./tenants.ts";
 export type { CallOptions } from "./transport.ts";
 export type {
   ApiErrorBody,
@@ -54,18 +60,26 @@ export type {
   FileInfo,
   HealthInfo,
   ListeningPort,
+  LiveSettings,
+  Member,
+  MemberOptions,
+  MemberRole,
   NetworkDecision,
   NetworkInfo,
   NetworkPolicy,
   OwnerQuota,
+  OwnTenant,
   ProcessExit,
   ProcessInfo,
+  Project,
+  ProjectOptions,
   ProviderInfo,
   ProviderLimits,
   ProviderRemark,
   QuotaLimits,
   QuotaSummary,
   QuotaUsage,
+  RegistryCredential,
   SandboxConfig,
   SandboxInfo,
   SandboxSpec,
@@ -80,5 +94,8 @@ export type {
   Template,
   TemplateConfig,
   TemplateSpawnOverrides,
+  Tenant,
+  TenantChangeOptions,
+  TenantOptions,
   VMPoolStatus,
 } from "./wire.ts";

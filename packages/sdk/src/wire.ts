@@ -420,6 +420,101 @@ export interface CreatedApiKey {
   key: string;
 }
 
+/** A company, team or customer: everything in it is its own. */
+export interface Tenant {
+  id: string;
+  name: string;
+  owner_id: string;
+  /** The JSON that was given, as text. */
+  settings: string;
+  /** RFC 3339, as those below. */
+  created_at: string;
+  updated_at: string;
+  /** Since then it is being deleted: nothing new is made in it. */
+  deleting_at?: string;
+}
+
+export interface TenantOptions {
+  /** Letters, digits, dot, `_` and `-`; `tenant-` and 8 hex digits where absent. */
+  id?: string | undefined;
+  owner_id?: string | undefined;
+  /** Any JSON, up to 65,536 characters as text. */
+  settings?: unknown;
+}
+
+export interface TenantChangeOptions {
+  name?: string | undefined;
+  owner_id?: string | undefined;
+  /** Any JSON, up to 65,536 characters as text; in place of all there was. */
+  settings?: unknown;
+}
+
+/** A wall inside a tenant. */
+export interface Project {
+  tenant_id: string;
+  id: string;
+  name: string;
+  /** RFC 3339, as the one below. */
+  created_at: string;
+  updated_at: string;
+}
+
+export interface ProjectOptions {
+  /** Letters, digits, dot, `_` and `-`; `project-` and 8 hex digits where absent. */
+  id?: string | undefined;
+}
+
+/** What a member may be; an `admin` administers the tenant, or the project. */
+export type MemberRole = "viewer" | "operator" | "admin";
+
+/** Somebody's role in a tenant or a project. */
+export interface Member {
+  tenant_id: string;
+  /** Absent: in the whole tenant. */
+  project_id?: string;
+  /** The subject of the issuer's tokens. */
+  user_id: string;
+  issuer?: string;
+  role: string;
+  /** RFC 3339, as the one below. */
+  created_at: string;
+  updated_at: string;
+}
+
+export interface MemberOptions {
+  /** In that project alone; absent: in the whole tenant. */
+  project_id?: string | undefined;
+  /** Whose subject it is; the server's configured issuer where absent. */
+  issuer?: string | undefined;
+}
+
+/** The caller's own place. */
+export interface OwnTenant {
+  tenant: Tenant;
+  /** Absent: in the whole tenant. */
+  project_id?: string;
+  role: string;
+}
+
+/** That a tenant has a credential for a registry, and whose. */
+export interface RegistryCredential {
+  registry: string;
+  username: string;
+  created_by: string;
+  /** RFC 3339. */
+  created_at: string;
+}
+
+/** The settings that may change while the server runs. */
+export interface LiveSettings {
+  /** By their path, such as `defaults.max_ttl`; durations are Go's, such as `24h0m0s`. */
+  settings: Record<string, string | number | boolean>;
+  /** Paths of those that differ from what the server was started with. */
+  changed: string[];
+  /** Until when a change counts; absent where nothing was changed. */
+  message?: string;
+}
+
 /** Who asks, as the server sees it. */
 export interface Caller {
   role: "anonymous" | "viewer" | "api" | "operator" | "tenant_admin" | "admin";

@@ -28,6 +28,12 @@ const names = ["Client", "Sandbox", "TemplateManager", "StacyVMError", "SandboxN
   "QuotaManager",
   "ApiKeyManager",
   "SandboxNetwork",
+  "ConfigManager",
+  "MemberManager",
+  "OwnTenantManager",
+  "ProjectManager",
+  "RegistryCredentialManager",
+  "TenantManager",
 ]);
 const print = "console.log(JSON.stringify(Object.keys(sdk)))";
 

@@ -2,25 +2,37 @@
 
 from stacyvm._async.api_keys import AsyncApiKeyManager
 from stacyvm._async.client import AsyncClient
+from stacyvm._async.config import AsyncConfigManager
 from stacyvm._async.files import AsyncFileDownload, AsyncSandboxFiles, FileContent
+from stacyvm._async.members import AsyncMemberManager
 from stacyvm._async.network import AsyncSandboxNetwork
+from stacyvm._async.own_tenant import AsyncOwnTenantManager
 from stacyvm._async.processes import AsyncProcessStdin, AsyncSandboxProcess, AsyncSandboxProcesses
+from stacyvm._async.projects import AsyncProjectManager
 from stacyvm._async.quotas import AsyncQuotaManager
+from stacyvm._async.registry_credentials import AsyncRegistryCredentialManager
 from stacyvm._async.sandbox import AsyncSandbox
 from stacyvm._async.streams import AsyncByteStream, AsyncExecStream
 from stacyvm._async.templates import AsyncTemplateManager
+from stacyvm._async.tenants import AsyncTenantManager
 from stacyvm._async.upload import UploadContent
 from stacyvm._retry import Retry
 from stacyvm._spec import IfExists, LabelFilter, Moment, SandboxSort, SecurityProfile
 from stacyvm._sync.api_keys import ApiKeyManager
 from stacyvm._sync.client import Client
+from stacyvm._sync.config import ConfigManager
 from stacyvm._sync.files import FileDownload, SandboxFiles
+from stacyvm._sync.members import MemberManager
 from stacyvm._sync.network import SandboxNetwork
+from stacyvm._sync.own_tenant import OwnTenantManager
 from stacyvm._sync.processes import ProcessStdin, SandboxProcess, SandboxProcesses
+from stacyvm._sync.projects import ProjectManager
 from stacyvm._sync.quotas import QuotaManager
+from stacyvm._sync.registry_credentials import RegistryCredentialManager
 from stacyvm._sync.sandbox import Sandbox
 from stacyvm._sync.streams import ByteStream, ExecStream
 from stacyvm._sync.templates import TemplateManager
+from stacyvm._sync.tenants import TenantManager
 from stacyvm.exceptions import ConnectionError, ProviderError, SandboxNotFound, StacyVMError
 from stacyvm.models import (
     ApiKey,
@@ -36,11 +48,15 @@ from stacyvm.models import (
     FolderEvent,
     HealthInfo,
     ListeningPort,
+    LiveSettings,
+    Member,
+    MemberRole,
     NetworkDecision,
     NetworkInfo,
     NetworkMode,
     NetworkPolicy,
     OwnerQuota,
+    OwnTenant,
     ProcessChild,
     ProcessEvent,
     ProcessExit,
@@ -50,12 +66,14 @@ from stacyvm.models import (
     ProcessLive,
     ProcessOutput,
     ProgramLogin,
+    Project,
     ProviderInfo,
     ProviderLimits,
     ProviderRemark,
     PtySize,
     QuotaSummary,
     QuotaUsage,
+    RegistryCredential,
     SandboxInfo,
     SandboxPage,
     SandboxStats,
@@ -64,6 +82,7 @@ from stacyvm.models import (
     SpawnAdmissionDecision,
     StacyVMEvent,
     Template,
+    Tenant,
     UnpackedArchive,
     VMPoolStatus,
 )
@@ -77,19 +96,26 @@ __all__ = [
     "AsyncApiKeyManager",
     "AsyncByteStream",
     "AsyncClient",
+    "AsyncConfigManager",
     "AsyncExecStream",
     "AsyncFileDownload",
+    "AsyncMemberManager",
+    "AsyncOwnTenantManager",
     "AsyncProcessStdin",
+    "AsyncProjectManager",
     "AsyncQuotaManager",
+    "AsyncRegistryCredentialManager",
     "AsyncSandbox",
     "AsyncSandboxFiles",
     "AsyncSandboxNetwork",
     "AsyncSandboxProcess",
     "AsyncSandboxProcesses",
     "AsyncTemplateManager",
+    "AsyncTenantManager",
     "ByteStream",
     "Caller",
     "Client",
+    "ConfigManager",
     "ConnectionError",
     "CreatedApiKey",
     "ExecBytes",
@@ -106,11 +132,17 @@ __all__ = [
     "IfExists",
     "LabelFilter",
     "ListeningPort",
+    "LiveSettings",
+    "Member",
+    "MemberManager",
+    "MemberRole",
     "Moment",
     "NetworkDecision",
     "NetworkInfo",
     "NetworkMode",
     "NetworkPolicy",
+    "OwnTenant",
+    "OwnTenantManager",
     "OwnerQuota",
     "ProcessChild",
     "ProcessEvent",
@@ -122,6 +154,8 @@ __all__ = [
     "ProcessOutput",
     "ProcessStdin",
     "ProgramLogin",
+    "Project",
+    "ProjectManager",
     "ProviderError",
     "ProviderInfo",
     "ProviderLimits",
@@ -130,6 +164,8 @@ __all__ = [
     "QuotaManager",
     "QuotaSummary",
     "QuotaUsage",
+    "RegistryCredential",
+    "RegistryCredentialManager",
     "Retry",
     "Sandbox",
     "SandboxFiles",
@@ -150,6 +186,8 @@ __all__ = [
     "StreamChunk",
     "Template",
     "TemplateManager",
+    "Tenant",
+    "TenantManager",
     "UnpackedArchive",
     "UploadContent",
     "VMPoolStatus",

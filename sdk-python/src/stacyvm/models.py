@@ -243,6 +243,84 @@ class CreatedApiKey:
     key: str = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Tenant:
+    """A company, team or customer: everything in it is its own. Times are RFC 3339."""
+
+    id: str
+    name: str
+    owner_id: str = ""
+    #: The JSON that was given, as text.
+    settings: str = "{}"
+    created_at: str = ""
+    updated_at: str = ""
+    #: Since then it is being deleted: nothing new is made in it; empty: it isn't.
+    deleting_at: str = ""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A wall inside a tenant. Times are RFC 3339."""
+
+    tenant_id: str
+    id: str
+    name: str
+    created_at: str = ""
+    updated_at: str = ""
+
+
+#: What a member may be; an ``admin`` administers the tenant, or the project.
+MemberRole = Literal["viewer", "operator", "admin"]
+
+
+@dataclass(frozen=True)
+class Member:
+    """Somebody's role in a tenant or a project. Times are RFC 3339."""
+
+    tenant_id: str
+    #: The subject of the issuer's tokens.
+    user_id: str
+    role: str
+    #: Empty: in the whole tenant.
+    project_id: str = ""
+    issuer: str = ""
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@dataclass(frozen=True)
+class OwnTenant:
+    """The caller's own place."""
+
+    tenant: Tenant
+    role: str
+    #: Empty: in the whole tenant.
+    project_id: str = ""
+
+
+@dataclass(frozen=True)
+class RegistryCredential:
+    """That a tenant has a credential for a registry, and whose."""
+
+    registry: str
+    username: str
+    created_by: str = ""
+    #: RFC 3339.
+    created_at: str = ""
+
+
+@dataclass(frozen=True)
+class LiveSettings:
+    """The settings that may change while the server runs."""
+
+    #: By their path, such as ``defaults.max_ttl``; durations are Go's, such as ``24h0m0s``.
+    settings: Dict[str, Union[str, int, bool]]
+    #: Paths of those that differ from what the server was started with.
+    changed: List[str] = field(default_factory=list)
+    #: Until when a change counts; empty where nothing was changed.
+    message: str = ""
+
+
 @dataclass
 class Template:
     """A named set of spawn values that the server keeps."""

@@ -10,14 +10,19 @@ from stacyvm.models import ApiKey, ApiKeyRole, CreatedApiKey, of_wire
 
 
 class AsyncApiKeyManager:
-    """Named keys, which an administrator makes and takes back."""
+    """
+    Named keys, which an administrator makes and takes back.
 
-    def __init__(self, transport: AsyncTransport) -> None:
+    :param path: where they are, after ``/api/v1``
+    """
+
+    def __init__(self, transport: AsyncTransport, path: str) -> None:
         self._transport = transport
+        self._path = path
 
     async def list(self, *, request_timeout: Optional[float] = None) -> List[ApiKey]:
         """Newest first, revoked ones among them."""
-        found = await self._transport.json(_call("GET", "", request_timeout))
+        found = await self._transport.json(self._call("GET", "", request_timeout))
         return [of_wire(ApiKey, one) for one in found["api_keys"]]
 
     async def create(
@@ -39,13 +44,12 @@ class AsyncApiKeyManager:
         :param ttl: Go duration; where absent it counts until it is revoked
         """
         json = given(name=name, role=role, tenant_id=tenant_id, project_id=project_id, ttl=ttl)
-        made = await self._transport.json(_call("POST", "", request_timeout, json))
+        made = await self._transport.json(self._call("POST", "", request_timeout, json))
         return CreatedApiKey(of_wire(ApiKey, made["api_key"]), made["key"])
 
     async def revoke(self, id: str, *, request_timeout: Optional[float] = None) -> ApiKey:
         """Counts at once on the server that did it, and within five seconds on others."""
-        return of_wire(ApiKey, await self._transport.json(_call("DELETE", f"/{segment(id)}", request_timeout)))
+        return of_wire(ApiKey, await self._transport.json(self._call("DELETE", f"/{segment(id)}", request_timeout)))
 
-
-def _call(method: str, below: str, request_timeout: Optional[float], json: Any = ABSENT) -> Call:
-    return Call(method, f"/admin/api-keys{below}", json=json, request_timeout=request_timeout)
+    def _call(self, method: str, below: str, request_timeout: Optional[float], json: Any = ABSENT) -> Call:
+        return Call(method, self._path + below, json=json, request_timeout=request_timeout)

@@ -8,9 +8,12 @@ from typing import Any, AsyncIterator, Dict, List, Mapping, Optional, Type, Unio
 import httpx
 
 from stacyvm._async.api_keys import AsyncApiKeyManager
+from stacyvm._async.config import AsyncConfigManager
+from stacyvm._async.own_tenant import AsyncOwnTenantManager
 from stacyvm._async.quotas import AsyncQuotaManager
 from stacyvm._async.sandbox import AsyncSandbox
 from stacyvm._async.templates import AsyncTemplateManager
+from stacyvm._async.tenants import AsyncTenantManager
 from stacyvm._async.transport import AsyncTransport, event_data_of
 from stacyvm._call import Call, segment, truthy
 from stacyvm._retry import Retry, retry_of
@@ -87,7 +90,13 @@ class AsyncClient:
         #: Limits per owner.
         self.quotas = AsyncQuotaManager(self._transport)
         #: Named keys.
-        self.api_keys = AsyncApiKeyManager(self._transport)
+        self.api_keys = AsyncApiKeyManager(self._transport, "/admin/api-keys")
+        #: The settings that may change while the server runs.
+        self.config = AsyncConfigManager(self._transport)
+        #: The tenant that the caller acts in.
+        self.own_tenant = AsyncOwnTenantManager(self._transport)
+        #: Tenants, for administrators of the server.
+        self.tenants = AsyncTenantManager(self._transport)
 
     async def spawn(
         self,

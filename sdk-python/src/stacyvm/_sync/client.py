@@ -9,9 +9,12 @@ from typing import Any, Iterator, Dict, List, Mapping, Optional, Type, Union
 import httpx
 
 from stacyvm._sync.api_keys import ApiKeyManager
+from stacyvm._sync.config import ConfigManager
+from stacyvm._sync.own_tenant import OwnTenantManager
 from stacyvm._sync.quotas import QuotaManager
 from stacyvm._sync.sandbox import Sandbox
 from stacyvm._sync.templates import TemplateManager
+from stacyvm._sync.tenants import TenantManager
 from stacyvm._sync.transport import Transport, event_data_of
 from stacyvm._call import Call, segment, truthy
 from stacyvm._retry import Retry, retry_of
@@ -88,7 +91,13 @@ class Client:
         #: Limits per owner.
         self.quotas = QuotaManager(self._transport)
         #: Named keys.
-        self.api_keys = ApiKeyManager(self._transport)
+        self.api_keys = ApiKeyManager(self._transport, "/admin/api-keys")
+        #: The settings that may change while the server runs.
+        self.config = ConfigManager(self._transport)
+        #: The tenant that the caller acts in.
+        self.own_tenant = OwnTenantManager(self._transport)
+        #: Tenants, for administrators of the server.
+        self.tenants = TenantManager(self._transport)
 
     def spawn(
         self,
