@@ -6,6 +6,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { buildNative, killServing } from "../../packages/server/src/providers/host.testing.ts";
+import { hostHelper } from "../../packages/server/src/providers/host-helper.ts";
 import type { SandboxState } from "../../packages/server/src/sandbox/sandbox.ts";
 import { createStore } from "../../packages/server/src/store/create-store.ts";
 import { sandboxRecord } from "../../packages/server/src/store/sandbox-record.testing.ts";
@@ -98,6 +100,21 @@ const plants: readonly Row[] = [
     },
     also: ["files"],
   },
+  {
+    kind: "packet filters",
+    // As a host program that was killed leaves it.
+    plant: async (dataDir, undo) => {
+      const programPath = join(dataDir, "../programs/stacyvm-host");
+      const ask = async (wall: { uid: number; open: []; resolvers: [] } | { remove: true }) => {
+        await using helper = hostHelper({ programPath, agentPath: programPath, dataRoot: join(dataDir, "oci") });
+        await helper.call("egress-wall", wall, AbortSignal.timeout(10_000));
+        await killServing(programPath);
+      };
+      undo(() => ask({ remove: true }));
+      await ask({ uid: 61_236, open: [], resolvers: [] });
+    },
+    also: ["files"],
+  },
   { kind: "files", plant: async (dataDir) => await writeFile(join(dataDir, "oci/left"), "") },
   {
     kind: "image references",
@@ -131,6 +148,8 @@ describe.runIf(root)("what is left over on a host", () => {
 
   beforeAll(async () => {
     parent = await realpath(await mkdtemp(join(tmpdir(), "stacyvm-leaks-")));
+    await mkdir(join(parent, "programs"));
+    buildNative("stacyvm-host", join(parent, "programs"));
     dataDir = await makeDataDir("ours");
   });
   afterEach(async () => {

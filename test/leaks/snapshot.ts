@@ -1,6 +1,7 @@
 import { readdir, readFile, realpath } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { engineObjects } from "./engines.ts";
+import { packetFilters } from "./packet-filters.ts";
 import { ownProcesses } from "./processes.ts";
 import { heldLeases, livingRows, sandboxIds } from "./rows.ts";
 
@@ -24,6 +25,7 @@ export const leakKinds = [
   "mounts",
   "loop devices",
   "sockets",
+  "packet filters",
   "files",
   "image references",
   "image pins",
@@ -143,6 +145,8 @@ export const ownSnapshot = async (scope: LeakScope): Promise<OwnSnapshot> => {
     mounts: mounted,
     "loop devices": new Set([...loops].map(([name, file]) => `${name} ${file}`)),
     sockets: await sockets(dataDir),
+    // The host program has the directory as it was given.
+    "packet filters": await packetFilters([dataDir, scope.dataDir]),
     files: await files(dataDir, imagesDir, databasePath),
     "image references": references,
     "image pins": new Set(pins),
