@@ -142,6 +142,15 @@ export const tenantsAreWalls = (freshDatabase: () => Promise<DatabaseLocation>):
       expect([await revokedAt(own), await revokedAt(program)]).toEqual([start + 4, 0]);
     });
 
+    test("an id that is taken is told as what it is", async () => {
+      const { tenantId, projectId } = await tenant();
+      const again = { id: tenantId, name: "Acme", ownerId: "", settings: "{}", ...times };
+      const taken = (noun: string) => ({ reason: "already_exists", message: `conflict: ${noun} already exists` });
+      await expect(store.tenants.insert(again)).rejects.toMatchObject(taken("tenant"));
+      const project = { tenantId, id: projectId, name: "web", ...times };
+      await expect(store.tenants.insertProject(project)).rejects.toMatchObject(taken("project"));
+    });
+
     test("one is deleted once nothing of it is left, and while it is being deleted nothing new is made in it", async () => {
       const place = await tenant();
       const { tenantId, projectId } = place;

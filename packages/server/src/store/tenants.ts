@@ -1,5 +1,6 @@
 import type { Selectable } from "kysely";
 import type { Database } from "./database.ts";
+import { guarded } from "./failures.ts";
 import { lockTenant } from "./place.ts";
 import { projectRows } from "./projects.ts";
 import type { TenantsTable } from "./tables.ts";
@@ -20,7 +21,7 @@ const toTenant = (row: Selectable<TenantsTable>): TenantRecord => ({
 export const tenantStore = (database: Database): TenantStore => {
   const { queries } = database;
   return {
-    ...projectRows(database),
+    ...guarded(projectRows(database), database, "project"),
     ...memberRows(database),
 
     insert: async ({ id, name, ownerId, settings, createdAtMs, updatedAtMs }) => {
