@@ -13,6 +13,7 @@ import { quotaStore } from "./quotas.ts";
 import { prepareRateBuckets, rateBucketStore } from "./rate-buckets.ts";
 import { registryCredentialStore } from "./registry-credentials.ts";
 import { sandboxStore } from "./sandboxes.ts";
+import { secretStore } from "./secrets.ts";
 import { sessionStore } from "./sessions.ts";
 import { spawnKeyStore } from "./spawn-keys.ts";
 import type { Store } from "./store.ts";
@@ -64,6 +65,7 @@ export const createStore = async (options: {
     leases: guarded(leaseStore(database), database, "lease"),
     quotas: guarded(quotaStore(database), database, "quota"),
     registryCredentials: guarded(registryCredentialStore(database), database, "registry credential"),
+    secrets: guarded(secretStore(database), database, "secret"),
     templates: guarded(templateStore(database), database, "template"),
     workers: guarded(workerStore(database), database, "worker"),
     fileLinkKeys: guarded(fileLinkKeyStore(database), database, "file link key"),

@@ -45,7 +45,7 @@ export const projectRows = (database: Database): ProjectStore => {
         if ((await found.where("id", "=", id).executeTakeFirst()) === undefined) return "not_found";
         const use = await useOf(transaction, tenantId, id);
         if (isUsed(use)) return use;
-        for (const table of ["tenant_members", "api_keys"] as const) {
+        for (const table of ["tenant_members", "api_keys", "secrets"] as const) {
           const rows = transaction.deleteFrom(table).where("tenant_id", "=", tenantId);
           await rows.where("project_id", "=", id).execute();
         }

@@ -29,6 +29,15 @@ export const registryCredentialsAreKept = (opened: () => Store): void => {
     const anew = { ...credential(own, "b.test"), createdAtMs: start + 1 };
     await kept.save(anew);
     expect(await kept.list(own)).toEqual([second, anew]);
+    expect(await kept.replaceSealed(anew.id, "another", "new")).toBe(false);
+    expect(await kept.replaceSealed(anew.id, anew.sealed, "new")).toBe(true);
+    expect(await kept.find(own, "b.test")).toEqual({ ...anew, sealed: "new" });
+    const ids: string[] = [];
+    for (let page = await kept.page("", 2); page.length > 0; page = await kept.page(ids.at(-1) ?? "", 2)) {
+      ids.push(...page.map(({ id }) => id));
+    }
+    expect(ids).toEqual([...new Set(ids)].toSorted());
+    expect(ids).toEqual(expect.arrayContaining([second.id, anew.id, elsewhere.id]));
     expect([await kept.delete(own, "a.test"), await kept.delete(own, "a.test")]).toEqual([true, false]);
     await expect(kept.save(credential("t-none", "b.test"))).rejects.toMatchObject({ reason: "tenant_not_found" });
     expect(await tenants.delete(own)).toBe("deleted");

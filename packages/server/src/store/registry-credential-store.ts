@@ -18,5 +18,9 @@ export interface RegistryCredentialStore {
   find(tenantId: string, registry: string): Promise<RegistryCredentialRecord | undefined>;
   /** By registry. */
   list(tenantId: string): Promise<readonly RegistryCredentialRecord[]>;
+  /** Of every tenant, by id. */
+  page(afterId: string, limit: number): Promise<readonly RegistryCredentialRecord[]>;
+  /** The same password under another key. False when it is no longer sealed as it was. */
+  replaceSealed(id: string, from: string, to: string): Promise<boolean>;
   delete(tenantId: string, registry: string): Promise<boolean>;
 }

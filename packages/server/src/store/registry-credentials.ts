@@ -38,6 +38,16 @@ export const registryCredentialStore = (database: Database): RegistryCredentialS
 
     list: async (tenantId) => (await of(tenantId).orderBy("registry").execute()).map(toCredential),
 
+    page: async (afterId, limit) => {
+      const rows = queries.selectFrom("registry_credentials").selectAll().where("id", ">", afterId);
+      return (await rows.orderBy("id").limit(limit).execute()).map(toCredential);
+    },
+
+    replaceSealed: async (id, from, to) => {
+      const changed = queries.updateTable("registry_credentials").set({ sealed: to }).where("id", "=", id);
+      return (await changed.where("sealed", "=", from).executeTakeFirstOrThrow()).numUpdatedRows > 0n;
+    },
+
     delete: async (tenantId, registry) => {
       const { numDeletedRows } = await queries
         .deleteFrom("registry_credentials")

@@ -9,6 +9,7 @@ import type { DatabaseLocation } from "./open-database.ts";
 import { registryCredentialsAreKept } from "./registry-credential-contract.ts";
 import { sandboxesAreKept } from "./sandbox-contract.ts";
 import { sandboxRecord } from "./sandbox-record.testing.ts";
+import { secretsAreKept } from "./secret-contract.ts";
 import { sessionsAreKept } from "./session-contract.ts";
 import { specsAreKept } from "./spec-contract.ts";
 import type { OperationAudit, Store } from "./store.ts";
@@ -55,6 +56,7 @@ export const storeContract = (name: string, freshDatabase: () => Promise<Databas
     apiKeysAreKept(() => store);
 
     registryCredentialsAreKept(() => store);
+    secretsAreKept(() => store);
     sessionsAreKept(() => store);
 
     test("two processes that start together on an empty database both come up, and each migration ran once", async () => {

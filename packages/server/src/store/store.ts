@@ -1,6 +1,7 @@
 import type { SandboxRecord, SandboxState, SandboxSummary } from "../sandbox/sandbox.ts";
 import type { Place, Scope } from "../sandbox/scope.ts";
 import type { RegistryCredentialStore } from "./registry-credential-store.ts";
+import type { SecretStore } from "./secret-store.ts";
 import type { SessionStore } from "./session-store.ts";
 import type { TenantStore } from "./tenant-store.ts";
 
@@ -320,6 +321,7 @@ export interface Store extends AsyncDisposable {
   readonly sessions: SessionStore;
   readonly tenants: TenantStore;
   readonly registryCredentials: RegistryCredentialStore;
+  readonly secrets: SecretStore;
   readonly spawnKeys: SpawnKeyStore;
   readonly audit: AuditStore;
   /** Undefined on SQLite, which one server has to itself. */

@@ -225,6 +225,24 @@ export interface TenantMembersTable {
   updated_at: number;
 }
 
+/** A value is here sealed only; 0 stands for never. */
+export interface SecretsTable {
+  tenant_id: string;
+  /** Empty: of its tenant as a whole. */
+  project_id: string;
+  name: string;
+  version: number;
+  sealed: string;
+  /** List of `host:port`, as JSON. */
+  hosts: string;
+  /** List, as JSON; empty: everybody of the place. */
+  owners: string;
+  created_by: string;
+  created_at: number;
+  updated_at: number;
+  last_used_at: number;
+}
+
 export interface Tables {
   tenants: TenantsTable;
   projects: ProjectsTable;
@@ -238,6 +256,7 @@ export interface Tables {
   leases: LeasesTable;
   owner_quotas: OwnerQuotasTable;
   registry_credentials: RegistryCredentialsTable;
+  secrets: SecretsTable;
   templates: TemplatesTable;
   workers: WorkersTable;
   operation_audit_logs: OperationAuditLogsTable;

@@ -53,7 +53,7 @@ export interface TenantStore {
   ): Promise<TenantRecord | undefined>;
   /** From then on nothing new is made in it; keeps the time of the first call. False when there is no such tenant. */
   markDeleting(id: string, nowMs: number): Promise<boolean>;
-  /** With its projects, members, quotas and revoked keys, unless something of it is left: then what. */
+  /** With its projects, members, quotas, secrets and revoked keys, unless something of it is left: then what. */
   delete(id: string): Promise<"deleted" | "not_found" | TenantUse>;
   /** Ends what is rows alone: templates are deleted, keys revoked. */
   emptyRows(id: string, nowMs: number): Promise<void>;

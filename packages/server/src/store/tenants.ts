@@ -77,6 +77,7 @@ export const tenantStore = (database: Database): TenantStore => {
           "owner_quotas",
           "api_keys",
           "registry_credentials",
+          "secrets",
         ] as const) {
           await transaction.deleteFrom(table).where("tenant_id", "=", id).execute();
         }

@@ -7,6 +7,7 @@ import { tenants } from "./0006-tenants.ts";
 import { sessions } from "./0007-sessions.ts";
 import { sandboxNetwork } from "./0008-sandbox-network.ts";
 import { registryCredentials } from "./0009-registry-credentials.ts";
+import { secrets } from "./0010-secrets.ts";
 import type { Migration } from "./migration.ts";
 
 /** In order. A released one is never changed; the next change is the next file. */
@@ -20,4 +21,5 @@ export const migrations: readonly Migration[] = [
   sessions,
   sandboxNetwork,
   registryCredentials,
+  secrets,
 ];
