@@ -25,6 +25,18 @@ test.each<readonly [readonly string[], readonly string[]]>([
   ],
   [["stacyvm", "key", "create", "--ro"], ["--role"]],
   [
+    ["stacyvm", "tenant", ""],
+    ["create", "list", "show", "update", "delete", ...everywhere],
+  ],
+  [["stacyvm", "tenant", "rm", "--c"], ["--cascade"]],
+  [["stacyvm", "--tenant", "acme", "member", "a"], ["add"]],
+  [["stacyvm", "member", "add", "ann", "--role", ""], [""]],
+  [["stacyvm", "registry-credential", "s"], ["set"]],
+  [
+    ["stacyvm", "config", "s"],
+    ["show", "set"],
+  ],
+  [
     ["stacyvm", "ls", ""],
     ["--label", "--name", "--state", "--sort", ...everywhere],
   ],

@@ -37,8 +37,15 @@ const ownRemediations: Readonly<Record<string, string>> = {
   unauthenticated: "Log in: stacyvm login. Or give the API key: --api-key <key>, or $STACYVM_API_KEY.",
   admin_key_required: "Give an administrator's key: --api-key <key>, or $STACYVM_API_KEY.",
   key_not_found: "See which there are: stacyvm key list.",
+  member_not_found: "See which there are: stacyvm member list. One of a project needs --project <id>.",
   process_not_found: "See which there are: stacyvm ps <id>. Ended ones are kept for a while only.",
+  project_not_found: "See which there are: stacyvm project list.",
+  registry_credential_not_found: "See which there are: stacyvm registry-credential list.",
   sandbox_not_found: "See which there are: stacyvm list. It may have expired.",
+  tenant_ambiguous: "Name one: --tenant <id>, or $STACYVM_TENANT, and of its projects: --project <id>.",
+  tenant_in_use: "End what is left first. stacyvm tenant delete <id> --cascade ends all that is in a tenant.",
+  tenant_not_found:
+    "An administrator of the server sees which there are: stacyvm tenant list. Name one: --tenant <id>, or $STACYVM_TENANT.",
 };
 
 const unreachable = "Start a server with: stacyvm serve. Or name another: --server <url>, or $STACYVM_SERVER.";

@@ -1,5 +1,6 @@
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { createOutput } from "./output.ts";
+import { addTenantCommands } from "./program-tenants.ts";
 
 const version = "v0.2.0";
 const defaultServer = "http://localhost:7423";
@@ -54,6 +55,11 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
   const client = async (lapsed?: "ignored") => {
     const { Client } = await import("stacyvm");
     const { url, ...rest } = await server(lapsed);
+    return new Client({ baseUrl: url, ...rest });
+  };
+  const tenantClient = async () => {
+    const { Client } = await import("stacyvm");
+    const { url, project: _, ...rest } = await server();
     return new Client({ baseUrl: url, ...rest });
   };
   const sandboxes = () => import("./commands/sandboxes.ts");
@@ -257,6 +263,8 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .description("take a key back, at once")
     .argument("<id>", "the key's id, as list shows it")
     .action(async (id: string) => (await keys()).revokeKey(await client(), output(), id));
+
+  addTenantCommands(program, { client, tenantClient, output });
 
   const image = program.command("image").description("images of this host (where the server runs)");
   const withConfig = (command: Command) => command.option("--config <file>", "the server's configuration file");

@@ -1,4 +1,5 @@
 import type { ApiKey, ApiKeyRole, Client } from "stacyvm";
+import { minute } from "../minute.ts";
 import type { Output } from "../output.ts";
 import { table } from "../table.ts";
 
@@ -8,9 +9,6 @@ export interface KeyFlags {
   readonly project?: string | undefined;
   readonly ttl?: string;
 }
-
-const minute = (time: string | undefined): string =>
-  time === undefined ? "-" : new Date(time).toISOString().slice(0, 16).replace("T", " ");
 
 const stateOf = (key: ApiKey, nowMs: number): string => {
   if (key.revoked_at !== undefined) return "revoked";
