@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import pino from "pino";
-import { Client } from "stacyvm";
+import { Client, type CreatedApiKey } from "stacyvm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { launcher, type Run, type RunOptions, runProgram } from "./cli-process.ts";
 import { startServer, type TestServer } from "./server.ts";
@@ -110,6 +110,32 @@ test("an administrator of a tenant governs it without naming it, whatever projec
   expect((await admin.tenants.members("acme").list()).map(({ user_id, role }) => [user_id, role])).toEqual([
     ["dora", "viewer"],
   ]);
+  await admin.tenants.delete("acme", { cascade: true });
+});
+
+test("an administrator of a tenant makes, lists and revokes the keys of its programs, and no others", async () => {
+  await admin.tenants.create("Acme", { id: "acme" });
+  await admin.tenants.projects("acme").create("Web", { id: "web" });
+  const { api_key: foreign } = await admin.apiKeys.create("server's");
+  const env = { STACYVM_API_KEY: await keyOf("tenant_admin", "acme"), STACYVM_TENANT: "acme" };
+  const run = (...words: readonly string[]) => runProgram(launcher, ["key", ...words], asAdmin({ env }));
+  const made = await run("create", "ci", "--own", "--role", "operator", "--project", "web", "--ttl", "1h", "--json");
+  const { api_key, key } = JSON.parse(made.stdout) as CreatedApiKey;
+  expect(api_key).toMatchObject({ name: "ci", role: "operator", tenant_id: "acme", project_id: "web" });
+  const ci = new Client({ baseUrl: server.url, apiKey: key });
+  expect(await ci.list()).toEqual([]);
+  const listed = await run("list", "--own");
+  expect([listed.status, listed.stdout]).toEqual([0, expect.stringContaining(api_key.id)]);
+  expect(listed.stdout).not.toContain(foreign.id);
+  for (const [words, says] of [
+    [["revoke", foreign.id, "--own"], "stacyvm key list, or with --own your own"],
+    [["create", "boss", "--own", "--role", "admin"], "a key may be no more than its maker"],
+    [["list"], "required authorization scope missing"],
+  ] as const)
+    expect(await run(...words)).toMatchObject({ status: 1, stdout: "", stderr: expect.stringContaining(says) });
+  expect((await run("revoke", api_key.id, "--own")).stdout).toBe(`${api_key.id} (ci) revoked\n`);
+  await expect(ci.list()).rejects.toMatchObject({ statusCode: 401 });
+  await admin.apiKeys.revoke(foreign.id);
   await admin.tenants.delete("acme", { cascade: true });
 });
 

@@ -36,7 +36,7 @@ interface Told {
 const ownRemediations: Readonly<Record<string, string>> = {
   unauthenticated: "Log in: stacyvm login. Or give the API key: --api-key <key>, or $STACYVM_API_KEY.",
   admin_key_required: "Give an administrator's key: --api-key <key>, or $STACYVM_API_KEY.",
-  key_not_found: "See which there are: stacyvm key list.",
+  key_not_found: "See which there are: stacyvm key list, or with --own your own.",
   member_not_found: "See which there are: stacyvm member list. One of a project needs --project <id>.",
   process_not_found: "See which there are: stacyvm ps <id>. Ended ones are kept for a while only.",
   project_not_found: "See which there are: stacyvm project list.",

@@ -242,9 +242,10 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .description("forget the server's login on this machine")
     .action(async () => (await login()).logoutCommand(flags().server, output()));
 
-  const key = program.command("key").description("named keys of the server, for administrators");
-  key
-    .command("create")
+  const key = program.command("key").description("named keys of the server, for administrators; with --own one's own");
+  const withOwn = (command: Command) =>
+    command.option("--own", "your own keys as a member, or, as its administrator, those of the tenant's programs");
+  withOwn(key.command("create"))
     .description("make a key and show it this once, for example: stacyvm key create ci --role operator --ttl 720h")
     .addHelpText("after", "\nWith --tenant, and --project, its holder is of that tenant and sees that project alone.")
     .argument("<name>", "what it is for")
@@ -253,16 +254,13 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .action(async (name: string, own) =>
       (await keys()).createKey(await client(), output(), name, { ...own, ...place() }),
     );
-  key
-    .command("list")
-    .alias("ls")
+  withOwn(key.command("list").alias("ls"))
     .description("list keys, newest first, revoked ones too")
-    .action(async () => (await keys()).listKeys(await client(), output()));
-  key
-    .command("revoke")
+    .action(async (own) => (await keys()).listKeys(await client(), output(), own));
+  withOwn(key.command("revoke"))
     .description("take a key back, at once")
     .argument("<id>", "the key's id, as list shows it")
-    .action(async (id: string) => (await keys()).revokeKey(await client(), output(), id));
+    .action(async (id: string, own) => (await keys()).revokeKey(await client(), output(), id, own));
 
   addTenantCommands(program, { client, tenantClient, output });
 

@@ -1,14 +1,21 @@
-import type { ApiKey, ApiKeyRole, Client } from "stacyvm";
+import type { ApiKey, ApiKeyManager, ApiKeyRole, Client } from "stacyvm";
 import { minute } from "../minute.ts";
 import type { Output } from "../output.ts";
 import { table } from "../table.ts";
 
-export interface KeyFlags {
+export interface OwnFlag {
+  /** Keys of the caller's own tenant, not the server's. */
+  readonly own?: true;
+}
+
+export interface KeyFlags extends OwnFlag {
   readonly role?: ApiKeyRole;
   readonly tenant?: string | undefined;
   readonly project?: string | undefined;
   readonly ttl?: string;
 }
+
+const keysOf = (client: Client, { own }: OwnFlag): ApiKeyManager => (own ? client.ownTenant.apiKeys : client.apiKeys);
 
 const stateOf = (key: ApiKey, nowMs: number): string => {
   if (key.revoked_at !== undefined) return "revoked";
@@ -17,9 +24,9 @@ const stateOf = (key: ApiKey, nowMs: number): string => {
 
 /** The key stands alone on stdout, so that a script can take it; what is to know of it goes to stderr. */
 export async function createKey(client: Client, output: Output, name: string, flags: KeyFlags): Promise<void> {
-  const made = await client.apiKeys.create(name, {
+  const made = await keysOf(client, flags).create(name, {
     role: flags.role,
-    tenant_id: flags.tenant,
+    tenant_id: flags.own ? undefined : flags.tenant,
     project_id: flags.project,
     ttl: flags.ttl,
   });
@@ -31,8 +38,8 @@ export async function createKey(client: Client, output: Output, name: string, fl
   output.result(made, made.key);
 }
 
-export async function listKeys(client: Client, output: Output): Promise<void> {
-  const all = await client.apiKeys.list();
+export async function listKeys(client: Client, output: Output, flags: OwnFlag): Promise<void> {
+  const all = await keysOf(client, flags).list();
   const heading = ["ID", "NAME", "KEY", "ROLE", "TENANT", "STATE", "EXPIRES", "USED", "CREATED BY"];
   const rows = all.map((key) => [
     key.id,
@@ -55,7 +62,7 @@ export async function listKeys(client: Client, output: Output): Promise<void> {
   output.result(all, all.length === 0 ? "No keys" : table([heading, ...rows], layout));
 }
 
-export async function revokeKey(client: Client, output: Output, id: string): Promise<void> {
-  const revoked = await client.apiKeys.revoke(id);
+export async function revokeKey(client: Client, output: Output, id: string, flags: OwnFlag): Promise<void> {
+  const revoked = await keysOf(client, flags).revoke(id);
   output.result(revoked, `${revoked.id} (${revoked.name}) revoked`);
 }
