@@ -18,6 +18,7 @@ export * from "./operations/quotas.ts";
 export * from "./operations/registry-credentials.ts";
 export * from "./operations/sandbox-spec.ts";
 export * from "./operations/sandboxes.ts";
+export * from "./operations/secrets.ts";
 export * from "./operations/session.ts";
 export * from "./operations/system.ts";
 export * from "./operations/table.ts";

@@ -42,7 +42,8 @@ import { type DefaultChoice, describeChoice } from "./providers/choice.ts";
 import { createProviderDirectory } from "./providers/directory.ts";
 import { hostHelper } from "./providers/host-helper.ts";
 import { createProviders } from "./providers/registry.ts";
-import { createSealer } from "./secrets/seal.ts";
+import { createVault } from "./secrets/create-vault.ts";
+import { findSealer } from "./secrets/find-sealer.ts";
 import { createStore } from "./store/create-store.ts";
 import { databaseLocation } from "./store/open-database.ts";
 import { createDiskSpace } from "./telemetry/disk-space.ts";
@@ -105,7 +106,15 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       else log.info(fields, "disk has room again");
     },
   });
-  const tenants = tenantRegistries(store, config.server.secretsKey && createSealer(config.server.secretsKey));
+  const sealer = findSealer({ ...config.server, dataDir: config.dataDir, embedded: store.dialect === "sqlite" });
+  const tenants = tenantRegistries(store, sealer);
+  const vault = createVault({
+    store: store.secrets,
+    sealer,
+    otherRows: tenants.sealedRows,
+    onKept: (about, error) => log.warn({ about, err: error }, "sealed with none of the keys, and kept as it is"),
+    clock: systemClock,
+  });
   const images = await createImageStore({
     storeDir: imagesDir,
     aliases: config.images.aliases,
@@ -320,6 +329,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       credentialAudit,
       addressOf,
       sealCredential: tenants.seal,
+      vault,
       ...logins,
       tenancy,
       ids: randomIds,

@@ -38,6 +38,13 @@ export const rowDeeds = async (world: World, { box, inBox, newSandbox, run }: Bo
     return registry;
   };
   const registryCredentials = () => does("GET", "/tenant/registry-credentials");
+  const secretContent = { value: "hunter2", hosts: ["api.test"] };
+  const secret = async (): Promise<string> => {
+    const name = unique().replace("-", "_");
+    await does("PUT", `/secrets/${name}`, secretContent);
+    return name;
+  };
+  const secrets = () => does("GET", "/secrets");
   const projects = () => does("GET", "/admin/tenants/acme/projects", undefined, root);
   const members = () => does("GET", "/admin/tenants/acme/members", undefined, root);
   const tenants = () => does("GET", "/admin/tenants", undefined, root);
@@ -181,6 +188,19 @@ export const rowDeeds = async (world: World, { box, inBox, newSandbox, run }: Bo
       const path = `/tenant/registry-credentials/${await registryCredential()}`;
       return await changes(as, registryCredentials, (who) => send(who, "DELETE", path));
     },
+    "secrets.list": async (as) => {
+      const name = await secret();
+      return await tells(as, `"${name}"`, (who) => send(who, "GET", "/secrets"));
+    },
+    "secrets.save": async (as) => {
+      const name = await secret();
+      return await changes(as, secrets, (who) => send(who, "PUT", `/secrets/${name}`, secretContent));
+    },
+    "secrets.delete": async (as) => {
+      const name = await secret();
+      return await changes(as, secrets, (who) => send(who, "DELETE", `/secrets/${name}`));
+    },
+    "secrets.rotate": serves("POST", "/secrets/rotate"),
     "tenants.list": get("/admin/tenants", '"id":"acme"'),
     "tenants.create": (as) => changes(as, tenants, (who) => send(who, "POST", "/admin/tenants", { name: unique() })),
     "tenants.get": get("/admin/tenants/acme", '"id":"acme"'),

@@ -14,6 +14,7 @@ import { providerOperations } from "./providers.ts";
 import { quotaOperations } from "./quotas.ts";
 import { registryCredentialOperations } from "./registry-credentials.ts";
 import { sandboxOperations } from "./sandboxes.ts";
+import { secretOperations } from "./secrets.ts";
 import { sessionOperations } from "./session.ts";
 import { systemOperations } from "./system.ts";
 import { telemetryOperations } from "./telemetry.ts";
@@ -41,6 +42,7 @@ export const operations = [
   ...sessionOperations,
   ...tenantOperations,
   ...registryCredentialOperations,
+  ...secretOperations,
   ...configOperations,
   ...systemOperations,
   ...telemetryOperations,

@@ -102,7 +102,7 @@ export interface DiskFigures {
 export interface ErrorBody {
   code: "BAD_REQUEST" | "RESOURCE_LIMIT" | "TIMEOUT" | "NOT_FOUND" | "UNAUTHORIZED" | "FORBIDDEN" | "CONFLICT" | "UNAVAILABLE" | "INTERNAL_ERROR";
   message: string;
-  reason: "invalid_body" | "invalid_input" | "payload_too_large" | "headers_too_large" | "request_timeout" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "foreign_origin" | "policy_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "idempotency_key_reused" | "state_conflict" | "lease_lost" | "ttl_above_max" | "timeout_above_max" | "tenant_not_found" | "project_not_found" | "member_not_found" | "registry_credential_not_found" | "secrets_key_missing" | "tenant_ambiguous" | "not_a_member" | "tenant_in_use" | "key_not_found" | "credentials_not_configured" | "session_not_found" | "login_not_offered" | "login_failed" | "rate_limited" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "provider_unavailable" | "image_pull_failed" | "host_disk_low" | "spawn_failed" | "store_unavailable" | "worker_tokens_unavailable" | "issuer_unavailable" | "shutting_down" | "not_supported" | "internal" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "archive_invalid" | "range_not_satisfiable" | "precondition_failed" | "link_refused" | "port_refused" | "port_protocol" | "port_timeout" | "file_permission_denied" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "upload_not_found" | "upload_conflict" | "checksum_mismatch" | "exec_timeout" | "sandbox_limit" | "disk_full" | "guest_unreachable" | "guest_protocol";
+  reason: "invalid_body" | "invalid_input" | "payload_too_large" | "headers_too_large" | "request_timeout" | "upgrade_required" | "worker_not_found" | "unauthenticated" | "admin_key_required" | "permission_denied" | "foreign_origin" | "policy_denied" | "misdirected_host" | "sandbox_not_found" | "sandbox_destroyed" | "provider_not_found" | "template_not_found" | "quota_not_found" | "image_not_found" | "route_not_found" | "already_exists" | "idempotency_key_reused" | "state_conflict" | "lease_lost" | "ttl_above_max" | "timeout_above_max" | "tenant_not_found" | "project_not_found" | "member_not_found" | "registry_credential_not_found" | "secrets_key_missing" | "secret_not_found" | "too_many_secrets" | "secret_unreadable" | "tenant_ambiguous" | "not_a_member" | "tenant_in_use" | "key_not_found" | "credentials_not_configured" | "session_not_found" | "login_not_offered" | "login_failed" | "rate_limited" | "sandboxes_exhausted" | "owner_sandboxes_exhausted" | "spawn_queue_full" | "spawn_queue_timeout" | "provider_unavailable" | "image_pull_failed" | "host_disk_low" | "spawn_failed" | "store_unavailable" | "worker_tokens_unavailable" | "issuer_unavailable" | "shutting_down" | "not_supported" | "internal" | "path_required" | "not_a_file" | "not_a_directory" | "directory_needs_recursive" | "archive_invalid" | "range_not_satisfiable" | "precondition_failed" | "link_refused" | "port_refused" | "port_protocol" | "port_timeout" | "file_permission_denied" | "file_not_found" | "process_not_found" | "process_state_conflict" | "stdin_full" | "upload_not_found" | "upload_conflict" | "checksum_mismatch" | "exec_timeout" | "sandbox_limit" | "disk_full" | "guest_unreachable" | "guest_protocol";
   request_id: string;
   remediation?: string;
   details?: Record<string, unknown>;
@@ -685,6 +685,15 @@ export interface SandboxStats {
   mem_limit_bytes?: number;
 }
 
+export interface SecretRequest {
+  /** 1 to 32768 bytes of one line. It is kept encrypted, and answered to nobody. */
+  value: string;
+  /** `host` or `host:port` (443 where none is written), exact names: it is sent to no other. */
+  hosts: string[];
+  /** Whose sandboxes may use it; absent or empty: everybody's of the tenant or project. */
+  owners?: string[];
+}
+
 export interface ServerEvent {
   id: string;
   type: string;
@@ -779,6 +788,23 @@ export interface StartProcessRequest {
   pty?: TerminalSize;
   /** Go duration after which the whole process tree is ended; none where absent. */
   timeout?: string;
+}
+
+export interface StoredSecret {
+  name: string;
+  /** From 1; counts up each time that a value is set. */
+  version: number;
+  /** `host:port`; it is sent to no other. */
+  hosts: string[];
+  /** Whose sandboxes may use it; empty: everybody's. */
+  owners: string[];
+  created_by: string;
+  /** RFC 3339. */
+  created_at: string;
+  /** When this version was set. */
+  updated_at: string;
+  /** Absent before the first use. */
+  last_used_at?: string;
 }
 
 export interface SystemStats {

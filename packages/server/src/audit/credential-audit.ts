@@ -18,6 +18,9 @@ export interface CredentialNote {
     | "key.revoke"
     | "registry_credential.save"
     | "registry_credential.delete"
+    | "secret.save"
+    | "secret.delete"
+    | "secret.rotate"
     | "login.token";
   readonly actor: string;
   readonly tenantId: string;

@@ -131,6 +131,17 @@ export const productionRules: readonly Rule[] = [
     judge: ({ auth }) => keyVerdict("auth.worker_signing_keys", auth.workerSigningKeys),
   },
   { setting: "server.secrets_key", judge: ({ server }) => keyVerdict("server.secrets_key", [server.secretsKey]) },
+  {
+    setting: "server.previous_secrets_keys",
+    judge: ({ server: { secretsKey, previousSecretsKeys: previous } }) => {
+      const setting = "server.previous_secrets_keys";
+      if (secretsKey === undefined && previous.length > 0)
+        return [`${setting} are set without server.secrets_key`, "Set the key that seals now."];
+      if (previous.some((key) => secretsKey?.equals(key.reveal())))
+        return [`${setting} has server.secrets_key among it`, `Make a new key for server.secrets_key. ${random}`];
+      return keyVerdict(setting, previous);
+    },
+  },
   { setting: "auth", judge: sharedKey },
   {
     setting: "auth.admin_fallback_enabled",

@@ -1,4 +1,18 @@
-import { choice, duration, flag, freeFloor, integer, list, map, path, secret, secretMap, size, text } from "./kinds.ts";
+import {
+  choice,
+  duration,
+  flag,
+  freeFloor,
+  integer,
+  list,
+  map,
+  path,
+  secret,
+  secretList,
+  secretMap,
+  size,
+  text,
+} from "./kinds.ts";
 
 const mib = 1024 * 1024;
 
@@ -28,7 +42,10 @@ export const server = {
     keyFile: path("", "Its private key as PEM, without a passphrase."),
   },
   secretsKey: secret(
-    "Key that encrypts secrets in the database, such as tenants' registry credentials; the same on every server of it.",
+    "Key that encrypts secrets in the database, tenants' registry credentials among them; the same on every server of it. In development, beside the embedded database, one is made in <data_dir>/secrets.key.",
+  ),
+  previousSecretsKeys: secretList(
+    "Keys that open, and seal no more, what they encrypted, until `stacyvm secret rotate` has sealed it anew.",
   ),
   insecure: flag(
     false,

@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
+import { Secret } from "./secret.ts";
 
 /** Where identifiers come from; injected so that tests own it. */
 export interface Ids {
@@ -47,6 +48,9 @@ export const randomIds: Ids = {
   server: () => randomUUID(),
   database: () => randomUUID(),
 };
+
+/** 32 random bytes, hex. */
+export const randomKey = (): Secret => new Secret(randomBytes(32).toString("hex"));
 
 /** 16 random bytes that stand for nothing else. */
 export const nonce = (): Buffer => randomBytes(16);

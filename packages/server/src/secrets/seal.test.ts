@@ -3,6 +3,8 @@ import { expect, test } from "vitest";
 import { Secret } from "../lib/secret.ts";
 import { createSealer } from "./seal.ts";
 
+const key = (letter: string): Secret => new Secret(letter.repeat(40));
+
 const sealer = createSealer(new Secret("k".repeat(40)));
 
 test("what is sealed comes back as it was, and is never sealed twice alike", () => {
@@ -32,4 +34,16 @@ test("what was moved, changed, cut or sealed with another key doesn't open, and 
     const cut = Buffer.from(text, "base64url").subarray(0, at);
     expect(() => sealer.open([head, name, cut.toString("base64url")].join("."), "acme registry.example.com")).toThrow();
   }
+});
+
+test("a previous key opens what it sealed and seals nothing; a key that is neither doesn't open it", () => {
+  const before = sealer.seal(new Secret("hunter2"), "here");
+  const rotated = createSealer(key("n"), [key("o"), key("k")]);
+  expect(rotated.open(before, "here").reveal()).toBe("hunter2");
+  expect(() => rotated.open(before, "elsewhere")).toThrow();
+  expect(rotated.isCurrent(before)).toBe(false);
+  const after = rotated.seal(new Secret("hunter2"), "here");
+  expect(rotated.isCurrent(after)).toBe(true);
+  expect(createSealer(key("n")).open(after, "here").reveal()).toBe("hunter2");
+  expect(() => sealer.open(after, "here")).toThrow("another key");
 });

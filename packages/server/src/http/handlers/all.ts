@@ -37,6 +37,7 @@ import { createProviderHandlers } from "./providers.ts";
 import { createQuotaHandlers } from "./quotas.ts";
 import { type RegistryCredentialHandlersOptions, registryCredentialHandlers } from "./registry-credentials.ts";
 import { sandboxHandlers } from "./sandboxes.ts";
+import { type SecretHandlersOptions, secretHandlers } from "./secrets.ts";
 import { type SessionHandlersOptions, sessionHandlers } from "./session.ts";
 import { spawnFor } from "./spawn.ts";
 import { createSystemHandlers } from "./system.ts";
@@ -46,6 +47,7 @@ import { tenantHandlers } from "./tenants.ts";
 import { createWorkerHandlers } from "./workers.ts";
 
 export interface AllHandlersOptions extends ConfigHandlersOptions, Omit<SessionHandlersOptions, "storeId"> {
+  readonly vault: SecretHandlersOptions["vault"];
   readonly sealCredential: RegistryCredentialHandlersOptions["sealCredential"];
   readonly useCases: UseCases;
   readonly queue: SpawnQueue;
@@ -121,6 +123,7 @@ export const allHandlers = (options: AllHandlersOptions): HandlersOf<typeof oper
     ...sessionHandlers({ ...options, storeId: store.id }),
     ...tenantHandlers(options),
     ...registryCredentialHandlers(options),
+    ...secretHandlers(options),
     ...configHandlers(options),
     ...createSystemHandlers({
       ...options,
