@@ -44,8 +44,9 @@ test("a sandbox that asks for nothing reaches what the server permits, by the ga
     mode: "public",
     allow: [],
     deny: [],
+    inject: [],
     level: "transparent",
-    server: { mode: "public", allow: [], deny: ["*.denied.example"] },
+    server: { mode: "public", allow: [], deny: ["*.denied.example"], inject: [] },
   });
   expect(counts).toEqual({ open: 0, allowed: 0, denied: 0, failed: 0, sent: 0, received: 0 });
 });
@@ -86,7 +87,7 @@ test("the policy is changed live, and told from then on", async () => {
   const changed = await sandbox.network.set({ mode: policy.mode, allow: [...policy.allow], deny: [...policy.deny] });
   expect(changed).toMatchObject({ ...policy, cut: 0 });
   await sandbox.refresh();
-  expect(sandbox.info.network).toEqual(policy);
+  expect(sandbox.info.network).toEqual({ ...policy, inject: [] });
   expect((await dial(sandbox, "192.0.2.1")).exit_code).not.toBe(0);
   expect((await all(sandbox.network.log())).at(-1)).toMatchObject({ decision: "denied", reason: "not_allowed" });
 });

@@ -42,6 +42,7 @@ export const fill = async (databasePath: string, tenantId = ""): Promise<void> =
       user: "",
       networkMode: "none",
       network: undefined,
+      secrets: [],
     });
   }
 };

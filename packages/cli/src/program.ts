@@ -106,6 +106,8 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .option("--network <mode>", "what it may reach: none, public or allowlist (default: what the server permits)")
     .option("--allow <rule>", "host, address or network with ports, such as api.example.com:443; repeat", collect, [])
     .option("--deny <rule>", "the same, for what it may not reach", collect, [])
+    .option("--secret <use>", "placeholder of a secret, such as API_KEY@api.example.com; repeat for more", collect, [])
+    .option("--inject <rule>", 'header on the way out: "API_KEY@api.example.com X-Api-Key"; repeat', collect, [])
     .option("--label <key=value>", "label that list can filter by; repeat for more", collect, [])
     .option("--name <name>", "name that no other of your living sandboxes has")
     .option("--get-or-create", "take the sandbox of that name where there is one")
@@ -180,6 +182,7 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
     .option("--network <mode>", "from now on: none, public or allowlist")
     .option("--allow <rule>", "host, address or network with ports, such as api.example.com:443; repeat", collect, [])
     .option("--deny <rule>", "the same, for what it may not reach", collect, [])
+    .option("--inject <rule>", 'header on the way out: "API_KEY@api.example.com X-Api-Key"; repeat', collect, [])
     .action(async (id: string, own) => {
       const { networkCommand } = await import("./commands/network.ts");
       await networkCommand(await client(), output(), id, own);

@@ -59,6 +59,7 @@ export type {
   ExecResult,
   FileInfo,
   HealthInfo,
+  InjectRule,
   ListeningPort,
   LiveSettings,
   Member,

@@ -28,8 +28,8 @@ export class SandboxNetwork {
    * @throws {StacyVMError} reason `not_supported` for a sandbox that was made without a network
    */
   async set(policy: NetworkPolicy, options?: CallOptions): Promise<NetworkInfo> {
-    const { mode, allow = [], deny = [] } = policy;
-    return await this.#transport.json({ ...this.#call("PUT", "", options), json: { mode, allow, deny } });
+    const { mode, allow = [], deny = [], inject = [] } = policy;
+    return await this.#transport.json({ ...this.#call("PUT", "", options), json: { mode, allow, deny, inject } });
   }
 
   /** Decisions, oldest first; leaving the loop ends what is followed. */

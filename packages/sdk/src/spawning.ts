@@ -14,6 +14,7 @@ export const sandboxSpec = (spec: SandboxSpec): SandboxSpec => ({
   security: spec.security,
   network_mode: spec.network_mode,
   network: spec.network,
+  secrets: spec.secrets,
   labels: spec.labels,
   name: spec.name,
   if_exists: spec.if_exists,

@@ -48,28 +48,46 @@ export interface SandboxInfo {
   network_mode?: string;
   /** What it may reach; absent where no gateway decides. */
   network?: NetworkPolicy;
+  /** Whose placeholders its environment has: `NAME@host:port`. */
+  secrets?: string[];
+}
+
+/** A header that HTTPS requests to one host get on their way out; the sandbox sees neither it nor the secret. */
+export interface InjectRule {
+  /** A name with an optional port, 443 where there is none. */
+  host: string;
+  header: string;
+  /** Name of a secret that may be sent to this host. */
+  secret: string;
+  /** What the header says, `{secret}` standing for the secret; `{secret}` alone where absent. */
+  value?: string;
 }
 
 /** What a sandbox may reach. `deny` counts before `allow`, `allow` before the mode. */
 export interface NetworkPolicy {
   /** `public`: the Internet over TCP. `allowlist`: what a rule allows. */
   mode: "none" | "public" | "allowlist";
-  /** `api.example.com:443`, `*.example.com`, `203.0.113.0/24:80,8000-8100`, `[2001:db8::/32]:443`. */
+  /**
+   * `api.example.com:443`, `*.example.com`, `203.0.113.0/24:80,8000-8100`, `[2001:db8::/32]:443`; of hosts whose HTTP requests are looked into also
+   * `inspect api.example.com`, `GET,HEAD api.example.com:443`, `POST api.example.com/v1/*`.
+   */
   allow?: string[];
   deny?: string[];
+  inject?: InjectRule[];
 }
 
 /** What a sandbox may reach, and what came of it. */
 export interface NetworkInfo extends NetworkPolicy {
   allow: string[];
   deny: string[];
+  inject: InjectRule[];
   /**
    * `transparent`: every TCP connection and every name goes through the gateway. `proxy`: what programs ask of the HTTP proxy inside does; programs
    * that don't read its variables (`HTTPS_PROXY` and so on) reach nothing.
    */
   level: "none" | "transparent" | "proxy";
   /** The operator's policy: what it does not permit, no sandbox may reach. */
-  server: { mode: NetworkPolicy["mode"]; allow: string[]; deny: string[] };
+  server: Pick<NetworkInfo, "mode" | "allow" | "deny" | "inject">;
   /** Since the gateway started. */
   counts?: { open: number; allowed: number; denied: number; failed: number; sent: number; received: number };
   /** Connections that the change ended. */
@@ -84,16 +102,22 @@ export interface NetworkDecision {
   type: "decision" | "closed" | "missed" | "live";
   /** Joins a connection's decision and its end. */
   flow?: number;
-  kind?: "connect" | "resolve" | "query";
+  kind?: "connect" | "resolve" | "query" | "request" | "response";
   host?: string;
   /** What was dialled, or would have been. */
   address?: string;
   port?: number;
-  decision?: "allowed" | "denied" | "failed";
+  /** `masked`: an answer held a secret, and stars came in its place. */
+  decision?: "allowed" | "denied" | "failed" | "masked";
   reason?: string;
   rule?: string;
   /** Whose rule or mode it was: `server` or `sandbox`. */
   policy?: string;
+  method?: string;
+  /** Of a request, without its query. */
+  path?: string;
+  /** Names of secrets that were put in, or masked. */
+  secrets?: string[];
   /** Bytes out of the sandbox. */
   sent?: number;
   received?: number;
@@ -117,6 +141,11 @@ export interface SandboxSpec {
   network_mode?: string | undefined;
   /** What it may reach; whatever the server permits where absent. */
   network?: NetworkPolicy | undefined;
+  /**
+   * `NAME@api.example.com:443`, or `NAME` for every host that the secret may be sent to: the variable NAME gets a placeholder, and HTTPS requests to
+   * that host carry the secret in its place.
+   */
+  secrets?: string[] | undefined;
   /** Names and values that lists filter by, with the rules of Kubernetes' labels. */
   labels?: Record<string, string> | undefined;
   /** A DNS label, unique among the living sandboxes of one owner. */

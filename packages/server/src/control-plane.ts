@@ -20,22 +20,19 @@ import { reloadTlsPair } from "./http/tls-listener.ts";
 import { createImageStore } from "./images/create-image-store.ts";
 import { registryOptions } from "./images/registry-options.ts";
 import { systemClock } from "./lib/clock.ts";
-import { every } from "./lib/every.ts";
 import { type Failpoint, noFailpoint } from "./lib/failpoint.ts";
 import { findProgram } from "./lib/find-program.ts";
-import { randomIds } from "./lib/id.ts";
+import { randomIds, randomKey } from "./lib/id.ts";
 import { isLoopback } from "./lib/networks.ts";
-import { collectImages } from "./orchestrator/collect-images.ts";
+import { startBackground } from "./orchestrator/background.ts";
 import { configuredLimits, configuredSpawnDefaults } from "./orchestrator/configured-limits.ts";
 import type { Context } from "./orchestrator/context.ts";
 import { Denials } from "./orchestrator/denials.ts";
 import { heartbeat } from "./orchestrator/heartbeat.ts";
 import { LiveRuntimes } from "./orchestrator/live-runtimes.ts";
-import { purgeDestroyed } from "./orchestrator/purge.ts";
 import { createReconciler } from "./orchestrator/reconcile.ts";
-import { spawnKeyLifeMs, spawnKeyPruneMs } from "./orchestrator/spawn-once.ts";
+import { noteSecretUses } from "./orchestrator/secret-last-use.ts";
 import { SpawnQueue } from "./orchestrator/spawn-queue.ts";
-import { sweep } from "./orchestrator/sweep.ts";
 import { tenantRegistries } from "./orchestrator/tenant-registries.ts";
 import { createUseCases } from "./orchestrator/use-cases.ts";
 import { type DefaultChoice, describeChoice } from "./providers/choice.ts";
@@ -44,6 +41,7 @@ import { hostHelper } from "./providers/host-helper.ts";
 import { createProviders } from "./providers/registry.ts";
 import { createVault } from "./secrets/create-vault.ts";
 import { findSealer } from "./secrets/find-sealer.ts";
+import { ensureKeyFile } from "./secrets/key-file.ts";
 import { createStore } from "./store/create-store.ts";
 import { databaseLocation } from "./store/open-database.ts";
 import { createDiskSpace } from "./telemetry/disk-space.ts";
@@ -72,14 +70,8 @@ export interface ControlPlane extends AsyncDisposable {
 
 /** How long the first reconciliation may hold up the start, milliseconds. */
 const reconcileTimeoutMs = 60_000;
-/** The least time between two comparisons of records and providers, whoever asks for them, milliseconds. */
-const reconcilePauseMs = 100;
 /** How long the host program may take for the wall behind the gateway, milliseconds. */
 const wallTimeoutMs = 10_000;
-/** How often old rows are looked for, milliseconds. */
-const purgeIntervalMs = 600_000;
-/** How often this server says that it lives, milliseconds. */
-const heartbeatIntervalMs = 30_000;
 /** Name of this server as a worker. */
 const localWorkerId = "local";
 
@@ -163,7 +155,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       config: config.network,
       stateDir: sandboxesDir,
       nativeDir,
+      hostKey: ensureKeyFile(join(config.dataDir, "egress.key"), randomKey()),
       clock: systemClock,
+      onUsed: noteSecretUses({
+        store,
+        clock: systemClock,
+        onFailure: (error) => log.error({ err: error }, "a secret's use could not be noted"),
+      }),
       raiseWall: async (wall) => {
         await helper.call("egress-wall", wall, AbortSignal.timeout(wallTimeoutMs));
       },
@@ -171,7 +169,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       onEnd: (reason) => log.warn({ reason }, "egress gateway ended and will be restarted"),
     }),
   );
-  const live = stack.use(new LiveRuntimes({ provider: directory.get, egress, denials }));
+  const live = stack.use(new LiveRuntimes({ provider: directory.get, egress, secrets: vault, denials }));
   const audit = stack.use(
     new AuditBatch({
       store: store.audit,
@@ -196,6 +194,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     images,
     live,
     egress,
+    secrets: vault,
     disks,
     clock: systemClock,
     ids: randomIds,
@@ -220,81 +219,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const reconciler = createReconciler(context);
   await reconciler.start(AbortSignal.timeout(reconcileTimeoutMs));
 
-  stack.use(
-    every({
-      intervalMs: config.leases.renewIntervalMs,
-      work: () => store.leases.renewAll(serverId, config.leases.ttlMs, systemClock.now()),
-      onFailure: (error) => log.error({ err: error }, "leases could not be renewed"),
-    }),
+  const background = stack.use(
+    startBackground({ config, liveConfig, context, queue, providers, reconcile: reconciler.round }),
   );
-  stack.use(
-    every({
-      intervalMs: config.reaper.intervalMs,
-      work: async (signal) => {
-        await sweep(context, signal);
-        queue.capacityChanged();
-      },
-      onFailure: (error) => log.error({ err: error }, "sweep failed"),
-    }),
-  );
-
-  stack.use(
-    every({
-      intervalMs: spawnKeyPruneMs,
-      work: () => store.spawnKeys.prune(systemClock.now() - spawnKeyLifeMs),
-      onFailure: (error) => log.error({ err: error }, "idempotency keys could not be pruned"),
-    }),
-  );
-  const { destroyedSandboxesMs } = config.retention;
-  if (destroyedSandboxesMs > 0) {
-    stack.use(
-      every({
-        intervalMs: purgeIntervalMs,
-        work: (signal) => purgeDestroyed(store, systemClock.now() - destroyedSandboxesMs, signal),
-        onFailure: (error) => log.error({ err: error }, "destroyed sandboxes' rows could not be deleted"),
-      }),
-    );
-  }
-  const reconciling = stack.use(
-    every({
-      intervalMs: config.reconcile.intervalMs,
-      leastPauseMs: reconcilePauseMs,
-      work: reconciler.round,
-      onFailure: (error) => log.error({ err: error }, "records and providers could not be compared"),
-    }),
-  );
-  reconcileSoon = reconciling.soon;
-
-  if (config.images.gc.enabled) {
-    const { intervalMs, maxAgeMs, maxSizeBytes, keep } = config.images.gc;
-    stack.use(
-      every({
-        intervalMs,
-        work: async (signal) => {
-          const { removed, freedBytes, storedBytes } = await collectImages({
-            images,
-            store,
-            providers,
-            rules: { maxAgeMs: maxAgeMs || undefined, maxBytes: maxSizeBytes || undefined },
-            keep: [config.defaults.image, liveConfig.current.defaults.image, ...keep],
-            dryRun: false,
-            signal,
-          });
-          const references = removed.flatMap((image) => image.references);
-          log.info({ references, freed_bytes: freedBytes, stored_bytes: storedBytes }, "images collected");
-        },
-        onFailure: (error) => log.error({ err: error }, "images could not be collected"),
-      }),
-    );
-  }
-
-  stack.use(
-    every({
-      intervalMs: heartbeatIntervalMs,
-      work: () => heartbeat(context),
-      onFailure: (error) => log.error({ err: error }, "heartbeat could not be written"),
-    }),
-  );
+  reconcileSoon = background.reconcileSoon;
+  vault.onChange(background.refreshSecretsSoon);
 
   let port = config.server.port;
   const access = stack.use(createAccess({ config, store, log, audit: audit.add, port: () => port }));

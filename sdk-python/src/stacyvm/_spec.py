@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Dict, List, Literal, Mapping, Optional, Union
+from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence, Union
 
 from stacyvm._call import given, truthy
 from stacyvm.models import NetworkPolicy
@@ -37,6 +37,7 @@ def sandbox_spec(
     security: Optional[SecurityProfile],
     network_mode: Optional[str],
     network: Optional[NetworkPolicy],
+    secrets: Optional[Sequence[str]],
     labels: Optional[Mapping[str, str]],
     name: Optional[str],
     if_exists: Optional[IfExists],
@@ -44,7 +45,14 @@ def sandbox_spec(
     """The part that every spawn takes."""
     said = given(workdir=workdir, user=user, disk_mb=disk_mb, security=security, network_mode=network_mode)
     if network is not None:
-        said["network"] = {"mode": network.mode, "allow": list(network.allow), "deny": list(network.deny)}
+        said["network"] = {
+            "mode": network.mode,
+            "allow": list(network.allow),
+            "deny": list(network.deny),
+            "inject": list(network.inject),
+        }
+    if secrets is not None:
+        said["secrets"] = list(secrets)
     maps = truthy(metadata=dict(metadata or {}), env=dict(env or {}), labels=dict(labels or {}))
     return {**maps, **said, **given(name=name, if_exists=if_exists)}
 

@@ -86,12 +86,26 @@ class SandboxInfo:
     #: The profile that was used; empty where the server doesn't tell.
     security: str = ""
     network_mode: str = ""
-    #: Mode, allow and deny of what it may reach; None where no gateway decides.
+    #: Mode, allow, deny and inject of what it may reach; None where no gateway decides.
     network: Optional[Dict[str, Any]] = None
+    #: Whose placeholders its environment has: ``NAME@host:port``.
+    secrets: List[str] = field(default_factory=list)
 
 
 #: What may be reached where no rule says otherwise.
 NetworkMode = Literal["none", "public", "allowlist"]
+
+
+class InjectRule(TypedDict, total=False):
+    """A header that HTTPS requests to one host get on their way out; the sandbox sees neither it nor the secret."""
+
+    #: A name with an optional port, 443 where there is none.
+    host: str
+    header: str
+    #: Name of a secret that may be sent to this host.
+    secret: str
+    #: What the header says, ``{secret}`` standing for the secret; that alone where absent.
+    value: str
 
 
 @dataclass
@@ -100,9 +114,12 @@ class NetworkPolicy:
 
     #: ``public``: the Internet over TCP. ``allowlist``: what a rule allows.
     mode: NetworkMode
-    #: ``api.example.com:443``, ``*.example.com``, ``203.0.113.0/24:80,8000-8100``, ``[2001:db8::/32]:443``.
+    #: ``api.example.com:443``, ``*.example.com``, ``203.0.113.0/24:80,8000-8100``, ``[2001:db8::/32]:443``; of hosts
+    #: whose HTTP requests are looked into also ``inspect api.example.com``, ``GET,HEAD api.example.com:443``,
+    #: ``POST api.example.com/v1/*``.
     allow: Sequence[str] = ()
     deny: Sequence[str] = ()
+    inject: Sequence[InjectRule] = ()
 
 
 @dataclass
@@ -112,10 +129,11 @@ class NetworkInfo:
     mode: str
     allow: List[str] = field(default_factory=list)
     deny: List[str] = field(default_factory=list)
+    inject: List[InjectRule] = field(default_factory=list)
     #: ``transparent``: every TCP connection and every name goes through the gateway. ``proxy``: what programs ask of
     #: the HTTP proxy inside does; programs that don't read its variables (``HTTPS_PROXY`` and so on) reach nothing.
     level: str = "none"
-    #: Mode, allow and deny of the operator's policy: what it does not permit, no sandbox may reach.
+    #: Mode, allow, deny and inject of the operator's policy: what it does not permit, no sandbox may reach.
     server: Dict[str, Any] = field(default_factory=dict)
     #: ``open``, ``allowed``, ``denied``, ``failed`` connections, ``sent`` and ``received`` bytes since the gateway
     #: started; empty where it has none of it.
@@ -134,18 +152,23 @@ class NetworkDecision:
     type: str
     #: Joins a connection's decision and its end.
     flow: Optional[int] = None
-    #: ``connect``, ``resolve`` or ``query``.
+    #: ``connect``, ``resolve``, ``query``, ``request`` or ``response``.
     kind: str = ""
     host: str = ""
     #: What was dialled, or would have been.
     address: str = ""
     port: Optional[int] = None
-    #: ``allowed``, ``denied`` or ``failed``.
+    #: ``allowed``, ``denied``, ``failed``, or ``masked``: an answer held a secret, and stars came in its place.
     decision: str = ""
     reason: str = ""
     rule: str = ""
     #: Whose rule or mode it was: ``server`` or ``sandbox``.
     policy: str = ""
+    #: Of a request; its path without the query.
+    method: str = ""
+    path: str = ""
+    #: Names of secrets that were put in, or masked.
+    secrets: List[str] = field(default_factory=list)
     #: Bytes out of the sandbox.
     sent: int = 0
     received: int = 0

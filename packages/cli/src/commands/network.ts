@@ -1,4 +1,4 @@
-import type { Client, NetworkDecision, NetworkInfo, NetworkPolicy } from "stacyvm";
+import type { Client, InjectRule, NetworkDecision, NetworkInfo, NetworkPolicy } from "stacyvm";
 import { UsageFailure } from "../failure.ts";
 import { interruptible } from "../interrupt.ts";
 import { type Output, printable } from "../output.ts";
@@ -8,6 +8,7 @@ export interface PolicyFlags {
   readonly network?: string;
   readonly allow: readonly string[];
   readonly deny: readonly string[];
+  readonly inject: readonly string[];
 }
 
 const modes = ["none", "public", "allowlist"] as const;
@@ -19,19 +20,30 @@ export function networkOf(flags: PolicyFlags): { readonly network?: NetworkPolic
     const network = policyOf(flags);
     return network === undefined ? {} : { network };
   }
-  if (flags.allow.length + flags.deny.length > 0) {
+  if (flags.allow.length + flags.deny.length + flags.inject.length > 0) {
     throw new UsageFailure(`--network ${flags.network} takes no rules; use ${modes.join(", ")}`);
   }
   return { network_mode: flags.network };
 }
 
 /** With rules alone: what is allowed and nothing else, or all but what is denied. */
-function policyOf({ network, allow, deny }: PolicyFlags): NetworkPolicy | undefined {
-  if (network === undefined && allow.length + deny.length === 0) return undefined;
+function policyOf({ network, allow, deny, inject }: PolicyFlags): NetworkPolicy | undefined {
+  if (network === undefined && allow.length + deny.length + inject.length === 0) return undefined;
   const mode = network ?? (allow.length > 0 ? "allowlist" : "public");
   const known = modes.find((one) => one === mode);
   if (known === undefined) throw new UsageFailure(`--network ${mode} is none of ${modes.join(", ")}`);
-  return { mode: known, allow: [...allow], deny: [...deny] };
+  return { mode: known, allow: [...allow], deny: [...deny], inject: inject.map(injectRuleOf) };
+}
+
+/** `NAME@api.example.com Authorization: Bearer {secret}`; without a colon the header says the secret alone. */
+function injectRuleOf(text: string): InjectRule {
+  const [, secret = "", host = "", header = "", value] = /^([^@\s]+)@(\S+)\s+([^\s:]+)(?::\s*(.*))?$/.exec(text) ?? [];
+  if (secret === "") {
+    throw new UsageFailure(
+      `--inject ${JSON.stringify(text)}: write it like "API_KEY@api.example.com Authorization: Bearer {secret}"`,
+    );
+  }
+  return { secret, host, header, ...(value === undefined ? {} : { value }) };
 }
 
 export interface NetworkFlags extends PolicyFlags {
@@ -69,11 +81,14 @@ export async function networkCommand(client: Client, output: Output, id: string,
 }
 
 /** What may be reached, in words. */
-function reach({ mode, allow, deny, level, server }: NetworkInfo): string {
+function reach({ mode, allow, deny, inject, level, server }: NetworkInfo): string {
   if (level === "none") return "It was made without a network";
-  const own = `May reach ${sentence({ mode, allow, deny })}`;
   const isWide = server.mode === "public" && server.deny.length === 0;
-  return isWide ? own : `${own}\nThe server permits: ${sentence(server)}`;
+  return [
+    `May reach ${sentence({ mode, allow, deny })}`,
+    ...(inject ?? []).map(({ host, header, secret }) => `${host} gets ${header} with secret ${secret}`),
+    ...(isWide ? [] : [`The server permits: ${sentence(server)}`]),
+  ].join("\n");
 }
 
 const sentence = ({ mode, allow = [], deny = [] }: NetworkPolicy): string => {
@@ -81,15 +96,17 @@ const sentence = ({ mode, allow = [], deny = [] }: NetworkPolicy): string => {
   return `${most}${deny.length === 0 ? "" : `, but not ${deny.join(", ")}`}`;
 };
 
-const where = ({ host, address, port }: NetworkDecision): string => {
+const where = ({ host, address, port, method, path = "" }: NetworkDecision): string => {
   const name = host ?? (address?.includes(":") ? `[${address}]` : address) ?? "-";
-  return port === undefined ? name : `${name}:${port}`;
+  const place = port === undefined ? name : `${name}:${port}`;
+  return method === undefined ? place : `${method} ${place}${path}`;
 };
 
-const why = ({ reason = "", rule, policy }: NetworkDecision): string =>
-  rule === undefined
-    ? reason.replaceAll("_", " ")
-    : `${reason.replaceAll("_", " ")} ${rule}${policy === "server" ? " (server)" : ""}`;
+const why = ({ reason = "", rule, policy, secrets = [] }: NetworkDecision): string => {
+  const by = rule === undefined ? "" : ` ${rule}${policy === "server" ? " (server)" : ""}`;
+  const used = secrets.length === 0 ? "" : `, secret ${secrets.join(", ")}`;
+  return `${reason.replaceAll("_", " ")}${by}${used}`;
+};
 
 const clockTime = (at: string): string => at.slice(11, 19);
 

@@ -20,6 +20,8 @@ export interface SpawnFlags {
   readonly network?: string;
   readonly allow: readonly string[];
   readonly deny: readonly string[];
+  readonly inject: readonly string[];
+  readonly secret: readonly string[];
   readonly label: readonly string[];
   readonly name?: string;
   readonly getOrCreate?: true;
@@ -44,6 +46,7 @@ export async function spawnCommand(client: Client, output: Output, flags: SpawnF
     disk_mb: flags.disk,
     security: flags.security,
     ...networkOf(flags),
+    secrets: flags.secret.length === 0 ? undefined : [...flags.secret],
     labels: pairsOf("--label", flags.label),
     name: flags.name,
     if_exists: flags.getOrCreate && "get",

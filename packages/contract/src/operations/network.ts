@@ -1,14 +1,8 @@
 import { z } from "zod";
 import { defineOperation, json } from "../operation.ts";
 import { oneOf, timestamp } from "../wire.ts";
-import { networkPolicy } from "./sandbox-spec.ts";
+import { networkPolicy, policyAnswer } from "./sandbox-spec.ts";
 import { sandboxParams } from "./sandboxes.ts";
-
-const policyAnswer = {
-  mode: z.enum(["none", "public", "allowlist"]),
-  allow: z.array(z.string()),
-  deny: z.array(z.string()),
-};
 
 export const Network = z
   .strictObject({
@@ -44,14 +38,19 @@ export const NetworkDecision = z
       .enum(["decision", "closed", "missed", "live"])
       .meta({ description: "closed: how a connection ended. missed: more than were told. live: what follows is new." }),
     flow: z.int().optional().meta({ description: "Joins a connection's decision and its end." }),
-    kind: z.enum(["connect", "resolve", "query"]).optional(),
+    kind: z.enum(["connect", "resolve", "query", "request", "response"]).optional(),
     host: z.string().optional(),
     address: z.string().optional().meta({ description: "What was dialled, or would have been." }),
     port: z.int().optional(),
-    decision: z.enum(["allowed", "denied", "failed"]).optional(),
+    decision: z.enum(["allowed", "denied", "failed", "masked"]).optional().meta({
+      description: "masked: an answer held a secret, and stars came in its place.",
+    }),
     reason: z.string().optional(),
     rule: z.string().optional(),
     policy: z.string().optional().meta({ description: "Whose rule or mode it was: server or sandbox." }),
+    method: z.string().optional(),
+    path: z.string().optional().meta({ description: "Of a request, without its query." }),
+    secrets: z.array(z.string()).optional().meta({ description: "Names of secrets that were put in, or masked." }),
     sent: z.int().optional(),
     received: z.int().optional(),
     count: z.int().optional(),
@@ -82,7 +81,7 @@ export const putNetwork = defineOperation({
   summary: "Change what a sandbox may reach; connections that are no longer allowed end",
   permission: "sandbox:write",
   auditClass: "write",
-  auditFields: { id: "public", mode: "public", allow: "public", deny: "public" },
+  auditFields: { id: "public", mode: "public", allow: "public", deny: "public", inject: "public" },
   errors: [...errors, "not_supported", "state_conflict"],
   stream: "none",
   params: sandboxParams,

@@ -45,9 +45,36 @@ export const sandboxName = text(63)
   .refine((name) => !name.startsWith("sb-"), "must not begin with sb-, as ids do")
   .meta({ description: "DNS label; unique among the living sandboxes of one owner." });
 
-const networkRules = z.array(text(512)).max(256, "must have 256 rules or fewer").meta({
-  description: "`api.example.com:443`, `*.example.com`, `203.0.113.0/24:80,8000-8100`, `[2001:db8::/32]:443`.",
-});
+const networkRules = z
+  .array(text(512))
+  .max(256, "must have 256 rules or fewer")
+  .meta({
+    description:
+      "`api.example.com:443`, `*.example.com`, `203.0.113.0/24:80,8000-8100`, `[2001:db8::/32]:443`; of hosts whose HTTP requests are looked into also " +
+      "`inspect api.example.com`, `GET,HEAD api.example.com:443`, `POST api.example.com/v1/*`.",
+  });
+
+/** Longest value of a header that is set, and most of them. */
+const injectValueMax = 1_024;
+const injectRulesMax = 32;
+
+const injectRule = z
+  .strictObject({
+    host: text(259).meta({ description: "A name with an optional port, 443 where there is none." }),
+    header: text(128),
+    secret: text(128).meta({ description: "Name of a secret that may be sent to this host." }),
+    value: text(injectValueMax)
+      .meta({ description: "What the header says, `{secret}` standing for the secret. Default `{secret}` alone." })
+      .optional(),
+  })
+  .meta({ id: "InjectRule" });
+
+export const policyAnswer = {
+  mode: z.enum(["none", "public", "allowlist"]),
+  allow: z.array(z.string()),
+  deny: z.array(z.string()),
+  inject: z.array(z.strictObject({ host: z.string(), header: z.string(), secret: z.string(), value: z.string() })),
+};
 
 /** What a sandbox may reach: deny counts before allow, allow before the mode. */
 export const networkPolicy = z
@@ -57,6 +84,14 @@ export const networkPolicy = z
     }),
     allow: networkRules.optional(),
     deny: networkRules.optional(),
+    inject: z
+      .array(injectRule)
+      .max(injectRulesMax, "must have 32 rules or fewer")
+      .meta({
+        description:
+          "Headers that HTTPS requests get on their way out: the sandbox sees neither them nor their values.",
+      })
+      .optional(),
   })
   .meta({ id: "NetworkPolicy" });
 
@@ -81,6 +116,15 @@ export const sandboxSpec = {
     .meta({ description: "As old clients say it: `none`, or `bridge` for what `network` calls `public`." })
     .optional(),
   network: networkPolicy.optional(),
+  secrets: z
+    .array(text(512))
+    .max(32, "must have 32 entries or fewer")
+    .meta({
+      description:
+        "`NAME@api.example.com:443`, or `NAME` for every host that the secret may be sent to: the variable NAME gets a placeholder, which HTTPS requests " +
+        "to that host carry the secret instead of.",
+    })
+    .optional(),
   labels: labels.optional(),
   name: sandboxName.optional(),
   if_exists: oneOf(["fail", "get"])
@@ -98,6 +142,7 @@ export const sandboxSpecAudit = {
   security: "public",
   network_mode: "public",
   network: "public",
+  secrets: "public",
   labels: "sensitive",
   name: "public",
   if_exists: "public",
@@ -114,18 +159,12 @@ export const sandboxDetail = {
   disk_mb: z.int().optional(),
   security: z.string().optional(),
   network_mode: z.string().optional(),
-  network: z
-    .strictObject({
-      mode: z.enum(["none", "public", "allowlist"]),
-      allow: z.array(z.string()),
-      deny: z.array(z.string()),
-    })
-    .optional()
-    .meta({ description: "Absent where no gateway decides." }),
+  network: z.strictObject(policyAnswer).optional().meta({ description: "Absent where no gateway decides." }),
+  secrets: z.array(z.string()).optional().meta({ description: "Whose placeholders it has: `NAME@host:port`." }),
 };
 
 export const view = oneOf(["basic", "full"]).meta({
   description:
-    "`full` adds project_id, name, labels, env_names, workdir, user, disk_mb, security, network_mode and network.",
+    "`full` adds project_id, name, labels, env_names, workdir, user, disk_mb, security, network_mode, network and secrets.",
 });
 export const viewQuery = z.object({ view: view.optional() });

@@ -182,6 +182,16 @@ export interface Health {
   degraded?: "host_disk_low"[];
 }
 
+export interface InjectRule {
+  /** A name with an optional port, 443 where there is none. */
+  host: string;
+  header: string;
+  /** Name of a secret that may be sent to this host. */
+  secret: string;
+  /** What the header says, `{secret}` standing for the secret. Default `{secret}` alone. */
+  value?: string;
+}
+
 export interface ListeningPort {
   port: number;
   /** Inside the sandbox; 127.0.0.1 is reached as well. */
@@ -323,6 +333,12 @@ export interface Network {
   mode: "none" | "public" | "allowlist";
   allow: string[];
   deny: string[];
+  inject: {
+    host: string;
+    header: string;
+    secret: string;
+    value: string;
+  }[];
   /** transparent: every TCP connection and every name goes through the gateway. proxy: what programs ask of the HTTP proxy inside does; programs that don't read its variables (HTTPS_PROXY and so on) reach nothing. */
   level: "none" | "transparent" | "proxy";
   /** The operator's policy: what it does not permit, no sandbox may reach. */
@@ -330,6 +346,12 @@ export interface Network {
     mode: "none" | "public" | "allowlist";
     allow: string[];
     deny: string[];
+    inject: {
+      host: string;
+      header: string;
+      secret: string;
+      value: string;
+    }[];
   };
   /** Since the gateway started; absent where there is none. */
   counts?: {
@@ -352,16 +374,22 @@ export interface NetworkDecision {
   type: "decision" | "closed" | "missed" | "live";
   /** Joins a connection's decision and its end. */
   flow?: number;
-  kind?: "connect" | "resolve" | "query";
+  kind?: "connect" | "resolve" | "query" | "request" | "response";
   host?: string;
   /** What was dialled, or would have been. */
   address?: string;
   port?: number;
-  decision?: "allowed" | "denied" | "failed";
+  /** masked: an answer held a secret, and stars came in its place. */
+  decision?: "allowed" | "denied" | "failed" | "masked";
   reason?: string;
   rule?: string;
   /** Whose rule or mode it was: server or sandbox. */
   policy?: string;
+  method?: string;
+  /** Of a request, without its query. */
+  path?: string;
+  /** Names of secrets that were put in, or masked. */
+  secrets?: string[];
   sent?: number;
   received?: number;
   count?: number;
@@ -370,10 +398,12 @@ export interface NetworkDecision {
 export interface NetworkPolicy {
   /** `public`: the Internet over TCP. `allowlist`: what a rule allows. */
   mode: "none" | "public" | "allowlist";
-  /** `api.example.com:443`, `*.example.com`, `203.0.113.0/24:80,8000-8100`, `[2001:db8::/32]:443`. */
+  /** `api.example.com:443`, `*.example.com`, `203.0.113.0/24:80,8000-8100`, `[2001:db8::/32]:443`; of hosts whose HTTP requests are looked into also `inspect api.example.com`, `GET,HEAD api.example.com:443`, `POST api.example.com/v1/*`. */
   allow?: string[];
-  /** `api.example.com:443`, `*.example.com`, `203.0.113.0/24:80,8000-8100`, `[2001:db8::/32]:443`. */
+  /** `api.example.com:443`, `*.example.com`, `203.0.113.0/24:80,8000-8100`, `[2001:db8::/32]:443`; of hosts whose HTTP requests are looked into also `inspect api.example.com`, `GET,HEAD api.example.com:443`, `POST api.example.com/v1/*`. */
   deny?: string[];
+  /** Headers that HTTPS requests get on their way out: the sandbox sees neither them nor their values. */
+  inject?: InjectRule[];
 }
 
 export interface OperationMetrics {
@@ -675,7 +705,15 @@ export interface Sandbox {
     mode: "none" | "public" | "allowlist";
     allow: string[];
     deny: string[];
+    inject: {
+      host: string;
+      header: string;
+      secret: string;
+      value: string;
+    }[];
   };
+  /** Whose placeholders it has: `NAME@host:port`. */
+  secrets?: string[];
 }
 
 export interface SandboxStats {
@@ -764,6 +802,8 @@ export interface SpawnRequest {
   /** As old clients say it: `none`, or `bridge` for what `network` calls `public`. */
   network_mode?: string;
   network?: NetworkPolicy;
+  /** `NAME@api.example.com:443`, or `NAME` for every host that the secret may be sent to: the variable NAME gets a placeholder, which HTTPS requests to that host carry the secret instead of. */
+  secrets?: string[];
   /** Names and values that lists can filter by, with the rules of Kubernetes' labels. */
   labels?: Record<string, string>;
   /** DNS label; unique among the living sandboxes of one owner. */
@@ -884,6 +924,8 @@ export interface TemplateSpawnRequest {
   /** As old clients say it: `none`, or `bridge` for what `network` calls `public`. */
   network_mode?: string;
   network?: NetworkPolicy;
+  /** `NAME@api.example.com:443`, or `NAME` for every host that the secret may be sent to: the variable NAME gets a placeholder, which HTTPS requests to that host carry the secret instead of. */
+  secrets?: string[];
   /** Names and values that lists can filter by, with the rules of Kubernetes' labels. */
   labels?: Record<string, string>;
   /** DNS label; unique among the living sandboxes of one owner. */

@@ -1,4 +1,4 @@
-import { choice, duration, integer, list, size } from "./kinds.ts";
+import { choice, duration, integer, list, path, size } from "./kinds.ts";
 
 export const network = {
   mode: choice(
@@ -16,6 +16,10 @@ export const network = {
     "Networks with ports, such as `10.1.2.3/32:5432`, that are otherwise always denied: private ones, this host's own.",
   ),
   resolvers: list([], "Servers that sandboxes' names are asked of, as address or address:port.", "/etc/resolv.conf"),
+  caFile: path(
+    "",
+    "Further authorities, as PEM, that servers may have which are looked into on the way out; beside this host's own.",
+  ),
   limits: {
     connections: integer(256, "Connections that one sandbox may have at once.", { least: 1, most: 4_096 }),
     connectionsPerSecond: integer(100, "New connections of one sandbox in a second; 0 is any number."),

@@ -1,4 +1,6 @@
+import type { Secret } from "../lib/secret.ts";
 import type { CompiledPolicy, NetworkPolicy } from "../sandbox/network-policy.ts";
+import type { Destination } from "../sandbox/secret-use.ts";
 
 /** Where a sandbox's agent takes connections of the gateway. */
 export interface EgressDoor {
@@ -29,15 +31,21 @@ export interface Decision {
   readonly atMs: number;
   /** Joins a connection's decision and its end. */
   readonly flow?: number;
-  readonly kind?: "connect" | "resolve" | "query";
+  readonly kind?: "connect" | "resolve" | "query" | "request" | "response";
   readonly host?: string;
   /** What was dialled, or would have been. */
   readonly address?: string;
   readonly port?: number;
-  readonly decision?: "allowed" | "denied" | "failed";
+  /** `masked`: an answer held a secret, and stars came in its place. */
+  readonly decision?: "allowed" | "denied" | "failed" | "masked";
   readonly reason?: string;
   readonly rule?: string;
   readonly policy?: string;
+  /** Of a request that was looked into; its path without the query. */
+  readonly method?: string;
+  readonly path?: string;
+  /** Names of those that were put in, or masked. */
+  readonly secrets?: readonly string[];
   /** Bytes out of the sandbox and into it. */
   readonly sent?: number;
   readonly received?: number;
@@ -47,6 +55,29 @@ export interface Decision {
 
 /** Decisions kept of one sandbox. */
 export const decisionsMax = 1_000;
+
+/** A secret for one destination; without a value it isn't to be had now, and what would use it is denied. */
+interface Usable extends Destination {
+  readonly name: string;
+  readonly value: Secret | undefined;
+}
+
+/** What the gateway puts into requests of a sandbox, and into no answer. */
+export interface SecretUses {
+  readonly placeholders: readonly Usable[];
+  readonly inject: readonly (Usable & { readonly header: string; readonly before: string; readonly after: string })[];
+}
+
+export const noSecrets: SecretUses = { placeholders: [], inject: [] };
+
+export interface Admission {
+  /** Connections that the change ended. */
+  readonly cut: number;
+  /** Some of what it says is looked into, so that it has to trust the gateway. */
+  readonly isInspected: boolean;
+  /** PEM of the certificate to trust then; undefined where nothing is looked into, and where the gateway is down. */
+  readonly authority: string | undefined;
+}
 
 /** Since the gateway started. */
 export interface EgressCounts {
@@ -66,7 +97,9 @@ export interface Egress extends AsyncDisposable {
    * Lets a sandbox out as far as its policy and the server's permit, and ends connections that are no longer allowed.
    * Before the first call nothing goes out. A gateway that is down gets it when it is back.
    */
-  admit(sandboxId: string, door: EgressDoor, policy: CompiledPolicy): Promise<{ readonly cut: number }>;
+  admit(sandboxId: string, door: EgressDoor, policy: CompiledPolicy, secrets: SecretUses): Promise<Admission>;
+  /** What a sandbox has in a secret's place; the same as long as it lives. */
+  placeholder(sandboxId: string, secretName: string): string;
   /** Ends all its connections and forgets it. */
   drop(sandboxId: string): void;
   /** The last so many decisions, oldest first. */

@@ -14,9 +14,31 @@ export interface EgressLimits {
   readonly idleTimeoutMs: number;
 }
 
+interface WireSecret {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  /** In clear: the pipe is between two processes of ours. */
+  readonly value?: string;
+}
+
+export interface WireInterception {
+  /** 32 bytes in base64, from which the sandbox's authority is made. */
+  readonly seed: string;
+  readonly secrets: readonly (WireSecret & { readonly placeholder: string })[];
+  readonly inject: readonly (WireSecret & {
+    readonly header: string;
+    readonly before: string;
+    readonly after: string;
+  })[];
+}
+
 /** What the gateway is told, and what it answers. */
 export interface GatewayCalls {
-  configure: { args: { resolvers: readonly string[]; open: readonly OpenNetwork[] }; answer: { cut: number } };
+  configure: {
+    args: { resolvers: readonly string[]; open: readonly OpenNetwork[]; roots?: string };
+    answer: { cut: number };
+  };
   set: {
     args: {
       sandbox: string;
@@ -29,8 +51,9 @@ export interface GatewayCalls {
         bytes_per_second: number;
         idle_seconds: number;
       };
+      interception?: WireInterception;
     };
-    answer: { cut: number };
+    answer: { cut: number; authority?: string | undefined };
   };
   drop: { args: { sandbox: string }; answer: object };
   /** Of all sandboxes, or of the one named; the total is everybody's. */
@@ -52,7 +75,7 @@ type Counts = z.output<typeof Counts>;
 
 const answers = {
   configure: z.object({ cut: z.int().default(0) }),
-  set: z.object({ cut: z.int().default(0) }),
+  set: z.object({ cut: z.int().default(0), authority: z.string().optional() }),
   drop: z.object({}),
   usage: z.object({ sandboxes: z.record(z.string(), Counts), total: Counts }),
 } as const;
@@ -62,14 +85,17 @@ const Told = z.object({
   sandbox: z.string(),
   at_ms: z.int().optional(),
   flow: z.int().optional(),
-  kind: z.enum(["connect", "resolve", "query"]).optional(),
+  kind: z.enum(["connect", "resolve", "query", "request", "response"]).optional(),
   host: z.string().optional(),
   address: z.string().optional(),
   port: z.int().optional(),
-  decision: z.enum(["allowed", "denied", "failed"]).optional(),
+  decision: z.enum(["allowed", "denied", "failed", "masked"]).optional(),
   reason: z.string().optional(),
   rule: z.string().optional(),
   policy: z.string().optional(),
+  method: z.string().optional(),
+  path: z.string().optional(),
+  secrets: z.array(z.string()).optional(),
   sent: z.int().optional(),
   received: z.int().optional(),
   count: z.int().optional(),

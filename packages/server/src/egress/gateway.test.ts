@@ -3,8 +3,11 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { systemClock } from "../lib/clock.ts";
+import { Secret } from "../lib/secret.ts";
 import { compilePolicy, publicPolicy } from "../sandbox/network-policy.ts";
+import { noSecrets } from "./egress.ts";
 import { createGateway, type GatewayOptions } from "./gateway.ts";
+import { sandboxKeys } from "./sandbox-keys.ts";
 
 const options: GatewayOptions = {
   programPath: fileURLToPath(new URL("../../../../build/stacyvm-egress", import.meta.url)),
@@ -12,13 +15,17 @@ const options: GatewayOptions = {
   resolvers: [],
   open: [],
   limits: { connections: 0, connectionsPerSecond: 0, bandwidthBytes: 0, idleTimeoutMs: 0 },
+  keys: sandboxKeys(new Secret("k".repeat(64))),
+  roots: "",
   user: undefined,
+  onUsed: () => {},
   clock: systemClock,
   beforeStart: async () => {},
   onDenied: () => {},
   onEnd: () => {},
 };
 const policy = compilePolicy("sandbox", publicPolicy);
+const open = { cut: 0, isInspected: false, authority: undefined };
 const door = { path: "/nowhere/door.sock", guestMade: false };
 const signal = () => AbortSignal.timeout(10_000);
 
@@ -60,7 +67,7 @@ test("a gateway that is killed at whatever moment of its start is started again,
 
 test("one that is killed again and again serves what was admitted, once it is let be", async () => {
   await using gateway = createGateway(options);
-  expect(await gateway.admit("sb-1", door, policy)).toEqual({ cut: 0 });
+  expect(await gateway.admit("sb-1", door, policy, noSecrets)).toEqual(open);
   for (let round = 0; round < 3; round += 1) {
     killAll();
     await expect.poll(() => gateway.counts("sb-1", signal()), { timeout: 10_000, interval: 5 }).toBeDefined();
@@ -72,10 +79,10 @@ test("one that is killed again and again serves what was admitted, once it is le
 
 test("a policy that the gateway refuses is told, and takes nothing from others, after a restart either", async () => {
   await using gateway = createGateway(options);
-  await gateway.admit("sb-1", door, policy);
+  await gateway.admit("sb-1", door, policy, noSecrets);
   const bad = { ...policy, deny: [{ text: "x", cidr: "203.0.113.0/99", ports: [] }] };
-  await expect(gateway.admit("sb-2", door, bad)).rejects.toMatchObject({ reason: "invalid_input" });
-  await expect(gateway.admit("sb-1", door, bad)).rejects.toThrow("policies[1].deny[0]");
+  await expect(gateway.admit("sb-2", door, bad, noSecrets)).rejects.toMatchObject({ reason: "invalid_input" });
+  await expect(gateway.admit("sb-1", door, bad, noSecrets)).rejects.toThrow("policies[1].deny[0]");
   killAll();
   await expect.poll(() => gateway.counts("sb-1", signal()), { timeout: 10_000, interval: 5 }).toBeDefined();
   expect(await gateway.counts("sb-2", signal())).toBeUndefined();
@@ -88,7 +95,7 @@ test("without its program nothing goes out, and the end is still one", async () 
     programPath: "/nowhere/stacyvm-egress",
     onEnd: (why) => reasons.push(why),
   });
-  expect(await gateway.admit("sb-1", door, policy)).toEqual({ cut: 0 });
+  expect(await gateway.admit("sb-1", door, policy, noSecrets)).toEqual(open);
   expect(await gateway.total(signal())).toBeUndefined();
   await gateway[Symbol.asyncDispose]();
   expect(reasons[0]).toContain("ENOENT");

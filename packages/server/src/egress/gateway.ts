@@ -1,9 +1,16 @@
 import { StacyError } from "@stacyvm/contract";
 import type { Clock } from "../lib/clock.ts";
-import { type CompiledPolicy, compilePolicy, type NetworkPolicy } from "../sandbox/network-policy.ts";
+import { type CompiledPolicy, compilePolicy, inspects, type NetworkPolicy } from "../sandbox/network-policy.ts";
 import { DecisionLog } from "./decision-log.ts";
-import type { Decision, Egress, EgressDoor, OpenNetwork } from "./egress.ts";
-import { type EgressLimits, type GatewayProcess, startGateway, type Told } from "./gateway-process.ts";
+import type { Decision, Egress, EgressDoor, OpenNetwork, SecretUses } from "./egress.ts";
+import {
+  type EgressLimits,
+  type GatewayProcess,
+  startGateway,
+  type Told,
+  type WireInterception,
+} from "./gateway-process.ts";
+import type { SandboxKeys } from "./sandbox-keys.ts";
 
 export interface GatewayOptions {
   /** Of stacyvm-egress. */
@@ -14,11 +21,16 @@ export interface GatewayOptions {
   /** What of the always-denied the operator opens. */
   readonly open: readonly OpenNetwork[];
   readonly limits: EgressLimits;
+  readonly keys: SandboxKeys;
+  /** PEM of authorities that far ends may have beside the usual ones; empty: none. */
+  readonly roots: string;
   /** Whom the gateway runs as; this process's own user where absent. */
   readonly user: number | undefined;
   readonly clock: Clock;
   /** Called before each start, for the wall that stands behind the gateway; a throw is told and the gateway not started. */
   readonly beforeStart: () => Promise<void>;
+  /** Secrets were put into a request. */
+  readonly onUsed: (sandboxId: string, secretNames: readonly string[]) => void;
   readonly onDenied: (sandboxId: string, decision: Decision) => void;
   /** It has ended unasked and will be started again. */
   readonly onEnd: (reason: string) => void;
@@ -27,7 +39,13 @@ export interface GatewayOptions {
 interface Admitted {
   readonly door: EgressDoor;
   readonly policy: CompiledPolicy;
+  readonly secrets: SecretUses;
 }
+
+const wireSecret = ({ value, ...rest }: SecretUses["placeholders"][number]) => ({
+  ...rest,
+  ...(value === undefined ? {} : { value: value.reveal() }),
+});
 
 /** A policy that it refuses leaves its sandbox without a way out, and takes nobody else's. */
 const unlessRefused = (error: unknown): void => {
@@ -46,8 +64,21 @@ export function createGateway(options: GatewayOptions): Egress {
   let pauseMs = restartPauseMs.first;
   let retry: NodeJS.Timeout | undefined;
 
-  const set = async (gateway: GatewayProcess, sandbox: string, { door, policy }: Admitted) =>
-    await gateway.call("set", {
+  const isInspected = ({ policy, secrets }: Admitted): boolean =>
+    inspects(server) || inspects(policy) || secrets.placeholders.length + secrets.inject.length > 0;
+
+  const interception = (sandbox: string, { placeholders, inject }: SecretUses): WireInterception => ({
+    seed: options.keys.seed(sandbox),
+    secrets: placeholders.map((one) => ({
+      ...wireSecret(one),
+      placeholder: options.keys.placeholder(sandbox, one.name),
+    })),
+    inject: inject.map(({ header, before, after, ...one }) => ({ ...wireSecret(one), header, before, after })),
+  });
+
+  const set = async (gateway: GatewayProcess, sandbox: string, one: Admitted) => {
+    const { door, policy, secrets } = one;
+    return await gateway.call("set", {
       sandbox,
       door: door.path,
       guest_made: door.guestMade,
@@ -58,7 +89,9 @@ export function createGateway(options: GatewayOptions): Egress {
         bytes_per_second: options.limits.bandwidthBytes,
         idle_seconds: Math.ceil(options.limits.idleTimeoutMs / 1_000),
       },
+      ...(isInspected(one) ? { interception: interception(sandbox, secrets) } : {}),
     });
+  };
 
   const onEnd = (reason: string): void => {
     current = undefined;
@@ -90,7 +123,8 @@ export function createGateway(options: GatewayOptions): Egress {
     });
     current = gateway;
     try {
-      await gateway.call("configure", { resolvers: options.resolvers, open: options.open });
+      const roots = options.roots === "" ? {} : { roots: options.roots };
+      await gateway.call("configure", { resolvers: options.resolvers, open: options.open, ...roots });
       pauseMs = restartPauseMs.first;
       await Promise.all([...admitted].map(([id, one]) => set(gateway, id, one).catch(unlessRefused)));
     } catch {
@@ -102,6 +136,7 @@ export function createGateway(options: GatewayOptions): Egress {
     const decision = { type: event, atMs, ...rest } as Decision;
     log.add(sandbox, decision);
     if (decision.decision === "denied") options.onDenied(sandbox, decision);
+    if (decision.kind === "request" && decision.secrets !== undefined) options.onUsed(sandbox, decision.secrets);
   };
 
   const usage = async (of: { readonly sandbox?: string }, signal: AbortSignal) => {
@@ -112,18 +147,20 @@ export function createGateway(options: GatewayOptions): Egress {
   start();
   return {
     serverPolicy: options.serverPolicy,
-    async admit(sandboxId, door, policy) {
-      const one = { door, policy };
+    placeholder: options.keys.placeholder,
+    async admit(sandboxId, door, policy, secrets) {
+      const one = { door, policy, secrets };
       const before = admitted.get(sandboxId);
       admitted.set(sandboxId, one);
       log.open(sandboxId);
       await starting;
-      if (current === undefined) return { cut: 0 };
+      const down = { cut: 0, isInspected: isInspected(one), authority: undefined };
+      if (current === undefined) return down;
       try {
-        return await set(current, sandboxId, one);
+        return { ...down, ...(await set(current, sandboxId, one)) };
       } catch (error) {
         // Down: it has no connections, and begins with what is admitted.
-        if (error instanceof StacyError && error.reason === "provider_unavailable") return { cut: 0 };
+        if (error instanceof StacyError && error.reason === "provider_unavailable") return down;
         if (before !== undefined) admitted.set(sandboxId, before);
         else this.drop(sandboxId);
         throw error;
@@ -149,8 +186,9 @@ export function createGateway(options: GatewayOptions): Egress {
 
 /** Where no sandbox is let out. */
 export const noEgress: Egress = {
-  serverPolicy: { mode: "none", allow: [], deny: [] },
-  admit: async () => ({ cut: 0 }),
+  serverPolicy: { mode: "none", allow: [], deny: [], inject: [] },
+  admit: async () => ({ cut: 0, isInspected: false, authority: undefined }),
+  placeholder: () => "",
   drop: () => {},
   decisions: () => [],
   follow: (_, signal) => new DecisionLog().follow("", signal, () => 0),

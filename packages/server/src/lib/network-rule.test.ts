@@ -26,16 +26,35 @@ test.each([
   ["2001:db8::/32", { cidr: "2001:db8::/32", ports: [] }],
   ["[2001:db8::/32]:443", { cidr: "2001:db8::/32", ports: [[443, 443]] }],
   ["[::1]", { cidr: "::1/128", ports: [] }],
+  ["inspect api.example.com", { host: "api.example.com", ports: [], inspect: true }],
+  [
+    "GET,HEAD *.Example.com:443",
+    { host: "*.example.com", ports: [[443, 443]], inspect: true, methods: ["GET", "HEAD"] },
+  ],
+  ["api.example.com/v1/*", { host: "api.example.com", ports: [], inspect: true, paths: ["/v1/*"] }],
+  [
+    "POST api.example.com:443/v1/a:b",
+    { host: "api.example.com", ports: [[443, 443]], inspect: true, methods: ["POST"], paths: ["/v1/a:b"] },
+  ],
 ])("a rule is read: %s", (text, rule) => {
   expect(parseRule(text)).toEqual({ text, ...rule });
 });
 
 test.each([
   ["", 1, "is empty"],
-  ["a b", 2, "character"],
+  ["a b", 1, 'neither "inspect" nor methods'],
+  ["GET a b", 6, "character"],
+  ["GET ", 5, "is empty"],
+  ["get api.example.com", 1, "nor methods"],
+  ["GET,, api.example.com", 1, "nor methods"],
+  ["GET 203.0.113.0/24", 1, "only what is said with a host"],
+  ["inspect [2001:db8::1]:443", 1, "only what is said with a host"],
+  ["GET api.example.com:0/x", 21, "is no port"],
+  ["GET api.example.com/a?b", 22, "without a query"],
+  ["api.example.com/%2e", 17, "written decoded"],
+  ["203.0.113.7:80/x", 1, "only what is said with a host"],
   ["a\u0000b", 2, "character"],
   ["https://example.com", 1, "leave https:// out"],
-  ["example.com/path", 1, "paths can't be told"],
   ["example.com:", 13, "is no port"],
   ["example.com:0", 13, "is no port"],
   ["example.com:65536", 13, "is no port"],

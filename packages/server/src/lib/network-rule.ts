@@ -11,6 +11,12 @@ export interface NetworkRule {
   readonly cidr?: string;
   /** First and last of each range; empty: every port. */
   readonly ports: readonly (readonly [number, number])[];
+  /** What is said with the host is looked into; it decides by request. Only with `host`. */
+  readonly inspect?: true;
+  /** Such as GET; absent: any. */
+  readonly methods?: readonly string[];
+  /** Begins with /, a * stands for any characters; absent: any. */
+  readonly paths?: readonly string[];
 }
 
 /** What is wrong with a rule, and where. */
@@ -20,49 +26,92 @@ export class RuleError extends Error {
 
 const portMax = 65_535;
 const rangesMax = 16;
+const methodsMax = 16;
 const hostPattern = /^(?:\*\.)?(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 
 /**
- * `api.example.com`, `*.example.com:443`, `203.0.113.7:80,8000-8100`, `203.0.113.0/24`, `[2001:db8::/32]:443`.
+ * `api.example.com`, `*.example.com:443`, `203.0.113.7:80,8000-8100`, `203.0.113.0/24`, `[2001:db8::/32]:443`; of hosts that are looked into
+ * also `inspect api.example.com`, `GET,HEAD api.example.com:443`, `POST api.example.com/v1/*`, `api.example.com/v1/*`.
  * Throws a RuleError that names the column, counted from 1.
  */
 export function parseRule(text: string): NetworkRule {
-  const { target, ports, portsAt } = split(text);
-  return { text, ...whom(target, text.startsWith("[") ? 2 : 1), ports: portRanges(ports, portsAt) };
+  const { look, whole, wholeAt } = splitLook(text);
+  const { target, ports, portsAt, path, pathAt } = split(whole, wholeAt);
+  const paths = path === undefined ? {} : { inspect: true as const, paths: [checkPath(path, pathAt)] };
+  const party = whom(target, whole.startsWith("[") ? wholeAt + 1 : wholeAt);
+  const looks = { ...look, ...paths };
+  if ("cidr" in party && looks.inspect)
+    throw wrong(1, "only what is said with a host can be looked into, not with an address");
+  return { text, ...party, ports: portRanges(ports, portsAt), ...looks };
 }
 
 const wrong = (column: number, message: string): RuleError => new RuleError(`column ${column}: ${message}`);
 
-function split(text: string): {
+/** What stands before a host that is looked into. */
+function splitLook(text: string): {
+  readonly look: Pick<NetworkRule, "inspect" | "methods">;
+  readonly whole: string;
+  readonly wholeAt: number;
+} {
+  const space = text.indexOf(" ");
+  if (space < 0) return { look: {}, whole: text, wholeAt: 1 };
+  const word = text.slice(0, space);
+  const after = { whole: text.slice(space + 1), wholeAt: space + 2 };
+  if (word === "inspect") return { look: { inspect: true }, ...after };
+  const methods = word.split(",");
+  if (!methods.every((method) => /^[A-Z]{1,20}$/.test(method))) {
+    throw wrong(1, `${JSON.stringify(word)} is neither "inspect" nor methods such as GET,HEAD`);
+  }
+  if (methods.length > methodsMax) throw wrong(1, `has more than ${methodsMax} methods`);
+  return { look: { inspect: true, methods }, ...after };
+}
+
+function checkPath(path: string, at: number): string {
+  const bad = path.search(/[^\x21-\x7e]|[%?#\\]/);
+  if (bad >= 0)
+    throw wrong(at + bad, "a path is written decoded and in ASCII, without a query, and * stands for any characters");
+  return path;
+}
+
+function split(
+  text: string,
+  at: number,
+): {
   readonly target: string;
   readonly ports: string | undefined;
   readonly portsAt: number;
+  readonly path?: string;
+  readonly pathAt: number;
 } {
-  if (text === "") throw wrong(1, "is empty; write a host, an address or a network");
+  if (text === "") throw wrong(at, "is empty; write a host, an address or a network");
   const space = text.search(/[^\x21-\x7e\u0080-\uffff]/);
-  if (space >= 0) throw wrong(space + 1, "has a character that no host, address or port has");
+  if (space >= 0) throw wrong(at + space, "has a character that no host, address or port has");
   const scheme = text.indexOf("://");
-  if (scheme >= 0) throw wrong(1, `leave ${text.slice(0, scheme + 3)} out: a rule names a host and ports, no URL`);
+  if (scheme >= 0) throw wrong(at, `leave ${text.slice(0, scheme + 3)} out: a rule names a host and ports, no URL`);
   if (text.startsWith("[")) {
     const close = text.indexOf("]");
-    if (close < 0) throw wrong(text.length + 1, "the [ has no ]");
+    if (close < 0) throw wrong(at + text.length, "the [ has no ]");
     const rest = text.slice(close + 1);
-    if (rest !== "" && !rest.startsWith(":")) throw wrong(close + 2, "after ] comes : and a port, or nothing");
-    return {
-      target: text.slice(1, close),
-      ports: rest === "" ? undefined : rest.slice(1),
-      portsAt: close + 3,
-    };
+    if (rest !== "" && !rest.startsWith(":")) throw wrong(at + close + 1, "after ] comes : and a port, or nothing");
+    const ports = rest === "" ? undefined : rest.slice(1);
+    return { target: text.slice(1, close), ports, portsAt: at + close + 2, pathAt: 0 };
   }
-  // More than one colon: an IPv6 address without brackets.
-  const colon = text.indexOf(":");
-  if (colon < 0) return { target: text, ports: undefined, portsAt: 0 };
-  if (text.includes(":", colon + 1)) {
-    const [address = ""] = text.split("/");
-    if (isIP(address) === 6) return { target: text, ports: undefined, portsAt: 0 };
-    throw wrong(colon + 1, "has more than one colon; write an IPv6 address in [ ]");
+  const [address = ""] = text.split("/");
+  if (isIP(address) !== 0) {
+    const colon = isIP(address) === 4 ? text.indexOf(":") : -1;
+    if (colon < 0) return { target: text, ports: undefined, portsAt: 0, pathAt: 0 };
+    return { target: text.slice(0, colon), ports: text.slice(colon + 1), portsAt: at + colon + 1, pathAt: 0 };
   }
-  return { target: text.slice(0, colon), ports: text.slice(colon + 1), portsAt: colon + 2 };
+  const slash = text.indexOf("/");
+  const place = slash < 0 ? text : text.slice(0, slash);
+  const path = slash < 0 ? {} : { path: text.slice(slash) };
+  const colon = place.indexOf(":");
+  if (colon >= 0 && place.includes(":", colon + 1)) {
+    throw wrong(at + colon, "has more than one colon; write an IPv6 address in [ ]");
+  }
+  const ports = colon < 0 ? undefined : place.slice(colon + 1);
+  const target = colon < 0 ? place : place.slice(0, colon);
+  return { target, ports, portsAt: at + colon + 1, ...path, pathAt: at + slash };
 }
 
 function whom(target: string, at: number): { readonly host: string } | { readonly cidr: string } {
@@ -76,8 +125,6 @@ function whom(target: string, at: number): { readonly host: string } | { readonl
     }
     return { cidr: `${address}/${Number(bits)}` };
   }
-  if (bits !== undefined)
-    throw wrong(at, `${JSON.stringify(address)} is no address; paths can't be told without looking inside`);
   return { host: hostName(target, at) };
 }
 

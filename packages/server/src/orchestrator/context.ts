@@ -11,6 +11,7 @@ import type { DiskSpace } from "../telemetry/disk-space.ts";
 import type { NewEvent } from "../telemetry/events.ts";
 import type { Observation } from "../telemetry/metrics.ts";
 import type { LiveRuntimes } from "./live-runtimes.ts";
+import type { SecretSource } from "./secret-uses.ts";
 
 /** The providers this server was configured with. */
 export interface ProviderDirectory {
@@ -54,6 +55,7 @@ export interface Context {
   readonly live: LiveRuntimes;
   /** The way out of sandboxes. */
   readonly egress: Egress;
+  readonly secrets: SecretSource;
   readonly disks: DiskSpace;
   readonly clock: Clock;
   readonly ids: Ids;

@@ -8,7 +8,7 @@ import { LiveRuntimes } from "./live-runtimes.ts";
 
 const refused = sandboxRecord({
   runtimeRef: JSON.stringify({ version: 1, data: {} }),
-  network: { mode: "public", allow: [], deny: ["203.0.113.0/99"] },
+  network: { mode: "public", allow: [], deny: ["203.0.113.0/99"], inject: [] },
 });
 
 const makers = {
@@ -27,6 +27,7 @@ test.each(Object.entries(makers))("%s whose policy is refused leaves no connecti
   const live = new LiveRuntimes({
     provider: () => ({ attach: async () => runtime }) as unknown as Provider,
     egress: noEgress,
+    secrets: { find: async () => undefined },
     denials: new Denials({ publish: () => {}, clock: systemClock }),
   });
   await expect(make(live, runtime)).rejects.toMatchObject({ reason: "invalid_input" });

@@ -1,11 +1,12 @@
 import { StacyError } from "@stacyvm/contract";
-import type { Egress } from "../egress/egress.ts";
+import type { Admission, Egress } from "../egress/egress.ts";
 import { KeyMutex } from "../lib/key-mutex.ts";
 import type { Provider, Runtime, RuntimeRef } from "../providers/provider.ts";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
 import { about } from "./about.ts";
 import type { Denials } from "./denials.ts";
-import { letOut } from "./network.ts";
+import { letOut } from "./let-out.ts";
+import type { SecretSource } from "./secret-uses.ts";
 
 /** Undefined where the record has none yet, or one that nobody can read. */
 export function readRuntimeRef({ runtimeRef }: SandboxRecord): RuntimeRef | undefined {
@@ -27,32 +28,68 @@ export class LiveRuntimes {
   readonly #provider: (name: string) => Provider | undefined;
 
   readonly #egress: Egress;
+  readonly #secrets: SecretSource;
   readonly #denials: Denials;
+  readonly #changing = new KeyMutex();
+  /** Versions of the secrets that the gateway was told of each sandbox that uses any. */
+  readonly #versions = new Map<string, ReadonlyMap<string, string>>();
 
   constructor(options: {
     readonly provider: (name: string) => Provider | undefined;
     readonly egress: Egress;
+    readonly secrets: SecretSource;
     readonly denials: Denials;
   }) {
     this.#provider = options.provider;
     this.#egress = options.egress;
+    this.#secrets = options.secrets;
     this.#denials = options.denials;
   }
 
   /** Lets the sandbox out before anybody is given the runtime; refused, the throw is passed on and nobody is. */
-  async add(record: SandboxRecord, runtime: Runtime): Promise<void> {
+  async add(record: SandboxRecord, runtime: Runtime): Promise<Admission> {
     try {
       this.#denials.watch(record.id, about(record));
-      await letOut(this.#egress, record, runtime);
+      const admission = await this.#admit(record, runtime);
+      this.#runtimes.set(record.id, runtime);
+      return admission;
     } catch (error) {
       this.#shutOut(record.id);
       await runtime.guest[Symbol.asyncDispose]();
       throw error;
     }
-    this.#runtimes.set(record.id, runtime);
+  }
+
+  /**
+   * Lets it out anew by what `change` answers: nothing else about its way out changes meanwhile. Undefined where it answers nothing, or the runtime
+   * isn't one of this process.
+   */
+  async readmit(
+    sandboxId: string,
+    change: () => Promise<SandboxRecord | undefined>,
+  ): Promise<{ readonly record: SandboxRecord; readonly admission: Admission } | undefined> {
+    return await this.#changing.run(sandboxId, async () => {
+      const runtime = this.#runtimes.get(sandboxId);
+      const record = runtime && (await change());
+      if (runtime === undefined || record === undefined) return undefined;
+      return { record, admission: await this.#admit(record, runtime) };
+    });
+  }
+
+  /** By sandbox, the versions of secrets that the gateway has of it. */
+  get secretVersions(): ReadonlyMap<string, ReadonlyMap<string, string>> {
+    return this.#versions;
+  }
+
+  async #admit(record: SandboxRecord, runtime: Runtime): Promise<Admission> {
+    const { versions, ...admission } = await letOut(this.#egress, this.#secrets, record, runtime);
+    if (versions.size > 0) this.#versions.set(record.id, versions);
+    else this.#versions.delete(record.id);
+    return admission;
   }
 
   #shutOut(sandboxId: string): void {
+    this.#versions.delete(sandboxId);
     this.#egress.drop(sandboxId);
     this.#denials.forget(sandboxId);
   }

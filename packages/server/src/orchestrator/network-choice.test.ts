@@ -7,7 +7,7 @@ import { networkOf } from "./network-choice.ts";
 const on = (...networks: readonly NetworkMode[]) => ({ name: "it", capabilities: { networks } }) as unknown as Provider;
 const gateway = { egress: { ...noEgress, serverPolicy: publicPolicy } };
 const closed = { egress: noEgress };
-const allowlist = { mode: "allowlist", allow: ["api.example.com:443"], deny: [] } as const;
+const allowlist = { mode: "allowlist", allow: ["api.example.com:443"], deny: [], inject: [] } as const;
 const nothing = { networkMode: "none", network: undefined };
 const wide = { networkMode: "egress", network: publicPolicy };
 

@@ -1,12 +1,13 @@
 import { StacyError } from "@stacyvm/contract";
-import type { Decision, Egress, EgressCounts } from "../egress/egress.ts";
-import { KeyMutex } from "../lib/key-mutex.ts";
-import type { EgressLevel, Provider, Runtime } from "../providers/provider.ts";
-import { checkPolicy, closedPolicy, compilePolicy, type NetworkPolicy } from "../sandbox/network-policy.ts";
+import type { Decision, EgressCounts } from "../egress/egress.ts";
+import type { EgressLevel, Provider } from "../providers/provider.ts";
+import { checkPolicy, closedPolicy, type NetworkPolicy } from "../sandbox/network-policy.ts";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
 import type { Caller, Context } from "./context.ts";
 import { findSandbox, findServing } from "./find.ts";
 import { measured } from "./measure.ts";
+import { checkInjected } from "./secret-uses.ts";
+import { trustGateway } from "./trust.ts";
 
 export interface SandboxNetwork {
   readonly policy: NetworkPolicy;
@@ -18,20 +19,8 @@ export interface SandboxNetwork {
   readonly cut?: number;
 }
 
-/** Lets a sandbox out that has a way; the gateway knows nothing of it before. */
-export async function letOut(
-  egress: Egress,
-  { id, network }: SandboxRecord,
-  { egressDoor }: Runtime,
-): Promise<{ readonly cut: number }> {
-  if (egressDoor === undefined) return { cut: 0 };
-  return await egress.admit(id, egressDoor, compilePolicy("sandbox", network ?? closedPolicy));
-}
-
 /** What a sandbox may reach. */
 export function networkUseCases(context: Context) {
-  const changing = new KeyMutex();
-
   const shown = (record: SandboxRecord): SandboxNetwork => ({
     policy: record.network ?? closedPolicy,
     level: record.networkMode === "egress" ? levelOf(context.providers.get(record.provider)) : "none",
@@ -50,18 +39,17 @@ export function networkUseCases(context: Context) {
       return await measured(context, what, async (facts) => {
         checkPolicy(policy);
         facts.detail = describe(policy);
-        return await changing.run(id, async () => {
-          const { record, runtime } = await findServing(context, id, caller, signal);
-          facts.record = record;
-          if (runtime.egressDoor === undefined) return withoutDoor(record, policy, shown(record));
-          const changed = await context.store.sandboxes.transition(id, [record.state], {
-            network: policy,
-            updatedAtMs: context.clock.now(),
-          });
-          if (changed === undefined) throw new StacyError("state_conflict", `sandbox ${id} is being changed by others`);
-          const { cut } = await letOut(context.egress, changed, runtime);
-          return { ...shown(changed), cut };
-        });
+        const { record, runtime } = await findServing(context, id, caller, signal);
+        facts.record = record;
+        if (runtime.egressDoor === undefined) return withoutDoor(record, policy, shown(record));
+        await checkInjected(context.secrets, record, policy.inject);
+        const change = { network: policy, updatedAtMs: context.clock.now() };
+        const changed = await context.live.readmit(id, () =>
+          context.store.sandboxes.transition(id, [record.state], change),
+        );
+        if (changed === undefined) throw new StacyError("state_conflict", `sandbox ${id} is being changed by others`);
+        await trustGateway(runtime.guest, changed.admission, signal);
+        return { ...shown(changed.record), cut: changed.admission.cut };
       });
     },
 
@@ -102,5 +90,10 @@ function withoutDoor(record: SandboxRecord, policy: NetworkPolicy, network: Sand
   });
 }
 
-const describe = ({ mode, allow, deny }: NetworkPolicy): string =>
-  [`mode=${mode}`, ...allow.map((rule) => `allow=${rule}`), ...deny.map((rule) => `deny=${rule}`)].join(" ");
+const describe = ({ mode, allow, deny, inject }: NetworkPolicy): string =>
+  [
+    `mode=${mode}`,
+    ...allow.map((rule) => `allow=${rule}`),
+    ...deny.map((rule) => `deny=${rule}`),
+    ...inject.map(({ secret, host, header }) => `inject=${secret}@${host}:${header}`),
+  ].join(" ");

@@ -4,6 +4,7 @@ import { guestPath } from "../sandbox/guest-path.ts";
 import type { NetworkPolicy } from "../sandbox/network-policy.ts";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
 import { placeOf } from "../sandbox/scope.ts";
+import type { SecretUse } from "../sandbox/secret-use.ts";
 import { stateTimeoutMs } from "../sandbox/states.ts";
 import { checkUser } from "../sandbox/user.ts";
 import type { Caller, Context } from "./context.ts";
@@ -28,6 +29,8 @@ export interface SpawnRequest {
   /** As old clients say it; not beside `network`. */
   readonly networkMode?: string;
   readonly network?: NetworkPolicy;
+  /** Whose placeholders its environment gets. */
+  readonly secrets?: readonly SecretUse[];
   readonly labels?: Readonly<Record<string, string>>;
   readonly name?: string;
   /** What a name that is taken means: a conflict, or the sandbox that has it. */
@@ -74,6 +77,7 @@ export function newRecord(
     workdir: request.workdir === undefined ? "" : guestPath(request.workdir),
     user: request.user ?? "",
     ...networkOf(context, provider, request),
+    secrets: [],
   };
 }
 

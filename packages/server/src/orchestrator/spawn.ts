@@ -14,8 +14,10 @@ import { requireHealthy, spawnOn } from "./healthy-provider.ts";
 import { forget, insertWithinCaps } from "./insert-within-caps.ts";
 import { measured } from "./measure.ts";
 import { withProxyVariables } from "./proxy-variables.ts";
+import { checkInjected, placeholders, secretTexts } from "./secret-uses.ts";
 import type { SpawnQueue } from "./spawn-queue.ts";
 import { newRecord, type SpawnRequest } from "./spawn-record.ts";
+import { trustGateway } from "./trust.ts";
 
 /** Makes a sandbox and resolves when it can serve. A throw, an abort included, leaves nothing behind. */
 export async function spawn(
@@ -28,7 +30,7 @@ export async function spawn(
 ): Promise<SandboxRecord> {
   const provider = requireProvider(context, request.provider ?? "");
   if (provider.capabilitiesKnown === false) await context.providers.fingerprint(provider.name);
-  const record = newRecord(context, provider, request, caller, id);
+  const record = await withSecrets(context, newRecord(context, provider, request, caller, id), request);
   const what = {
     operation: "spawn" as const,
     action: "sandbox.spawn",
@@ -62,6 +64,28 @@ export async function spawn(
     context.publish({ type: "sandbox.running", ...about(record) });
     return running;
   });
+}
+
+/** Throws invalid_input for secrets that aren't there, and where no gateway could put them in. */
+async function withSecrets(
+  { secrets: source }: Context,
+  record: SandboxRecord,
+  { secrets = [], env = {} }: SpawnRequest,
+): Promise<SandboxRecord> {
+  const inject = record.network?.inject ?? [];
+  if (secrets.length + inject.length === 0) return record;
+  if (record.networkMode !== "egress") {
+    throw new StacyError("not_supported", "secrets go out with requests, and this sandbox has no network of ours", {
+      remediation: "Ask for network mode public or allowlist, on a provider that has it (GET /api/v1/providers).",
+    });
+  }
+  await checkInjected(source, record, inject);
+  const texts = await secretTexts(source, record, secrets, env);
+  return {
+    ...record,
+    secrets: texts,
+    envNames: [...new Set([...record.envNames, ...secrets.map(({ name }) => name)])].toSorted(),
+  };
 }
 
 const destroyedMeanwhile = ({ id }: SandboxRecord, cause?: unknown): StacyError =>
@@ -119,14 +143,13 @@ async function start(
     },
     signal,
   );
-  await context.live.add(record, runtime);
+  const admission = await context.live.add(record, runtime);
   defer("connection", () => context.live.drop(record.id));
   context.failpoint("spawn:runtime");
+  const trusted = await trustGateway(runtime.guest, admission, signal);
   const from = image ?? runtime.image;
-  await runtime.guest.configure(
-    settingsOf(record, withProxyVariables(provider, record.networkMode, { ...from?.env, ...env })),
-    signal,
-  );
+  const set = { ...trusted, ...from?.env, ...env, ...placeholders(context.egress, record) };
+  await runtime.guest.configure(settingsOf(record, withProxyVariables(provider, record.networkMode, set)), signal);
   signal.throwIfAborted();
   const running = await context.store.sandboxes.transition(record.id, statesBefore("running"), {
     state: "running",

@@ -46,6 +46,8 @@ export interface SandboxRecord {
   readonly networkMode: string;
   /** What it may reach through the gateway; undefined where it has no way out of this kind. */
   readonly network: NetworkPolicy | undefined;
+  /** Whose placeholders its environment has, each as NAME@host:port. */
+  readonly secrets: readonly string[];
 }
 
 /** What lists show of a sandbox: all that is public, and nothing that only its own server needs. */

@@ -78,14 +78,11 @@ export const createVault = ({ store, sealer, otherRows, onKept, clock }: VaultOp
       return isDeleted;
     },
 
-    async resolve(place, ownerId, name) {
+    async find(place, ownerId, name) {
       const record = await store.find(place, name);
-      if (record === undefined || !(record.owners.length === 0 || record.owners.includes(ownerId))) {
-        throw new StacyError("invalid_input", `invalid input: unknown secret ${JSON.stringify(name)}`, {
-          remediation: `Set it first: stacyvm secret set ${name} --host api.example.com. It is its tenant's, its project's, and its owners'.`,
-        });
-      }
-      return { name, version: record.version, hosts: record.hosts, value: open(record) };
+      if (record === undefined || !(record.owners.length === 0 || record.owners.includes(ownerId))) return undefined;
+      const version = `${record.createdAtMs}.${record.version}`;
+      return { version, hosts: record.hosts, value: open(record) };
     },
 
     open,

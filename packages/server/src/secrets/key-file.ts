@@ -17,7 +17,7 @@ const hasCode = (error: unknown, code: string): boolean =>
   error instanceof Error && "code" in error && error.code === code;
 
 const refused = (path: string, why: string, remediation: string, cause?: unknown): StacyError =>
-  new StacyError("internal", `the key of the secrets, ${path}, ${why}`, { remediation, cause });
+  new StacyError("internal", `the key file ${path} ${why}`, { remediation, cause });
 
 /** The key that the file holds; undefined where there is no file. Throws for one that others may read or that holds none. */
 export const readKeyFile = (path: string): Secret | undefined => {
@@ -40,8 +40,7 @@ export const readKeyFile = (path: string): Secret | undefined => {
   } finally {
     closeSync(file);
   }
-  const remediation =
-    "Restore it from a backup. Without it the secrets in the database stay closed: remove it, and set them anew.";
+  const remediation = "Restore it from a backup. Without it what it opens stays closed: remove it, and make that anew.";
   throw refused(path, "doesn't hold 64 hexadecimal digits", remediation);
 };
 

@@ -3,9 +3,9 @@ import type { Place } from "../sandbox/scope.ts";
 import type { SecretRecord, SecretRef } from "../store/secret-store.ts";
 
 /** What a secret is to a gateway that puts it into requests. */
-export interface ResolvedSecret {
-  readonly name: string;
-  readonly version: number;
+export interface FoundSecret {
+  /** Another one each time that it is saved. */
+  readonly version: string;
   /** `host:port`; it may be sent to no other. */
   readonly hosts: readonly string[];
   readonly value: Secret;
@@ -42,10 +42,10 @@ export interface Vault {
   list(place: Place): Promise<readonly SecretRecord[]>;
   delete(ref: SecretRef): Promise<boolean>;
   /**
-   * The secret as it stands. `ownerId` is the sandbox's owner, empty where it has none. Throws invalid_input where
-   * there is none or it isn't for that owner, which read alike; secrets_key_missing; secret_unreadable.
+   * The secret as it stands. `ownerId` is the sandbox's owner, empty where it has none. Undefined where there is none
+   * or it isn't for that owner. Throws secrets_key_missing and secret_unreadable.
    */
-  resolve(place: Place, ownerId: string, name: string): Promise<ResolvedSecret>;
+  find(place: Place, ownerId: string, name: string): Promise<FoundSecret | undefined>;
   /** Opens a row as the store has it. Throws secrets_key_missing or secret_unreadable. */
   open(record: SecretRecord): Secret;
   /** Seals everything anew that isn't under the current key; may be stopped and done again. Throws secrets_key_missing. */

@@ -56,9 +56,12 @@ export const stringMapColumn = (column: string): JsonColumn<Readonly<Record<stri
 /** Empty text is none. */
 export const networkPolicyColumn = (column: string): JsonColumn<NetworkPolicy | undefined> => {
   const rules = z.array(z.string());
+  const inject = z.array(
+    z.strictObject({ host: z.string(), header: z.string(), secret: z.string(), value: z.string() }),
+  );
   const { read, write } = jsonColumn<NetworkPolicy | undefined>(
     column,
-    z.strictObject({ mode: z.enum(networkModes), allow: rules, deny: rules }).parse,
+    z.strictObject({ mode: z.enum(networkModes), allow: rules, deny: rules, inject: inject.default([]) }).parse,
   );
   return {
     read: (text) => (text === "" ? undefined : read(text)),

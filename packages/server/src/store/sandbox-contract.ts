@@ -25,7 +25,13 @@ export const sandboxesAreKept = (opened: () => Store): void => {
         workdir: "/srv/ü",
         user: "1000:50",
         networkMode: "egress",
-        network: { mode: "allowlist", allow: ["api.example.com:443"], deny: ["*.example.org"] },
+        network: {
+          mode: "allowlist",
+          allow: ["GET api.example.com:443/v1/*"],
+          deny: ["*.example.org"],
+          inject: [{ host: "api.example.com", header: "Authorization", secret: "NAME", value: "Bearer {secret}" }],
+        },
+        secrets: ["NAME@api.example.com:443"],
       });
       await opened().sandboxes.insert(record);
       const found = await opened().sandboxes.get(record.id);

@@ -34,5 +34,6 @@ export const sandboxRecord = (change: Partial<SandboxRecord> = {}): SandboxRecor
   user: "",
   networkMode: "none",
   network: undefined,
+  secrets: [],
   ...change,
 });

@@ -6,6 +6,7 @@ import type { SandboxesTable } from "./tables.ts";
 const metadata = stringMapColumn("sandboxes.metadata");
 const labels = stringMapColumn("sandboxes.labels");
 const network = networkPolicyColumn("sandboxes.network");
+const secrets = stringListColumn("sandboxes.secrets");
 const envNames = stringListColumn("sandboxes.env_names");
 
 export const toSandbox = (row: Selectable<SandboxesTable>): SandboxRecord => ({
@@ -25,6 +26,7 @@ export const toSandbox = (row: Selectable<SandboxesTable>): SandboxRecord => ({
   user: row.run_as,
   networkMode: row.network_mode,
   network: network.read(row.network),
+  secrets: secrets.read(row.secrets),
 });
 
 export const summaryColumns = [
@@ -90,11 +92,15 @@ export const fromSandbox = (record: SandboxRecord): Insertable<SandboxesTable> =
   run_as: record.user,
   network_mode: record.networkMode,
   network: network.write(record.network),
+  secrets: secrets.write(record.secrets),
 });
 
 /** What a sandbox may change: what it was asked to be stays. */
 export type SandboxChange = Partial<
-  Omit<SandboxRecord, "id" | "createdAtMs" | "name" | "labels" | "envNames" | "workdir" | "user" | "networkMode">
+  Omit<
+    SandboxRecord,
+    "id" | "createdAtMs" | "name" | "labels" | "envNames" | "workdir" | "user" | "networkMode" | "secrets"
+  >
 >;
 
 const columnOf: Readonly<Record<keyof Omit<SandboxChange, "metadata" | "network">, keyof SandboxesTable>> = {

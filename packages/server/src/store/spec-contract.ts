@@ -25,10 +25,10 @@ export const specsAreKept = (store: () => Store, freshDatabase: () => Promise<Da
     const records = [sandboxRecord({ metadata: { a: "b" } }), sandboxRecord()];
     const insertOld = async (record: SandboxRecord | undefined): Promise<void> => {
       if (record === undefined) return;
-      const { name, labels, env_names, workdir, run_as, network_mode, project_id, network, ...row } =
+      const { name, labels, env_names, workdir, run_as, network_mode, project_id, network, secrets, ...row } =
         fromSandbox(record);
-      const later = [name, labels, env_names, workdir, run_as, network_mode, project_id, network];
-      expect(later).toEqual(["", "{}", "[]", "", "", "none", "", ""]);
+      const later = [name, labels, env_names, workdir, run_as, network_mode, project_id, network, secrets];
+      expect(later).toEqual(["", "{}", "[]", "", "", "none", "", "", "[]"]);
       await old.queries
         .insertInto("sandboxes")
         .values(row as Insertable<SandboxesTable>)

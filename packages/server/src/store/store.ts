@@ -58,7 +58,10 @@ export interface SandboxStore {
     id: string,
     from: readonly SandboxState[],
     change: Partial<
-      Omit<SandboxRecord, "id" | "createdAtMs" | "name" | "labels" | "envNames" | "workdir" | "user" | "networkMode">
+      Omit<
+        SandboxRecord,
+        "id" | "createdAtMs" | "name" | "labels" | "envNames" | "workdir" | "user" | "networkMode" | "secrets"
+      >
     >,
     generation?: number,
   ): Promise<SandboxRecord | undefined>;

@@ -34,6 +34,8 @@ export interface SandboxesTable {
   network_mode: string;
   /** Empty: no way out through the gateway. */
   network: string;
+  /** JSON: a list of NAME@host:port. */
+  secrets: string;
 }
 
 /** The labels again, one row each, for lists that filter by them. */

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, AsyncIterator, Dict, List, Mapping, Optional, Type, Union
+from typing import Any, AsyncIterator, Dict, List, Mapping, Optional, Sequence, Type, Union
 
 import httpx
 
@@ -116,6 +116,7 @@ class AsyncClient:
         security: Optional[SecurityProfile] = None,
         network_mode: Optional[str] = None,
         network: Optional[NetworkPolicy] = None,
+        secrets: Optional[Sequence[str]] = None,
         labels: Optional[Mapping[str, str]] = None,
         name: Optional[str] = None,
         if_exists: Optional[IfExists] = None,
@@ -136,6 +137,8 @@ class AsyncClient:
             ``restricted``
         :param disk_mb: mebibytes, 16 or more
         :param network: what it may reach; whatever the server permits where absent
+        :param secrets: ``NAME@api.example.com:443``, or ``NAME`` for every host that the secret may be sent to: the
+            variable NAME gets a placeholder, and HTTPS requests to that host carry the secret in its place
         :param labels: what lists can filter by
         :param name: a DNS label, unique among the living sandboxes of one owner
         :param if_exists: what a taken name means: ``fail``, or ``get`` the sandbox that has it, as it is
@@ -154,6 +157,7 @@ class AsyncClient:
             security=security,
             network_mode=network_mode,
             network=network,
+            secrets=secrets,
             labels=labels,
             name=name,
             if_exists=if_exists,
@@ -188,6 +192,7 @@ class AsyncClient:
         security: Optional[SecurityProfile] = None,
         network_mode: Optional[str] = None,
         network: Optional[NetworkPolicy] = None,
+        secrets: Optional[Sequence[str]] = None,
         labels: Optional[Mapping[str, str]] = None,
         name: Optional[str] = None,
         if_exists: Optional[IfExists] = None,
@@ -203,6 +208,7 @@ class AsyncClient:
             security=security,
             network_mode=network_mode,
             network=network,
+            secrets=secrets,
             labels=labels,
             name=name,
             if_exists=if_exists,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Iterator, Dict, List, Mapping, Optional, Type, Union
+from typing import Any, Iterator, Dict, List, Mapping, Optional, Sequence, Type, Union
 
 import httpx
 
@@ -117,6 +117,7 @@ class Client:
         security: Optional[SecurityProfile] = None,
         network_mode: Optional[str] = None,
         network: Optional[NetworkPolicy] = None,
+        secrets: Optional[Sequence[str]] = None,
         labels: Optional[Mapping[str, str]] = None,
         name: Optional[str] = None,
         if_exists: Optional[IfExists] = None,
@@ -137,6 +138,8 @@ class Client:
             ``restricted``
         :param disk_mb: mebibytes, 16 or more
         :param network: what it may reach; whatever the server permits where absent
+        :param secrets: ``NAME@api.example.com:443``, or ``NAME`` for every host that the secret may be sent to: the
+            variable NAME gets a placeholder, and HTTPS requests to that host carry the secret in its place
         :param labels: what lists can filter by
         :param name: a DNS label, unique among the living sandboxes of one owner
         :param if_exists: what a taken name means: ``fail``, or ``get`` the sandbox that has it, as it is
@@ -155,6 +158,7 @@ class Client:
             security=security,
             network_mode=network_mode,
             network=network,
+            secrets=secrets,
             labels=labels,
             name=name,
             if_exists=if_exists,
@@ -189,6 +193,7 @@ class Client:
         security: Optional[SecurityProfile] = None,
         network_mode: Optional[str] = None,
         network: Optional[NetworkPolicy] = None,
+        secrets: Optional[Sequence[str]] = None,
         labels: Optional[Mapping[str, str]] = None,
         name: Optional[str] = None,
         if_exists: Optional[IfExists] = None,
@@ -204,6 +209,7 @@ class Client:
             security=security,
             network_mode=network_mode,
             network=network,
+            secrets=secrets,
             labels=labels,
             name=name,
             if_exists=if_exists,

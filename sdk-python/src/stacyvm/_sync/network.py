@@ -8,7 +8,7 @@ from typing import Any, Iterator, Mapping, Optional, Sequence
 from stacyvm._sync.transport import Transport, lines_of
 from stacyvm._call import ABSENT, Call, segment
 from stacyvm._lines import object_of
-from stacyvm.models import NetworkDecision, NetworkInfo, NetworkMode, of_wire
+from stacyvm.models import InjectRule, NetworkDecision, NetworkInfo, NetworkMode, of_wire
 
 
 class SandboxNetwork:
@@ -27,6 +27,7 @@ class SandboxNetwork:
         *,
         allow: Sequence[str] = (),
         deny: Sequence[str] = (),
+        inject: Sequence[InjectRule] = (),
         request_timeout: Optional[float] = None,
     ) -> NetworkInfo:
         """
@@ -35,7 +36,7 @@ class SandboxNetwork:
         :param allow: as in `NetworkPolicy`
         :raises StacyVMError: reason ``not_supported`` for a sandbox that was made without a network
         """
-        json = {"mode": mode, "allow": list(allow), "deny": list(deny)}
+        json = {"mode": mode, "allow": list(allow), "deny": list(deny), "inject": list(inject)}
         call = self._call("PUT", "", request_timeout, json=json)
         return of_wire(NetworkInfo, self._transport.json(call))
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping, Optional, Union
+from typing import Any, List, Mapping, Optional, Sequence, Union
 
 import httpx
 
@@ -85,6 +85,7 @@ class TemplateManager:
         security: Optional[SecurityProfile] = None,
         network_mode: Optional[str] = None,
         network: Optional[NetworkPolicy] = None,
+        secrets: Optional[Sequence[str]] = None,
         labels: Optional[Mapping[str, str]] = None,
         sandbox_name: Optional[str] = None,
         if_exists: Optional[IfExists] = None,
@@ -106,6 +107,7 @@ class TemplateManager:
             security=security,
             network_mode=network_mode,
             network=network,
+            secrets=secrets,
             labels=labels,
             name=sandbox_name,
             if_exists=if_exists,

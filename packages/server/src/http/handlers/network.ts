@@ -5,18 +5,30 @@ import type { Clock } from "../../lib/clock.ts";
 import type { SandboxNetwork } from "../../orchestrator/network.ts";
 import type { UseCases } from "../../orchestrator/use-cases.ts";
 import type { NetworkPolicy } from "../../sandbox/network-policy.ts";
+import { secretMark } from "../../sandbox/secret-use.ts";
 import type { HandlersOf } from "../handler.ts";
 import { callerOf } from "./caller.ts";
 import { rfc3339 } from "./wire-time.ts";
 
-export const policyOf = ({ mode, allow = [], deny = [] }: z.output<typeof networkPolicy>): NetworkPolicy => ({
+export const policyOf = ({
+  mode,
+  allow = [],
+  deny = [],
+  inject = [],
+}: z.output<typeof networkPolicy>): NetworkPolicy => ({
   mode,
   allow,
   deny,
+  inject: inject.map((rule) => ({ ...rule, value: rule.value ?? secretMark })),
 });
 
 /** The wire's shape of a policy. */
-export const wirePolicy = ({ mode, allow, deny }: NetworkPolicy) => ({ mode, allow: [...allow], deny: [...deny] });
+export const wirePolicy = ({ mode, allow, deny, inject }: NetworkPolicy) => ({
+  mode,
+  allow: [...allow],
+  deny: [...deny],
+  inject: [...inject],
+});
 
 const wireNetwork = ({ policy, level, server, counts, cut }: SandboxNetwork): Network => ({
   ...wirePolicy(policy),
@@ -28,8 +40,13 @@ const wireNetwork = ({ policy, level, server, counts, cut }: SandboxNetwork): Ne
 
 async function* lines(decisions: AsyncIterable<Decision | "live">, clock: Clock): AsyncGenerator<string> {
   for await (const told of decisions) {
-    const { atMs, ...rest } = told === "live" ? { type: "live" as const, atMs: clock.now() } : told;
-    const line: NetworkDecision = { at: rfc3339(atMs), ...rest };
+    const { atMs, secrets, ...rest }: Decision | { type: "live"; atMs: number; secrets?: undefined } =
+      told === "live" ? { type: told, atMs: clock.now() } : told;
+    const line: NetworkDecision = {
+      at: rfc3339(atMs),
+      ...rest,
+      ...(secrets === undefined ? {} : { secrets: [...secrets] }),
+    };
     yield `${JSON.stringify(line)}\n`;
   }
 }

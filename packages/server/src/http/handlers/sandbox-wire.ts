@@ -39,5 +39,6 @@ export const fullSandbox = (record: SandboxRecord, previewDomain: string): Sandb
   // Old clients know the gateway's way by the word for an engine's network.
   wire.network_mode = record.networkMode === "egress" ? "bridge" : record.networkMode;
   if (record.network !== undefined) wire.network = wirePolicy(record.network);
+  if (record.secrets.length > 0) wire.secrets = [...record.secrets];
   return wire;
 };

@@ -1,6 +1,7 @@
 import { type Sandbox, type SpawnRequest as SpawnBody, StacyError } from "@stacyvm/contract";
 import type { SpawnRequest } from "../../orchestrator/spawn-record.ts";
 import type { UseCases } from "../../orchestrator/use-cases.ts";
+import { readSecretUses } from "../../sandbox/secret-use.ts";
 import type { OperationRequest } from "../handler.ts";
 import type { Identity } from "../identity.ts";
 import { callerOf, durationOf, ownerOf } from "./caller.ts";
@@ -43,6 +44,7 @@ export const spawnRequest = (body: SpawnBody, identity: Identity): SpawnRequest 
     ...(body.security === undefined ? {} : { security: body.security }),
     ...(body.network_mode === undefined ? {} : { networkMode: body.network_mode }),
     ...(body.network === undefined ? {} : { network: policyOf(body.network) }),
+    ...(body.secrets === undefined ? {} : { secrets: readSecretUses(body.secrets) }),
     ...(body.labels === undefined ? {} : { labels: body.labels }),
     ...(body.name === undefined ? {} : { name: body.name }),
     ...(body.if_exists === undefined ? {} : { ifExists: body.if_exists }),

@@ -8,6 +8,7 @@ import { sessions } from "./0007-sessions.ts";
 import { sandboxNetwork } from "./0008-sandbox-network.ts";
 import { registryCredentials } from "./0009-registry-credentials.ts";
 import { secrets } from "./0010-secrets.ts";
+import { sandboxSecrets } from "./0011-sandbox-secrets.ts";
 import type { Migration } from "./migration.ts";
 
 /** In order. A released one is never changed; the next change is the next file. */
@@ -22,4 +23,5 @@ export const migrations: readonly Migration[] = [
   sandboxNetwork,
   registryCredentials,
   secrets,
+  sandboxSecrets,
 ];
