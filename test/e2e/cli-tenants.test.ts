@@ -258,3 +258,13 @@ test("names that are too long for a terminal are cut at their end; a pipe gets t
   expect((await narrow("config", "show")).every((line) => line.length <= 80)).toBe(true);
   await admin.tenants.delete(long, { cascade: true });
 });
+
+test("a name that holds a line end makes no line of its own", async () => {
+  await admin.tenants.create("Acme\nOwner:        mallory", { id: "acme" });
+  await admin.tenants.members("acme").save("eve\nann", "viewer");
+  expect((await stacyvm("tenant", "list")).stdout.trimEnd().split("\n")).toHaveLength(2);
+  expect((await stacyvm("member", "list", "--tenant", "acme")).stdout.trimEnd().split("\n")).toHaveLength(2);
+  const shown = (await stacyvm("tenant", "show", "acme")).stdout.trimEnd().split("\n");
+  expect(shown.map((line) => line.split(":")[0])).toEqual(["Tenant", "Name", "Created", "Projects", "Members"]);
+  await admin.tenants.delete("acme");
+});

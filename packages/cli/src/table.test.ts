@@ -13,6 +13,17 @@ test("without a width columns are as wide as their widest cell, and nothing stan
   );
 });
 
+test("a cell stays in its row and its column, whatever it holds", () => {
+  const text = table(
+    [
+      ["NAME", "ROLE"],
+      ["eve\nann\troot\u2028x\r", "viewer"],
+    ],
+    { elastic: [0], width: undefined },
+  );
+  expect(text.split("\n")).toEqual(["NAME             ROLE", "eve\ufffdann\ufffdroot\ufffdx\ufffd  viewer"]);
+});
+
 test.each([60, 50])("in %i columns the elastic column gives way in its middle", (width) => {
   const lines = table(rows, { elastic: [1], width }).split("\n");
   expect(lines[1]).toHaveLength(width);

@@ -14,8 +14,12 @@ export interface TableLayout {
 
 const gap = "  ";
 
+/** Text that others chose, as a part of one line: what would begin another, or leave the column, is replaced. */
+export const oneLine = (text: string): string => text.replace(/[\t\n\v\f\r\u0085\u2028\u2029]/g, "\ufffd");
+
 /** Columns as wide as their widest cell, nothing after the last. */
-export function table(rows: readonly (readonly string[])[], layout: TableLayout): string {
+export function table(texts: readonly (readonly string[])[], layout: TableLayout): string {
+  const rows = texts.map((row) => row.map(oneLine));
   const { elastic, expendable = [], cut = "middle", width } = layout;
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => columns(row[column] ?? "")))) ?? [];
   const shown = new Set(widths.keys());

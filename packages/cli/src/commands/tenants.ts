@@ -3,7 +3,7 @@ import { UsageFailure } from "../failure.ts";
 import { interruptible } from "../interrupt.ts";
 import { minute } from "../minute.ts";
 import type { Output } from "../output.ts";
-import { table } from "../table.ts";
+import { oneLine, table } from "../table.ts";
 
 export interface TenantFlags {
   readonly name?: string;
@@ -87,7 +87,7 @@ const shown = (
   ];
   return lines
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${`${name}:`.padEnd(13)} ${value}`)
+    .map(([name, value = ""]) => `${`${name}:`.padEnd(13)} ${oneLine(value)}`)
     .join("\n");
 };
 
