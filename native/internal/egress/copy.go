@@ -15,14 +15,17 @@ import (
 var buffers = sync.Pool{New: func() any { return new([copyBytes]byte) }}
 
 // pump copies until the source ends. A buffer is held from a read to the end of its write, so that a connection on which
-// nothing comes costs none.
-func (f *flow) pump(ctx context.Context, to net.Conn, from syscall.Conn, count *atomic.Int64) error {
+// nothing comes costs none. A search that there is may end it before something is passed on.
+func (f *flow) pump(ctx context.Context, to net.Conn, from syscall.Conn, count *atomic.Int64, search func([]byte) error) error {
 	raw, err := from.SyscallConn()
 	if err != nil {
 		return err
 	}
 	for {
 		buffer, n, err := readPooled(raw)
+		if err == nil && search != nil {
+			err = search(buffer[:n])
+		}
 		if err == nil {
 			err = f.pass(ctx, to, buffer[:n], count)
 		}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"stacyvm/native/internal/egress/intercept"
 	"stacyvm/native/internal/egresswire"
 )
 
@@ -24,8 +25,10 @@ type flow struct {
 	upstream *net.TCPConn
 	decision Decision
 	told     bool
-	// isInspected: requests are decided on one by one.
-	isInspected bool
+	// inspection is there where requests are decided on one by one.
+	inspection *inspection
+	// finder looks for placeholders in what the sandbox sends where nothing else does.
+	finder intercept.Finder
 
 	// said is the name that a client said on a connection to a literal address.
 	said           atomic.Pointer[string]
@@ -61,13 +64,29 @@ func (f *flow) cut(reason string) bool {
 	f.cancel()
 	_ = f.upstream.SetLinger(0)
 	_ = f.upstream.Close()
+	if f.inspection != nil {
+		f.inspection.reset()
+	}
 	_ = f.slot.Close()
 	return true
+}
+
+// closeFar closes what is open to the other end.
+func (f *flow) closeFar() {
+	_ = f.upstream.Close()
+	if f.inspection != nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.inspection.reset()
+	}
 }
 
 // run carries bytes both ways and returns how the connection ended.
 func (f *flow) run() string {
 	f.watchIdle()
+	if f.inspection != nil {
+		return f.inspection.run()
+	}
 	var down sync.WaitGroup
 	down.Go(func() {
 		defer survive(f.sandbox, func() { f.cut(endReset) })
@@ -96,7 +115,7 @@ func (f *flow) end(reason string) string {
 func (f *flow) up() {
 	err := f.look()
 	if err == nil {
-		err = f.pump(f.ctx, f.upstream, f.slot, &f.sent)
+		err = f.pump(f.ctx, f.upstream, f.slot, &f.sent, f.search)
 	}
 	var why *mismatch
 	if errors.As(err, &why) {
@@ -125,7 +144,7 @@ func (f *flow) up() {
 
 // down carries what the sandbox receives.
 func (f *flow) down() {
-	if err := f.pump(f.ctx, f.slot, f.upstream, &f.received); err != io.EOF {
+	if err := f.pump(f.ctx, f.slot, f.upstream, &f.received, nil); err != io.EOF {
 		f.cut(endReset)
 		return
 	}
@@ -168,10 +187,10 @@ func (f *flow) tellClosed(reason string) {
 	}
 }
 
-// leadsHome tells whether the other end is this host, at whatever address: what leaves a host has an address of an
-// interface, what comes back to it is from where it goes.
-func (f *flow) leadsHome() bool {
-	local, isLocal := f.upstream.LocalAddr().(*net.TCPAddr)
-	remote, isRemote := f.upstream.RemoteAddr().(*net.TCPAddr)
+// leadsHome tells whether a connection's other end is this host, at whatever address: what leaves a host has an address of
+// an interface, what comes back to it is from where it goes.
+func leadsHome(conn *net.TCPConn) bool {
+	local, isLocal := conn.LocalAddr().(*net.TCPAddr)
+	remote, isRemote := conn.RemoteAddr().(*net.TCPAddr)
 	return !isLocal || !isRemote || local.IP.Equal(remote.IP)
 }

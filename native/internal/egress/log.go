@@ -28,6 +28,10 @@ type Decision struct {
 	Reason   string `json:"reason"`
 	Rule     string `json:"rule,omitempty"`
 	Policy   string `json:"policy,omitempty"`
+	// Method, Path (without the query) and the names of Secrets are of requests and responses.
+	Method  string   `json:"method,omitempty"`
+	Path    string   `json:"path,omitempty"`
+	Secrets []string `json:"secrets,omitempty"`
 }
 
 // Closed is the event that tells how a connection ended whose decision was told.

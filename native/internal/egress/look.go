@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"stacyvm/native/internal/egress/intercept"
 	"stacyvm/native/internal/egress/peek"
 	"stacyvm/native/internal/egress/policy"
 )
@@ -26,6 +27,18 @@ func (f *flow) look() error {
 	if f.sandbox.policies.Load().IsOpen() {
 		return nil
 	}
+	held, sight, err := f.hold(f.send)
+	if err != nil {
+		return err
+	}
+	if err := f.judge(sight); err != nil {
+		return err
+	}
+	return f.send(held)
+}
+
+// hold reads a client's first bytes until it is known what they are. Those that mean nothing are passed on before.
+func (f *flow) hold(pass func([]byte) error) ([]byte, peek.Sight, error) {
 	held, have, looked := make([]byte, heldBytes), 0, 0
 	sight := peek.Sight{Need: 1}
 	for {
@@ -36,10 +49,10 @@ func (f *flow) look() error {
 			n, err := f.slot.Read(held[have:])
 			have += n
 			if errors.Is(err, io.EOF) && have > 0 {
-				return f.judgeCut(sight, held[:have])
+				return held[:have], sightOfHalf(sight, held[:have]), nil
 			}
 			if err != nil {
-				return err
+				return nil, sight, err
 			}
 		}
 		sight, looked = peek.Look(held[:have]), have
@@ -47,44 +60,48 @@ func (f *flow) look() error {
 		case peek.More:
 			continue
 		case peek.Pass:
-			if err := f.send(held[:sight.Need]); err != nil {
-				return err
+			if err := pass(held[:sight.Need]); err != nil {
+				return nil, sight, err
 			}
 			have, looked = copy(held, held[sight.Need:have]), 0
 			sight = peek.Sight{Need: 1}
 			continue
 		}
-		if err := f.judge(sight); err != nil {
-			return err
-		}
-		return f.send(held[:have])
+		return held[:have], sight, nil
 	}
 }
 
-// judgeCut decides on first bytes behind which nothing comes. Of half a hello or half a head somebody might still make
+// sightOfHalf is what first bytes are behind which nothing comes. Of half a hello or half a head somebody might still make
 // something: they are taken for malformed ones.
-func (f *flow) judgeCut(sight peek.Sight, held []byte) error {
-	cut := peek.Sight{Kind: peek.Other}
+func sightOfHalf(sight peek.Sight, held []byte) peek.Sight {
 	switch {
 	case peek.IsRecord(held[0]) && len(held) > 1:
-		cut = peek.Sight{Kind: peek.TLS, Malformed: true}
+		return peek.Sight{Kind: peek.TLS, Malformed: true}
 	case sight.Line:
-		cut = peek.Sight{Kind: peek.HTTP, Malformed: true}
+		return peek.Sight{Kind: peek.HTTP, Malformed: true}
 	}
-	if err := f.judge(cut); err != nil {
-		return err
-	}
-	return f.send(held)
+	return peek.Sight{Kind: peek.Other}
 }
 
 // send passes what was held back on, in pieces that the sandbox's rate has room for.
 func (f *flow) send(held []byte) error {
 	for len(held) > 0 {
 		n := min(len(held), copyBytes)
+		if err := f.search(held[:n]); err != nil {
+			return err
+		}
 		if err := f.pass(f.ctx, f.upstream, held[:n], &f.sent); err != nil {
 			return err
 		}
 		held = held[n:]
+	}
+	return nil
+}
+
+// search ends a flow in which a placeholder is sent: it isn't replaced there.
+func (f *flow) search(bytes []byte) error {
+	if f.finder.Find(f.sandbox.interception.Load(), bytes) {
+		return &mismatch{reason: intercept.ReasonPlaceholder}
 	}
 	return nil
 }

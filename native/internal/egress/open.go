@@ -46,9 +46,10 @@ func (s *sandbox) open(ctx context.Context, slot *net.UnixConn, request egresswi
 		return
 	}
 	flow := newFlow(s, slot, id, request.Host, uint16(request.Port))
-	verdict, refused := s.connect(ctx, flow, literal)
+	reached, verdict, refused := s.connect(ctx, flow.host, flow.port, literal)
 	if refused == nil {
-		defer flow.upstream.Close()
+		flow.upstream, flow.address = reached.conn, reached.address
+		defer flow.closeFar()
 		if changed := s.begin(flow); !changed.Allowed {
 			refused = denial(changed, flow.address)
 		}
@@ -67,8 +68,7 @@ func (s *sandbox) open(ctx context.Context, slot *net.UnixConn, request egresswi
 	flow.decision = decision
 	flow.told = s.tell(decision, told, verdict.Reason, verdict)
 	reason := endReset
-	// What should be inspected, and isn't yet, is reset.
-	if egresswire.Write(slot, egresswire.Answer{OK: true}) == nil && !flow.isInspected {
+	if egresswire.Write(slot, egresswire.Answer{OK: true}) == nil {
 		reason = flow.run()
 	}
 	flow.tellClosed(flow.end(reason))
@@ -97,42 +97,41 @@ func check(request *egresswire.Request) (literal netip.Addr, wrong string) {
 	return literal, ""
 }
 
-// connect decides, and dials what was decided on.
-func (s *sandbox) connect(ctx context.Context, flow *flow, literal netip.Addr) (policy.Verdict, *refusal) {
+// connect decides on a connection to a name, or to an address if there is none, and dials what was decided on.
+func (s *sandbox) connect(ctx context.Context, host string, port uint16, literal netip.Addr) (dialled, policy.Verdict, *refusal) {
 	var verdict policy.Verdict
 	candidates := []netip.Addr{literal}
-	if flow.host == "" {
-		if s.table.Load().Denies(literal, flow.port) {
-			return verdict, alwaysDenied(literal)
+	if host == "" {
+		if s.table.Load().Denies(literal, port) {
+			return dialled{}, verdict, alwaysDenied(literal)
 		}
-		if verdict = s.policies.Load().Address(literal, flow.port); !verdict.Allowed {
-			return verdict, denial(verdict, literal)
+		if verdict = s.policies.Load().Address(literal, port); !verdict.Allowed {
+			return dialled{}, verdict, denial(verdict, literal)
 		}
 	} else {
-		if verdict = s.policies.Load().Name(flow.host, flow.port); !verdict.Allowed {
-			return verdict, denial(verdict, netip.Addr{})
+		if verdict = s.policies.Load().Name(host, port); !verdict.Allowed {
+			return dialled{}, verdict, denial(verdict, netip.Addr{})
 		}
 		var refused *refusal
-		if candidates, refused = s.candidates(ctx, flow); refused != nil {
-			return verdict, refused
+		if candidates, refused = s.candidates(ctx, host, port); refused != nil {
+			return dialled{}, verdict, refused
 		}
 	}
-	result := dial(ctx, candidates, flow.port)
+	result := dial(ctx, candidates, port)
 	if result.err != nil {
 		code := codeOf(result.err)
-		return verdict, &refusal{code, "the connection can't be made", toldFailed, code, verdict, result.address}
+		return result, verdict, &refusal{code, "the connection can't be made", toldFailed, code, verdict, result.address}
 	}
-	flow.upstream, flow.address = result.conn, result.address
-	if flow.leadsHome() && !s.table.Load().Opens(flow.address, flow.port) {
-		_ = flow.upstream.Close()
-		return verdict, alwaysDenied(flow.address)
+	if leadsHome(result.conn) && !s.table.Load().Opens(result.address, port) {
+		_ = result.conn.Close()
+		return result, verdict, alwaysDenied(result.address)
 	}
-	return verdict, nil
+	return result, verdict, nil
 }
 
 // candidates are the addresses of a name that may be dialled.
-func (s *sandbox) candidates(ctx context.Context, flow *flow) ([]netip.Addr, *refusal) {
-	result, limited := s.lookup(ctx, flow.host)
+func (s *sandbox) candidates(ctx context.Context, host string, port uint16) ([]netip.Addr, *refusal) {
+	result, limited := s.lookup(ctx, host)
 	if result.Outcome != resolve.Found {
 		code, reason := codeOfOutcome(result.Outcome, limited)
 		switch {
@@ -149,9 +148,9 @@ func (s *sandbox) candidates(ctx context.Context, flow *flow) ([]netip.Addr, *re
 	var candidates []netip.Addr
 	var refused *refusal
 	for _, address := range result.Addresses {
-		verdict := set.Candidate(address, flow.port)
+		verdict := set.Candidate(address, port)
 		switch {
-		case table.Denies(address, flow.port):
+		case table.Denies(address, port):
 			refused = firstOf(refused, alwaysDenied(address))
 		case !verdict.Allowed:
 			refused = firstOf(refused, denial(verdict, address))

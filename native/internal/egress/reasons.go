@@ -29,9 +29,11 @@ const (
 
 // Kinds of requests.
 const (
-	kindConnect = "connect"
-	kindResolve = "resolve"
-	kindQuery   = "query"
+	kindConnect  = "connect"
+	kindResolve  = "resolve"
+	kindQuery    = "query"
+	kindRequest  = "request"
+	kindResponse = "response"
 )
 
 func invalid(why string) egresswire.Answer {

@@ -99,7 +99,7 @@ func (s *sandbox) cutInspected() int {
 	defer s.mu.Unlock()
 	cut := 0
 	for _, flow := range s.flows {
-		if flow.isInspected && flow.cut(endPolicy) {
+		if flow.inspection != nil && flow.cut(endPolicy) {
 			cut++
 		}
 	}
@@ -114,7 +114,7 @@ func (s *sandbox) inspects(host string, port uint16) bool {
 func (s *sandbox) cutDenied() int {
 	cut := 0
 	for _, flow := range s.flows {
-		stays := s.permits(flow).Allowed && s.inspects(flow.host, flow.port) == flow.isInspected
+		stays := s.permits(flow).Allowed && s.inspects(flow.host, flow.port) == (flow.inspection != nil) && flow.inspection.holds()
 		if !stays && flow.cut(endPolicy) {
 			cut++
 		}
@@ -125,8 +125,10 @@ func (s *sandbox) cutDenied() int {
 // permits decides anew on what a flow is: the name that was asked for, the address that was dialled, the name that was said.
 func (s *sandbox) permits(flow *flow) policy.Verdict {
 	set := s.policies.Load()
-	if s.table.Load().Denies(flow.address, flow.port) {
-		return policy.Verdict{Reason: reasonAlways}
+	for _, address := range flow.addresses() {
+		if s.table.Load().Denies(address, flow.port) {
+			return policy.Verdict{Reason: reasonAlways}
+		}
 	}
 	if flow.host == "" {
 		verdict := set.Address(flow.address, flow.port)
@@ -137,8 +139,10 @@ func (s *sandbox) permits(flow *flow) policy.Verdict {
 		}
 		return verdict
 	}
-	if verdict := set.Candidate(flow.address, flow.port); !verdict.Allowed {
-		return verdict
+	for _, address := range flow.addresses() {
+		if verdict := set.Candidate(address, flow.port); !verdict.Allowed {
+			return verdict
+		}
 	}
 	return set.Name(flow.host, flow.port)
 }
@@ -188,7 +192,9 @@ func (s *sandbox) begin(flow *flow) policy.Verdict {
 		verdict.Reason = reasonChanged
 		return verdict
 	}
-	flow.isInspected = s.inspects(flow.host, flow.port)
+	if s.inspects(flow.host, flow.port) {
+		flow.inspection = newInspection(flow)
+	}
 	s.flows[flow.id] = flow
 	return policy.Verdict{Allowed: true}
 }
@@ -219,6 +225,8 @@ func (s *sandbox) tell(decision Decision, outcome, reason string, by policy.Verd
 		s.allowed.Add(1)
 	case toldDenied:
 		s.denied.Add(1)
+	case intercept.Masked:
+		// Nothing was decided.
 	default:
 		s.failed.Add(1)
 	}

@@ -76,6 +76,8 @@ type Target struct {
 	// secrets are by their placeholder.
 	secrets map[string]secret
 	inject  []injection
+	// masker is nil where there is no value.
+	masker *masker
 }
 
 type secret struct {
@@ -110,6 +112,9 @@ func Compile(spec *Spec, before *Config) (*Config, error) {
 		if err := config.addInjection(&spec.Inject[i]); err != nil {
 			return nil, fmt.Errorf("interception.inject[%d].%w", i, err)
 		}
+	}
+	for _, target := range config.targets {
+		target.masker = newMasker(target.values())
 	}
 	if before != nil && before.Authority.seed == [seedLength]byte(seed) {
 		config.Authority = before.Authority
@@ -220,4 +225,23 @@ func isFraming(header string) bool {
 		return true
 	}
 	return false
+}
+
+// values are a target's values by the names of their secrets.
+func (t *Target) values() map[string][]string {
+	values := map[string][]string{}
+	if t == nil {
+		return values
+	}
+	for _, secret := range t.secrets {
+		if secret.isAvailable {
+			values[secret.name] = append(values[secret.name], secret.value)
+		}
+	}
+	for _, injection := range t.inject {
+		if injection.isAvailable {
+			values[injection.name] = append(values[injection.name], injection.value)
+		}
+	}
+	return values
 }
