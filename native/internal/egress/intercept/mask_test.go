@@ -182,6 +182,18 @@ func TestTheEndOfABodyIsToldOnceWhetherItIsReadOrClosed(t *testing.T) {
 	}
 }
 
+func TestWhatWasMaskedIsKnownWhenTheEndIsTold(t *testing.T) {
+	const text = "a hunter2hunter2"
+	for _, body := range []io.Reader{strings.NewReader(text), iotest.DataErrReader(strings.NewReader(text))} {
+		sweep := &sweep{masker: maskerOf("hunter2hunter2")}
+		var found []string
+		reader := newMaskingReader(io.NopCloser(body), sweep, func() { found = sweep.names() })
+		if _, err := io.ReadAll(reader); err != nil || len(found) != 1 {
+			t.Error(found, err)
+		}
+	}
+}
+
 // FuzzMask: nothing of what was hidden is left, nothing else is changed, and neither depends on how a body is cut.
 func FuzzMask(f *testing.F) {
 	f.Add([]byte("hunter2hunter2"), []byte("a %68unter2hunter2 b"), uint64(1))

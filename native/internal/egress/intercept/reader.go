@@ -58,11 +58,11 @@ func (r *maskingReader) fill() {
 	var n int
 	n, r.err = r.from.Read(r.buffer[r.last:])
 	r.last += n
-	if r.err == io.EOF {
-		r.end()
-	}
 	r.ready = 0
 	r.held = r.sweep.next(r.buffer[:r.last], r.err != nil)
+	if r.err == io.EOF {
+		r.end() // once what came with the end was searched too
+	}
 }
 
 func (r *maskingReader) Close() error {
