@@ -2,7 +2,9 @@ package egress
 
 import (
 	"io"
+	"math/rand/v2"
 	"net"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -114,4 +116,41 @@ func BenchmarkParallel(b *testing.B) {
 func median(times []time.Duration) time.Duration {
 	slices.Sort(times)
 	return times[len(times)/2]
+}
+
+// BenchmarkInspected is the download of 1 GiB through an inspected flow, in whose answers secrets are looked for: TLS four
+// times in one process, as the far end and the sandbox's program are here too.
+func BenchmarkInspected(b *testing.B) {
+	const bytes = 1 << 30
+	chunk := make([]byte, 256<<10)
+	random := rand.New(rand.NewPCG(1, 2))
+	for at := range chunk {
+		chunk[at] = byte(random.Uint32())
+	}
+	for name, protocols := range bothProtocols {
+		b.Run(name, func(b *testing.B) {
+			i := startInternet(b, func(*farEnd) http.HandlerFunc {
+				return func(w http.ResponseWriter, _ *http.Request) {
+					for range bytes / len(chunk) {
+						if _, err := w.Write(chunk); err != nil {
+							return
+						}
+					}
+				}
+			})
+			client := i.inside("sb-1", publicPolicy, withHeader("sk-proj-abcdefghijklmnopqrstuvwxyz0123456789")).client(protocols...)
+			client.Timeout = 0
+			b.SetBytes(bytes)
+			for b.Loop() {
+				response, err := client.Get("https://" + apiHost + "/")
+				if err != nil {
+					b.Fatal(err)
+				}
+				if n, err := io.Copy(io.Discard, response.Body); n != bytes || err != nil {
+					b.Fatal(n, err)
+				}
+				_ = response.Body.Close()
+			}
+		})
+	}
 }
