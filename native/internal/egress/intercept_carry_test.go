@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -228,7 +229,8 @@ func TestAConnectionThatTheFarEndEndedIsMadeAnewByTheSameDecision(t *testing.T) 
 				t.Errorf("%s: %d %q", name, response.StatusCode, body)
 			}
 		}
-		if got := far.conns.count() - before; got != 3 {
+		// A connection that isn't given back before the next request comes is beside them.
+		if got := far.conns.count() - before; got < 3 || got > 5 {
 			t.Errorf("%s: %d connections were made", name, got)
 		}
 	}
@@ -237,9 +239,10 @@ func TestAConnectionThatTheFarEndEndedIsMadeAnewByTheSameDecision(t *testing.T) 
 func TestAConnectionThatIsMadeAnewIsNotMadeToAnAddressThatIsDenied(t *testing.T) {
 	issuer := newIssuer(t)
 	i := &internet{startGateway(t), issuer, nil}
-	address := "203.0.113.7"
+	var address atomic.Value
+	address.Store("203.0.113.7")
 	serveNames(t, zone{apiHost: func(question dnsmessage.Question, builder *dnsmessage.Builder) error {
-		return addressesOf(0, address)(question, builder)
+		return addressesOf(0, address.Load().(string))(question, builder)
 	}})
 	i.trust(issuer.text)
 	config := &tls.Config{Certificates: []tls.Certificate{issuer.issue(t, apiHost, time.Now().Add(time.Hour))}}
@@ -251,7 +254,7 @@ func TestAConnectionThatIsMadeAnewIsNotMadeToAnAddressThatIsDenied(t *testing.T)
 		t.Fatal(response.Status)
 	}
 	i.decisionOf("request")
-	address = "10.1.2.3"
+	address.Store("10.1.2.3")
 	for range 2 {
 		if response, body := send(t, client, request{method: "GET"}); response.StatusCode != http.StatusForbidden && response.StatusCode != 200 {
 			t.Errorf("%d %s", response.StatusCode, body)

@@ -128,7 +128,7 @@ func (l countingListener) Accept() (net.Conn, error) {
 func serveHTTP(t testing.TB, address string, config *tls.Config, handler func(*farEnd) http.HandlerFunc) *farEnd {
 	t.Helper()
 	far := &farEnd{conns: &counter{}}
-	far.server = &http.Server{Handler: handler(far), TLSConfig: config, ErrorLog: log.New(io.Discard, "", 0), DisableGeneralOptionsHandler: true}
+	far.server = &http.Server{Handler: handler(far), TLSConfig: config.Clone(), ErrorLog: log.New(io.Discard, "", 0), DisableGeneralOptionsHandler: true}
 	listener := countingListener{listenOutside(t, address), far.conns}
 	go func() {
 		if config == nil {
