@@ -4,6 +4,7 @@ import { type StacyVMClientOptions, transportOf } from "./options.ts";
 import { OwnTenantManager } from "./own-tenant.ts";
 import { QuotaManager } from "./quotas.ts";
 import { Sandbox } from "./sandbox.ts";
+import { SecretManager } from "./secrets.ts";
 import { fullView, once, type SpawnCallOptions, sandboxSpec } from "./spawning.ts";
 import { sseData } from "./sse.ts";
 import { TemplateManager } from "./templates.ts";
@@ -59,6 +60,7 @@ export class Client {
   readonly apiKeys: ApiKeyManager;
   readonly config: ConfigManager;
   readonly ownTenant: OwnTenantManager;
+  readonly secrets: SecretManager;
   readonly tenants: TenantManager;
   readonly #transport: Transport;
 
@@ -69,6 +71,7 @@ export class Client {
     this.apiKeys = new ApiKeyManager(this.#transport, "/admin/api-keys");
     this.config = new ConfigManager(this.#transport);
     this.ownTenant = new OwnTenantManager(this.#transport);
+    this.secrets = new SecretManager(this.#transport);
     this.tenants = new TenantManager(this.#transport);
   }
 

@@ -45,6 +45,7 @@ export { QuotaManager } from "./quotas.ts";
 export { RegistryCredentialManager } from "./registry-credentials.ts";
 export type { RetryOptions } from "./retry.ts";
 export { Sandbox } from "./sandbox.ts";
+export { SecretManager } from "./secrets.ts";
 export type { SpawnCallOptions } from "./spawning.ts";
 export { TemplateManager } from "./templates.ts";
 export { type TenantDeleteOptions, TenantManager } from "./tenants.ts";
@@ -86,11 +87,14 @@ export type {
   SandboxSpec,
   SandboxState,
   SandboxStats,
+  SecretOptions,
+  SecretRotation,
   SessionState,
   SignalName,
   SpawnAdmissionDecision,
   SpawnOptions,
   StacyVMEvent,
+  StoredSecret,
   StreamChunk,
   Template,
   TemplateConfig,

@@ -544,6 +544,38 @@ export interface LiveSettings {
   message?: string;
 }
 
+/** What a server tells of a secret: everything but its value. */
+export interface StoredSecret {
+  name: string;
+  /** From 1; counts up each time that a value is set. */
+  version: number;
+  /** `host:port`; it is sent to no other. */
+  hosts: string[];
+  /** Whose sandboxes may use it; empty: everybody's of its place. */
+  owners: string[];
+  created_by: string;
+  /** RFC 3339, as those below. */
+  created_at: string;
+  /** When this version was set. */
+  updated_at: string;
+  /** Absent before the first use. */
+  last_used_at?: string;
+}
+
+export interface SecretOptions {
+  /** `host` or `host:port` (443 where none is written), exact names, 1 to 16: it is sent to no other. */
+  hosts: string[];
+  /** Whose sandboxes may use it; absent or empty: everybody's of its place. */
+  owners?: string[] | undefined;
+}
+
+export interface SecretRotation {
+  /** How many are under the server's current key now that were not. */
+  resealed: number;
+  /** How many none of the server's keys opens; they stay as they are. */
+  kept: number;
+}
+
 /** Who asks, as the server sees it. */
 export interface Caller {
   role: "anonymous" | "viewer" | "api" | "operator" | "tenant_admin" | "admin";

@@ -33,6 +33,7 @@ const names = ["Client", "Sandbox", "TemplateManager", "StacyVMError", "SandboxN
   "OwnTenantManager",
   "ProjectManager",
   "RegistryCredentialManager",
+  "SecretManager",
   "TenantManager",
 ]);
 const print = "console.log(JSON.stringify(Object.keys(sdk)))";

@@ -26,6 +26,7 @@ export type Checks = [
   Answers<wire.Member, api.Member>,
   Answers<wire.OwnTenant, api.OwnTenant>,
   Answers<wire.RegistryCredential, api.RegistryCredential>,
+  Answers<wire.StoredSecret, api.StoredSecret>,
   // The generated type says of a value only that there is one.
   Answers<Omit<wire.LiveSettings, "settings">, Omit<api.LiveConfig, "settings">>,
   Answers<wire.SessionState, api.SessionState>,
@@ -43,6 +44,7 @@ export type Checks = [
   Takes<wire.TenantChangeOptions, api.TenantChange>,
   Takes<wire.ProjectOptions & { name: string }, api.ProjectRequest>,
   Takes<wire.MemberOptions & { role: wire.MemberRole }, api.MemberRequest>,
+  Takes<wire.SecretOptions & { value: string }, api.SecretRequest>,
   Takes<wire.QuotaLimits, api.QuotaRequest>,
   Takes<wire.TemplateConfig, api.TemplateRequest>,
   Takes<wire.TemplateSpawnOverrides, api.TemplateSpawnRequest>,

@@ -12,6 +12,7 @@ from stacyvm._async.projects import AsyncProjectManager
 from stacyvm._async.quotas import AsyncQuotaManager
 from stacyvm._async.registry_credentials import AsyncRegistryCredentialManager
 from stacyvm._async.sandbox import AsyncSandbox
+from stacyvm._async.secrets import AsyncSecretManager
 from stacyvm._async.streams import AsyncByteStream, AsyncExecStream
 from stacyvm._async.templates import AsyncTemplateManager
 from stacyvm._async.tenants import AsyncTenantManager
@@ -30,6 +31,7 @@ from stacyvm._sync.projects import ProjectManager
 from stacyvm._sync.quotas import QuotaManager
 from stacyvm._sync.registry_credentials import RegistryCredentialManager
 from stacyvm._sync.sandbox import Sandbox
+from stacyvm._sync.secrets import SecretManager
 from stacyvm._sync.streams import ByteStream, ExecStream
 from stacyvm._sync.templates import TemplateManager
 from stacyvm._sync.tenants import TenantManager
@@ -78,10 +80,12 @@ from stacyvm.models import (
     SandboxInfo,
     SandboxPage,
     SandboxStats,
+    SecretRotation,
     SessionState,
     SignalName,
     SpawnAdmissionDecision,
     StacyVMEvent,
+    StoredSecret,
     Template,
     Tenant,
     UnpackedArchive,
@@ -111,6 +115,7 @@ __all__ = [
     "AsyncSandboxNetwork",
     "AsyncSandboxProcess",
     "AsyncSandboxProcesses",
+    "AsyncSecretManager",
     "AsyncTemplateManager",
     "AsyncTenantManager",
     "ByteStream",
@@ -179,12 +184,15 @@ __all__ = [
     "SandboxProcesses",
     "SandboxSort",
     "SandboxStats",
+    "SecretManager",
+    "SecretRotation",
     "SecurityProfile",
     "SessionState",
     "SignalName",
     "SpawnAdmissionDecision",
     "StacyVMError",
     "StacyVMEvent",
+    "StoredSecret",
     "StreamChunk",
     "Template",
     "TemplateManager",

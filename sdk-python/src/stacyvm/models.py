@@ -344,6 +344,35 @@ class LiveSettings:
     message: str = ""
 
 
+@dataclass(frozen=True)
+class StoredSecret:
+    """What a server tells of a secret: everything but its value. Times are RFC 3339."""
+
+    name: str
+    #: From 1; counts up each time that a value is set.
+    version: int
+    #: ``host:port``; it is sent to no other.
+    hosts: List[str] = field(default_factory=list)
+    #: Whose sandboxes may use it; empty: everybody's of its place.
+    owners: List[str] = field(default_factory=list)
+    created_by: str = ""
+    created_at: str = ""
+    #: When this version was set.
+    updated_at: str = ""
+    #: Empty before the first use.
+    last_used_at: str = ""
+
+
+@dataclass(frozen=True)
+class SecretRotation:
+    """What came of encrypting everything anew."""
+
+    #: How many are under the server's current key now that were not.
+    resealed: int
+    #: How many none of the server's keys opens; they stay as they are.
+    kept: int
+
+
 @dataclass
 class Template:
     """A named set of spawn values that the server keeps."""

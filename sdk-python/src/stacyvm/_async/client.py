@@ -12,6 +12,7 @@ from stacyvm._async.config import AsyncConfigManager
 from stacyvm._async.own_tenant import AsyncOwnTenantManager
 from stacyvm._async.quotas import AsyncQuotaManager
 from stacyvm._async.sandbox import AsyncSandbox
+from stacyvm._async.secrets import AsyncSecretManager
 from stacyvm._async.templates import AsyncTemplateManager
 from stacyvm._async.tenants import AsyncTenantManager
 from stacyvm._async.transport import AsyncTransport, event_data_of
@@ -95,6 +96,7 @@ class AsyncClient:
         self.config = AsyncConfigManager(self._transport)
         #: The tenant that the caller acts in.
         self.own_tenant = AsyncOwnTenantManager(self._transport)
+        self.secrets = AsyncSecretManager(self._transport)
         #: Tenants, for administrators of the server.
         self.tenants = AsyncTenantManager(self._transport)
 

@@ -13,6 +13,7 @@ from stacyvm._sync.config import ConfigManager
 from stacyvm._sync.own_tenant import OwnTenantManager
 from stacyvm._sync.quotas import QuotaManager
 from stacyvm._sync.sandbox import Sandbox
+from stacyvm._sync.secrets import SecretManager
 from stacyvm._sync.templates import TemplateManager
 from stacyvm._sync.tenants import TenantManager
 from stacyvm._sync.transport import Transport, event_data_of
@@ -96,6 +97,7 @@ class Client:
         self.config = ConfigManager(self._transport)
         #: The tenant that the caller acts in.
         self.own_tenant = OwnTenantManager(self._transport)
+        self.secrets = SecretManager(self._transport)
         #: Tenants, for administrators of the server.
         self.tenants = TenantManager(self._transport)
 
