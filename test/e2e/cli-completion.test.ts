@@ -25,6 +25,14 @@ test.each<readonly [readonly string[], readonly string[]]>([
   ],
   [["stacyvm", "key", "create", "--ro"], ["--role"]],
   [
+    ["stacyvm", "secret", ""],
+    ["set", "list", "rm", "rotate", ...everywhere],
+  ],
+  [
+    ["stacyvm", "secret", "set", "--from"],
+    ["--from-file", "--from-env"],
+  ],
+  [
     ["stacyvm", "tenant", ""],
     ["create", "list", "show", "update", "delete", ...everywhere],
   ],

@@ -1,5 +1,6 @@
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { createOutput } from "./output.ts";
+import { addSecretCommands } from "./program-secrets.ts";
 import { addTenantCommands } from "./program-tenants.ts";
 
 const version = "v0.2.0";
@@ -233,6 +234,8 @@ export function createProgram({ tellsMisuse }: ProgramOptions): Command {
       const { completionScript } = await import("./completion/script.ts");
       process.stdout.write(completionScript(program, shell));
     });
+
+  addSecretCommands(program, { client, output });
 
   program
     .command("login")
