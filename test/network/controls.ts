@@ -9,6 +9,8 @@ export interface BrokenWay {
   readonly host?: readonly SourceEdit[];
   /** The rows that get through without it; exactly these. */
   readonly red: readonly string[];
+  /** Further ones where a proxy leads to the gateway. */
+  readonly redByProxy?: readonly string[];
 }
 
 const begin = (file: string, signature: string, instead: string): SourceEdit => ({
@@ -67,11 +69,13 @@ export const brokenWays: Readonly<Record<string, BrokenWay>> = {
       begin(policy, "func (s *Set) Resolve(host string) Verdict {", allowed),
     ],
     red: ["net-dns-tunnel", "net-lookalikes", "net-apex", "net-other-port", "net-shared-address", "net-redirect"],
+    redByProxy: ["net-proxy-requests"],
   },
   literals: {
     title: "the gateway lets every public literal through",
     gateway: [begin(policy, "func (s *Set) Address(address netip.Addr, port uint16) Verdict {", allowed)],
     red: ["net-other-port", "net-literal-of-name", "net-redirect"],
+    redByProxy: ["net-ipv6", "net-own-resolver", "net-dns-tunnel"],
   },
   looking: {
     title: "the gateway doesn't look at what a client says first",
@@ -79,6 +83,7 @@ export const brokenWays: Readonly<Record<string, BrokenWay>> = {
       begin("internal/egress/look.go", "func (f *flow) look() error {", "\tif f != nil {\n\t\treturn nil\n\t}"),
     ],
     red: ["net-sni", "net-host-header"],
+    redByProxy: ["net-proxy-requests"],
   },
 };
 

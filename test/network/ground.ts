@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, realpathSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, realpathSync } from "node:fs";
 import { chmod, mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -12,7 +12,7 @@ import { busyboxTar } from "../e2e/server.ts";
 import type { ServerTask } from "../faults/server-program.ts";
 import { type HostServer, type Internet, startInternet } from "./internet.ts";
 import { addresses } from "./plan.ts";
-import { type Probe, probeBy, type Runner } from "./probe.ts";
+import { type Probe, probeBy, type Runner, type Way } from "./probe.ts";
 
 export interface Policy {
   readonly mode: "none" | "public" | "allowlist";
@@ -24,6 +24,7 @@ export interface NetworkSandbox extends AsyncDisposable {
   readonly id: string;
   readonly url: string;
   readonly probe: Probe;
+  via(way: Way): Probe;
   readonly run: Runner;
   sh(script: string): ReturnType<Runner>;
   write(path: string, content: string): Promise<void>;
@@ -49,6 +50,12 @@ export interface GroundOptions {
   readonly nativeDir?: string;
   /** Imported under this name beside alpine:latest, from a tar. */
   readonly images?: Readonly<Record<string, string>>;
+  /** Starts what the server needs beside itself, in the host's namespaces. */
+  readonly beside?: (internet: Internet) => Promise<Beside>;
+}
+
+export interface Beside extends AsyncDisposable {
+  readonly config: Readonly<Record<string, string>>;
 }
 
 export const probeInside = "/usr/bin/network-probe";
@@ -75,6 +82,9 @@ const addPrograms = (internet: Internet, rootfs: string): void => {
   copyFileSync(internet.probePath, join(rootfs, probeInside));
   copyFileSync(internet.caFile, join(rootfs, caInside));
   copyFileSync(internet.caFile, join(rootfs, "etc/ssl/certs/ca-certificates.crt"));
+  // Programs of a restricted sandbox aren't root's.
+  mkdirSync(join(rootfs, "tmp"), { recursive: true });
+  chmodSync(join(rootfs, "tmp"), 0o1777);
 };
 
 export const startGround = async (options: GroundOptions = {}): Promise<Ground> => {
@@ -87,6 +97,7 @@ export const startGround = async (options: GroundOptions = {}): Promise<Ground> 
   await images.importFrom("alpine:latest", imageTar(internet, dataDir), AbortSignal.timeout(60_000));
   for (const [name, tar] of Object.entries(options.images ?? {}))
     await images.importFrom(name, tar, AbortSignal.timeout(300_000));
+  const beside = options.beside === undefined ? undefined : stack.use(await options.beside(internet));
   const task = (config: Readonly<Record<string, string>> = {}): ServerTask => ({
     dataDir,
     config: {
@@ -94,6 +105,7 @@ export const startGround = async (options: GroundOptions = {}): Promise<Ground> 
       "database.path": join(dataDir, "stacyvm.db"),
       "providers.default": "oci",
       "network.resolvers": `${addresses.resolver4}:53`,
+      ...beside?.config,
       ...options.config,
       ...config,
     },
@@ -146,6 +158,7 @@ const sandboxAt = (url: () => string, id: string): NetworkSandbox => {
     },
     run,
     probe: probeBy(run, probeInside, caInside),
+    via: (way) => probeBy(run, probeInside, caInside, way),
     sh: (script) => exec({ command: script, timeout: "60s" }),
     async write(path, content) {
       const { status, stderr } = await exec({

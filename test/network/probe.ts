@@ -43,9 +43,15 @@ export interface Probe {
   raw(address: string): Promise<Readonly<Record<string, string>>>;
 }
 
-export const probeBy = (run: Runner, probePath: string, caFile: string): Probe => {
+/** Through the proxy inside: by CONNECT, or, `talk` alone and without its text, by a request for `http://ADDRESS/`. */
+export type Way = "connect" | "forward";
+
+export const proxyInside = "127.0.0.1:3128";
+
+export const probeBy = (run: Runner, probePath: string, caFile: string, way?: Way): Probe => {
+  const through = way === undefined ? [] : ["via", way, proxyInside];
   const call = async <T>(...args: readonly string[]): Promise<T> => {
-    const { status, stdout, stderr } = await run([probePath, ...args]);
+    const { status, stdout, stderr } = await run([probePath, ...through, ...args]);
     if (status !== 0) throw new Error(`network-probe ${args.join(" ")} ended with ${status}: ${stderr}`);
     return JSON.parse(stdout) as T;
   };

@@ -5,9 +5,12 @@ import { type Ground, type GroundOptions, type NetworkSandbox, probeInside, star
 import type { Records } from "./internet.ts";
 import type { Packet } from "./packets.ts";
 import { addresses } from "./plan.ts";
+import type { Probe } from "./probe.ts";
+import { type Level, type NetworkTarget, networkTargets } from "./targets.ts";
 
 /** Where the rows are tried: a server whose policy is `public`, and sandboxes on it. */
 export interface NetworkField extends Pick<Ground, "internet" | "server" | "spawn"> {
+  readonly level: Level;
   /** With the server's own policy. */
   readonly open: NetworkSandbox;
   /** With an allowlist: {@link narrowRules}. */
@@ -24,6 +27,8 @@ export interface NetworkRow {
   readonly tried: string;
   /** What stops it. */
   readonly control: string;
+  /** Where it can't be tried, and why. */
+  readonly notAt?: Partial<Record<Level, string>>;
   attempt(field: NetworkField): Promise<Evidence>;
 }
 
@@ -59,9 +64,22 @@ const fieldZone: Zone = {
 export const neighbourPort = 8000;
 export const neighbourText = "the neighbour's secret";
 
-export const openField = async (options: GroundOptions = {}): Promise<NetworkField & AsyncDisposable> => {
+/** Every way in which `talk` may be tried: at the level `proxy` directly, by CONNECT, and by a request for a URL. */
+export const waysOf = ({ level }: Pick<NetworkField, "level">, sandbox: NetworkSandbox): readonly Probe[] => [
+  ...tunnelsOf({ level }, sandbox),
+  ...(level === "proxy" ? [sandbox.via("forward")] : []),
+];
+
+/** The ways that carry any bytes. */
+export const tunnelsOf = ({ level }: Pick<NetworkField, "level">, sandbox: NetworkSandbox): readonly Probe[] =>
+  level === "proxy" ? [sandbox.probe, sandbox.via("connect")] : [sandbox.probe];
+
+export const openField = async (
+  options: GroundOptions = {},
+  { level, ground: own }: NetworkTarget = networkTargets[0],
+): Promise<NetworkField & AsyncDisposable> => {
   await using stack = new AsyncDisposableStack();
-  const ground = stack.use(await startGround(options));
+  const ground = stack.use(await startGround({ ...own, ...options }));
   await ground.internet.say(fieldZone);
   const open = await ground.spawn();
   const narrow = await ground.spawn({ mode: "allowlist", allow: narrowRules });
@@ -72,16 +90,27 @@ export const openField = async (options: GroundOptions = {}): Promise<NetworkFie
   );
   // Were the way out broken altogether, nothing would get through, and nothing be proven.
   for (const sandbox of [open, narrow]) {
-    const { status, error } = await sandbox.probe.https("https://api.example.com/");
+    const probe = tunnelsOf({ level }, sandbox).at(-1);
+    const { status, error } = (await probe?.https("https://api.example.com/")) ?? {};
     if (status !== 200) throw new Error(`a sandbox gets nothing from where it may: ${error ?? status}`);
   }
   const running = stack.move();
   const { internet, server, spawn } = ground;
-  return { internet, server, spawn, open, narrow, neighbour, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return {
+    level,
+    internet,
+    server,
+    spawn,
+    open,
+    narrow,
+    neighbour,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
 };
 
-const isQuery = ({ destination, destination_port }: Packet): boolean =>
-  destination === addresses.resolver4 && destination_port === 53;
+/** A question, or what the host's kernel says of an answer that nobody waits for any more. */
+const isQuery = ({ protocol, destination, destination_port }: Packet): boolean =>
+  destination === addresses.resolver4 && (destination_port === 53 || protocol === "icmp");
 
 /** What left the host beside questions to its own resolver. */
 export const strays = ({ packets }: Records): readonly Packet[] => packets.filter((packet) => !isQuery(packet));
@@ -118,6 +147,19 @@ export const judgedByFarEnd = async (
     return `${at} got ${received} bytes, SNI ${sni ?? "none"}, Host ${hosts || "none"}`;
   });
   return judged(found.length > 0, found.length > 0 ? words.join("; ") : [...new Set(said)].join(", "));
+};
+
+/** Talks to each target in each way, and tells what a program inside gets to see. */
+export const talked = async (
+  field: Pick<NetworkField, "level">,
+  sandbox: NetworkSandbox,
+  targets: readonly string[],
+  text = "GET / HTTP/1.0\r\n\r\n",
+): Promise<readonly string[]> => {
+  const said: string[] = [];
+  for (const probe of waysOf(field, sandbox))
+    for (const target of targets) said.push(outcomeWord(await probe.talk(target, text)));
+  return said;
 };
 
 /** `connected` or why not: what a program inside gets to see. */

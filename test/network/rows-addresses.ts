@@ -1,9 +1,17 @@
 import { judged } from "../security/attack.ts";
 import { deniedAnswers4, deniedAnswers6, deniedLiterals, metadataSpellings } from "./denied.ts";
 import { addresses, ownPorts } from "./plan.ts";
-import { apiAddress, judgedByWire, type NetworkRow, neighbourPort, neighbourText, outcomeWord } from "./row.ts";
+import {
+  apiAddress,
+  judgedByWire,
+  type NetworkRow,
+  neighbourPort,
+  neighbourText,
+  outcomeWord,
+  talked,
+  waysOf,
+} from "./row.ts";
 
-const request = "GET / HTTP/1.0\r\n\r\n";
 const hostPorts = [...ownPorts, 22, 2376, 6379, 6443, 10250];
 const apiAddressInDecimal = String(apiAddress.split(".").reduce((sum, part) => sum * 256 + Number(part), 0));
 const resolverInside = "198.18.0.2";
@@ -19,12 +27,13 @@ export const addressRows: readonly NetworkRow[] = [
     tried: `TCP to ${Object.keys(deniedLiterals).length} addresses, one of each range: ${Object.values(deniedLiterals).join(", ")}`,
     control: "always-denied ranges, judged on the address dialled",
     attempt: (field) =>
-      judgedByWire(field, async () => {
-        const said: string[] = [];
-        for (const address of Object.values(deniedLiterals))
-          said.push(outcomeWord(await field.open.probe.talk(`${address}:80`, request)));
-        return said;
-      }),
+      judgedByWire(field, () =>
+        talked(
+          field,
+          field.open,
+          Object.values(deniedLiterals).map((address) => `${address}:80`),
+        ),
+      ),
   },
   {
     id: "net-denied-name",
@@ -37,13 +46,8 @@ export const addressRows: readonly NetworkRow[] = [
         ...namesFor("aaaa", Object.values(deniedAnswers6)),
       ];
       await field.internet.say(Object.fromEntries(names.map(({ name, answer }) => [name, answer])));
-      return await judgedByWire(field, async () => {
-        const said: string[] = [];
-        for (const { name } of names)
-          for (const port of [80, ownPorts[0]])
-            said.push(outcomeWord(await field.open.probe.talk(`${name}:${port}`, request)));
-        return said;
-      });
+      const targets = names.flatMap(({ name }) => [80, ownPorts[0]].map((port) => `${name}:${port}`));
+      return await judgedByWire(field, () => talked(field, field.open, targets));
     },
   },
   {
@@ -56,13 +60,22 @@ export const addressRows: readonly NetworkRow[] = [
         field,
         async () => {
           const fetched = async (spelling: string) => {
-            const { status, stderr } = await field.open.sh(`curl -gsS -m 5 'http://${spelling}/latest/meta-data/'`);
+            const { status, stderr } = await field.open.sh(`curl -gsSf -m 5 'http://${spelling}/latest/meta-data/'`);
             return status === 0 ? "got it" : stderr.trim().replace(spelling, "it");
           };
           const own = await fetched(apiAddressInDecimal);
           if (own !== "got it") throw new Error(`a public address so spelt is not reached either: ${own}`);
           const said: string[] = [];
           for (const spelling of metadataSpellings) said.push(await fetched(spelling));
+          // curl asks a proxy for the address as it has read it; here the proxy reads it.
+          if (field.level === "proxy")
+            said.push(
+              ...(await talked(
+                field,
+                field.open,
+                metadataSpellings.map((spelling) => `${spelling}:80`),
+              )),
+            );
           return said;
         },
         ({ destination }) => destination === apiAddress,
@@ -92,7 +105,7 @@ export const addressRows: readonly NetworkRow[] = [
           for (const name of names)
             for (let times = 0; times < 5; times++) {
               await field.open.probe.lookup(name);
-              said.push(outcomeWord(await field.open.probe.talk(`${name}:80`, request)));
+              said.push(...(await talked(field, field.open, [`${name}:80`])));
             }
           return said;
         },
@@ -111,13 +124,13 @@ export const addressRows: readonly NetworkRow[] = [
       });
       return await judgedByWire(
         field,
-        async () => {
-          const said: string[] = [];
-          // Nothing listens there: every candidate is tried.
-          for (const port of [80, 81, ownPorts[0]])
-            said.push(outcomeWord(await field.open.probe.talk(`many.example.net:${port}`, request)));
-          return said;
-        },
+        // On the second nothing listens: every candidate is tried.
+        () =>
+          talked(
+            field,
+            field.open,
+            [80, 81, ownPorts[0]].map((port) => `many.example.net:${port}`),
+          ),
         ({ destination }) => [apiAddress, "203.0.113.21"].includes(destination),
       );
     },
@@ -137,24 +150,15 @@ export const addressRows: readonly NetworkRow[] = [
         "alias-3.example.net": { cname: "loop.example.net" },
         "alias-4.example.net": { cname: "metadata.google.internal" },
       });
-      return await judgedByWire(field, async () => {
-        const said: string[] = [];
-        for (const name of [
-          "alias-1.example.net",
-          "alias-3.example.net",
-          "alias-4.example.net",
-          "metadata.google.internal",
-        ])
-          for (const port of [80, ownPorts[0]])
-            said.push(outcomeWord(await field.open.probe.talk(`${name}:${port}`, request)));
-        return said;
-      });
+      const names = ["alias-1.example.net", "alias-3.example.net", "alias-4.example.net", "metadata.google.internal"];
+      const targets = names.flatMap((name) => [80, ownPorts[0]].map((port) => `${name}:${port}`));
+      return await judgedByWire(field, () => talked(field, field.open, targets));
     },
   },
   {
     id: "net-host-ports",
     title: "reaches the control plane, a database or an engine of the host",
-    tried: `the API's own port and ${hostPorts.join(", ")}, at the host's public address, by literal and by name, and by names of loopback and any address`,
+    tried: `the API's own port and ${hostPorts.join(", ")}, at the host's public address, by literal and by name, and by names of loopback and any address; by a proxy also loopback itself`,
     control: "every address of the host's interfaces is denied",
     attempt: async (field) => {
       await field.internet.say({
@@ -163,19 +167,12 @@ export const addressRows: readonly NetworkRow[] = [
         "localhost.example.net": { a: ["127.0.0.1"], aaaa: ["::1"] },
         "any.example.net": { a: ["0.0.0.0"], aaaa: ["::"] },
       });
-      return await judgedByWire(field, async () => {
-        const said: string[] = [];
-        for (const port of [field.server().port, ...hostPorts])
-          for (const whom of [
-            addresses.host4,
-            "host.example.net",
-            "host6.example.net",
-            "localhost.example.net",
-            "any.example.net",
-          ])
-            said.push(outcomeWord(await field.open.probe.talk(`${whom}:${port}`, request)));
-        return said;
-      });
+      const names = ["host", "host6", "localhost", "any"].map((name) => `${name}.example.net`);
+      // By a proxy inside, loopback could be the host's.
+      const proxied = field.level === "proxy" ? ["127.0.0.1", "[::1]", "localhost", "0.0.0.0"] : [];
+      const whom = [addresses.host4, ...names, ...proxied];
+      const targets = [field.server().port, ...hostPorts].flatMap((port) => whom.map((one) => `${one}:${port}`));
+      return await judgedByWire(field, () => talked(field, field.open, targets));
     },
   },
   {
@@ -199,11 +196,12 @@ export const addressRows: readonly NetworkRow[] = [
           "198.18.1.1",
           addresses.host4,
         ];
-        for (const address of [...whom, "neighbour.example.net"]) {
-          const told = await field.open.probe.talk(`${address}:${neighbourPort}`);
-          texts.push(told.text);
-          said.push(outcomeWord(told));
-        }
+        for (const probe of waysOf(field, field.open))
+          for (const address of [...whom, "neighbour.example.net"]) {
+            const told = await probe.talk(`${address}:${neighbourPort}`);
+            texts.push(told.text);
+            said.push(outcomeWord(told));
+          }
         return said;
       };
       // What stands there inside may be a name's, which is public.
@@ -217,14 +215,18 @@ export const addressRows: readonly NetworkRow[] = [
     id: "net-ipv6",
     title: "goes round the policy by IPv6",
     tried: "TCP to public, private, mapped and translated literals of version 6",
-    control: "no IPv6 inside; names have no AAAA",
+    control: "no IPv6 inside; names have no AAAA; a proxy's literals are judged like any other",
     attempt: async (field) => {
-      const wire = await judgedByWire(field, async () => {
-        const said: string[] = [];
-        for (const address of ["2001:db8::20", "fd00:ec2::254", "::ffff:10.99.0.7", "64:ff9b::a63:7", "fe80::1"])
-          said.push(outcomeWord(await field.open.probe.talk(`[${address}]:80`, request)));
-        return said;
-      });
+      const literals = ["2001:db8::20", "fd00:ec2::254", "::ffff:10.99.0.7", "64:ff9b::a63:7", "fe80::1"];
+      const targets = literals.map((address) => `[${address}]:80`);
+      const narrow = await judgedByWire(field, () => talked(field, field.narrow, targets));
+      if (narrow.through) return narrow;
+      const wire = await judgedByWire(
+        field,
+        () => talked(field, field.open, targets),
+        // A proxy takes literals of either version, and the policy `public` has this one.
+        ({ destination }) => field.level === "proxy" && destination === literals[0],
+      );
       const { answers } = await field.open.probe.ask("udp", `${resolverInside}:53`, "api.example.com", "AAAA");
       return answers.length > 0 ? judged(true, `AAAA ${answers.map(({ data }) => data).join(", ")}`) : wire;
     },
@@ -233,7 +235,7 @@ export const addressRows: readonly NetworkRow[] = [
     id: "net-datagrams",
     title: "sends datagrams to anybody",
     tried: "UDP to ports 443, 123, 161 and 5353 of public, private, broadcast and multicast addresses",
-    control: "only TCP is carried; UDP gets ICMP port unreachable",
+    control: "only TCP is carried; UDP gets ICMP port unreachable, and has no route beside a proxy",
     attempt: (field) =>
       judgedByWire(field, async () => {
         const said: string[] = [];

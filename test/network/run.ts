@@ -1,13 +1,10 @@
 import type { Result, Verdict } from "../security/run.ts";
 import { openField } from "./row.ts";
 import { networkRows } from "./rows.ts";
-
-/** A provider with a level of outbound network: a column of the table. */
-export const networkTargets = [
-  { id: "oci-transparent", title: "oci, runc, where every connection goes through the gateway" },
-] as const;
+import type { NetworkTarget } from "./targets.ts";
 
 export interface NetworkRunOptions {
+  readonly target: NetworkTarget;
   readonly ids: readonly string[];
   /** Ends the run after the row that is on. */
   readonly stop: AbortSignal;
@@ -15,23 +12,27 @@ export interface NetworkRunOptions {
 }
 
 /** Tries rows, one after the other, on an Internet and a server of the run's own. */
-export const runNetworkRows = async ({ ids, stop, onResult }: NetworkRunOptions): Promise<readonly Result[]> => {
-  await using field = await openField();
+export const runNetworkRows = async (options: NetworkRunOptions): Promise<readonly Result[]> => {
+  const { target, ids, stop, onResult } = options;
+  await using field = await openField({}, target);
   const results: Result[] = [];
   for (const row of networkRows.filter(({ id }) => ids.includes(id))) {
     stop.throwIfAborted();
     const startedMs = performance.now();
-    const [verdict, said] = await row.attempt(field).then(
-      (evidence): [Verdict, string] => [evidence.through ? "through" : "stopped", evidence.said],
-      (error: unknown): [Verdict, string] => ["failed", error instanceof Error ? error.message : String(error)],
-    );
+    const reason = row.notAt?.[target.level];
+    const tried = reason === undefined ? row.attempt(field) : undefined;
+    const [verdict, said] =
+      (await tried?.then(
+        (evidence): [Verdict, string] => [evidence.through ? "through" : "stopped", evidence.said],
+        (error: unknown): [Verdict, string] => ["failed", error instanceof Error ? error.message : String(error)],
+      )) ?? (["not tried", ""] as const);
     const result: Result = {
       id: row.id,
-      target: networkTargets[0].id,
+      target: target.id,
       verdict,
       said,
-      reason: undefined,
-      expected: verdict === "stopped",
+      reason,
+      expected: verdict === (reason === undefined ? "stopped" : "not tried"),
       tookMs: performance.now() - startedMs,
     };
     results.push(result);

@@ -6,7 +6,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { networkRows } from "../network/rows.ts";
-import { networkTargets, runNetworkRows } from "../network/run.ts";
+import { runNetworkRows } from "../network/run.ts";
+import { networkTargets } from "../network/targets.ts";
 import { controls } from "./controls.ts";
 import { refusedByKernel } from "./host-kernel.ts";
 import { furnishNetwork, isIsolated, runIsolated, stopSignal } from "./isolate.ts";
@@ -85,11 +86,11 @@ const main = async (): Promise<number> => {
   }
   const ways = broken === undefined && (wanted.class.length === 0 || wanted.class.includes("D")) ? networkRows : [];
   const ids = ways.map(({ id }) => id).filter((id) => wanted.only.length === 0 || wanted.only.includes(id));
-  for (const { id } of networkTargets.filter(({ id }) => wanted.target.length === 0 || wanted.target.includes(id))) {
+  for (const target of networkTargets.filter(({ id }) => wanted.target.length === 0 || wanted.target.includes(id))) {
     if (ids.length === 0) break;
-    if (!wanted.json) console.log(`\n${id}`);
+    if (!wanted.json) console.log(`\n${target.id}`);
     const onResult = wanted.json ? () => {} : (result: Result) => console.log(lineOf(result));
-    results.push(...(await runNetworkRows({ ids, stop, onResult })));
+    results.push(...(await runNetworkRows({ target, ids, stop, onResult })));
   }
   if (wanted.json) console.log(JSON.stringify(results));
   const red = results.filter(({ expected }) => !expected);

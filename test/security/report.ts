@@ -1,5 +1,6 @@
+import type { NetworkRow } from "../network/row.ts";
 import { networkRows } from "../network/rows.ts";
-import { networkTargets } from "../network/run.ts";
+import { type NetworkTarget, networkTargets } from "../network/targets.ts";
 import type { Attack, AttackClass } from "./attack.ts";
 import { excuse, omission } from "./expectations.ts";
 import type { Result } from "./run.ts";
@@ -28,14 +29,21 @@ const cellOf = (attack: Attack, target: Target, seen: ReadonlyMap<string, string
       : verdict === "not promised"
         ? excuse(target.id, attack.id)
         : undefined;
-  return reason === undefined ? verdict : `${verdict} (${reasonsOf().indexOf(reason) + 1})`;
+  return withReason(verdict, reason);
 };
+
+const networkCellOf = (one: NetworkRow, target: NetworkTarget, seen: ReadonlyMap<string, string>): string =>
+  withReason(seen.get(`${target.id} ${one.id}`) ?? "?", one.notAt?.[target.level]);
+
+const withReason = (verdict: string, reason: string | undefined): string =>
+  reason === undefined ? verdict : `${verdict} (${reasonsOf().indexOf(reason) + 1})`;
 
 /** Every reason of the expectations, in the order of the table. */
 const reasonsOf = (): readonly string[] => [
   ...new Set(
     attacks.flatMap(({ id }) => targets.flatMap(({ id: target }) => omission(target, id) ?? excuse(target, id) ?? [])),
   ),
+  ...networkRows.flatMap(({ notAt }) => Object.values(notAt ?? {})),
 ];
 
 const columns = ["id", "attack", "how it is tried", "what stops it"];
@@ -61,9 +69,10 @@ const row = (cells: readonly string[]): string => `| ${cells.map((text) => text.
 
 const networkTable = (seen: ReadonlyMap<string, string>): string => {
   const head = [...columns, ...networkTargets.map(({ id }) => id)];
-  const rows = networkRows.map(({ id, title, tried, control }) =>
-    row([`\`${id}\``, title, tried, control, ...networkTargets.map((target) => seen.get(`${target.id} ${id}`) ?? "?")]),
-  );
+  const rows = networkRows.map((one) => {
+    const cells = networkTargets.map((target) => networkCellOf(one, target, seen));
+    return row([`\`${one.id}\``, one.title, one.tried, one.control, ...cells]);
+  });
   return [row(head), `|${"---|".repeat(head.length)}`, ...rows].join("\n");
 };
 

@@ -1,5 +1,7 @@
 // Command network-probe runs inside a sandbox, or on the host, for the tests of outbound network. Each verb tries one thing
 // and prints, as JSON, what came of it: what a program there gets to see. What left the sandbox the far ends say.
+//
+// In front of a verb, `via connect|forward ADDRESS` has it go through an HTTP proxy.
 package main
 
 import (
@@ -61,6 +63,12 @@ func main() {
 }
 
 func run(args []string) error {
+	if len(args) > 3 && args[0] == "via" {
+		if err := via(args[1], args[2]); err != nil {
+			return err
+		}
+		args = args[3:]
+	}
 	if len(args) > 0 {
 		if one, known := verbs[args[0]]; known && len(args) == one.count+1 {
 			said, err := one.run(args[1:])
@@ -99,8 +107,11 @@ func nameOf(err error) string {
 func since(start time.Time) float64 { return float64(time.Since(start).Microseconds()) / 1000 }
 
 func talk(args []string) (any, error) {
+	if forwardProxy != "" {
+		return forward(args[1])
+	}
 	start := time.Now()
-	conn, err := net.DialTimeout(args[0], args[1], dialTimeout)
+	conn, err := dial(args[0], args[1], dialTimeout)
 	if err != nil {
 		return outcome{Error: nameOf(err), Ms: since(start)}, nil
 	}
@@ -116,8 +127,8 @@ func talk(args []string) (any, error) {
 			return outcome{Connected: true, Error: nameOf(err), Ms: opened}, nil
 		}
 	}
-	if tcp, is := conn.(*net.TCPConn); is && args[2] != "-" {
-		_ = tcp.CloseWrite()
+	if half, is := conn.(interface{ CloseWrite() error }); is && args[2] != "-" {
+		_ = half.CloseWrite()
 	}
 	if args[2] == "-" {
 		// Server first: one read is what it says.
@@ -137,7 +148,7 @@ func exchange(args []string, timeout time.Duration) (any, error) {
 		return nil, err
 	}
 	start := time.Now()
-	conn, err := net.DialTimeout(args[0], args[1], dialTimeout)
+	conn, err := dial(args[0], args[1], dialTimeout)
 	if err != nil {
 		return outcome{Error: nameOf(err), Ms: since(start)}, nil
 	}
@@ -195,7 +206,7 @@ func listen(args []string) (any, error) {
 
 // hold keeps a connection: says when it is open, and, in the end, how it ended.
 func hold(args []string) (any, error) {
-	conn, err := net.DialTimeout("tcp", args[0], dialTimeout)
+	conn, err := dial("tcp", args[0], dialTimeout)
 	if err != nil {
 		return outcome{Error: nameOf(err)}, nil
 	}
@@ -223,7 +234,7 @@ func many(args []string) (any, error) {
 	defer close(release)
 	for range count {
 		go func() {
-			conn, err := net.DialTimeout("tcp", args[0], dialTimeout)
+			conn, err := dial("tcp", args[0], dialTimeout)
 			errs <- err
 			if err == nil {
 				<-release

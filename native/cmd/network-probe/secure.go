@@ -25,14 +25,13 @@ func https(args []string) (any, error) {
 	if sni != "-" {
 		settings.ServerName = sni
 	}
-	dialer := net.Dialer{Timeout: dialTimeout}
 	client := http.Client{Timeout: readTimeout, Transport: &http.Transport{
 		TLSClientConfig: settings,
-		DialContext: func(ctx context.Context, network, asked string) (net.Conn, error) {
+		DialContext: func(_ context.Context, network, asked string) (net.Conn, error) {
 			if address != "-" {
 				asked = address
 			}
-			return dialer.DialContext(ctx, network, asked)
+			return dial(network, asked, dialTimeout)
 		},
 	}}
 	request, err := http.NewRequest(http.MethodGet, url, nil)
@@ -73,13 +72,15 @@ func hello(args []string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := net.DialTimeout("tcp", args[0], dialTimeout)
+	conn, err := dial("tcp", args[0], dialTimeout)
 	if err != nil {
 		return outcome{Error: nameOf(err)}, nil
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(readTimeout))
-	_ = conn.(*net.TCPConn).SetNoDelay(true)
+	if tcp, is := conn.(interface{ SetNoDelay(on bool) error }); is {
+		_ = tcp.SetNoDelay(true)
+	}
 	name := args[1]
 	if name == "-" {
 		name = ""

@@ -30,6 +30,8 @@ export interface TestEngineOptions {
   readonly remap?: boolean;
   /** Keeps its data on a disk of its own whose file system bounds containers. */
   readonly boundsDisk?: boolean;
+  /** A command line that enters namespaces and runs what follows it there: the engine's own are made within those. */
+  readonly inside?: readonly string[];
 }
 
 /** Where a remapped engine's root is on the host; the suite knows it from the other providers. */
@@ -56,6 +58,7 @@ const startWithinMs = 30_000;
 export const startEngine = async ({
   remap = false,
   boundsDisk = false,
+  inside = [],
 }: TestEngineOptions = {}): Promise<TestEngine> => {
   const directory = await mkdtemp(join(tmpdir(), "stacyvm-engine-"));
   await chmod(directory, 0o711); // A remapped root passes through it.
@@ -100,11 +103,11 @@ export const startEngine = async ({
     for (const name of ["exec", "pid", "docker.sock"])
       await rm(join(directory, name), { recursive: true, force: true });
     const log = openSync(join(directory, "log"), "a");
-    const child = spawn(
-      "setpriv",
-      ["--pdeathsig", "KILL", "unshare", ...namespaces, "sh", "-c", script, users, ...argv(maps)],
-      { stdio: ["ignore", log, log] },
-    );
+    const mortal = ["setpriv", "--pdeathsig", "KILL"];
+    const [program = "", ...args] = inside.length > 0 ? [...mortal, ...inside, ...mortal] : mortal;
+    const child = spawn(program, [...args, "unshare", ...namespaces, "sh", "-c", script, users, ...argv(maps)], {
+      stdio: ["ignore", log, log],
+    });
     closeSync(log);
     running = child;
     const answers = () =>
@@ -123,7 +126,10 @@ export const startEngine = async ({
     running = undefined;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once("close", resolve));
-    child.kill("SIGKILL");
+    // What entered other namespaces has to reap its child, which else stays a zombie there for as long as nobody else does.
+    const entered = inside.length > 0 ? await readFile(`/proc/${child.pid}/task/${child.pid}/children`, "utf8") : "";
+    if (entered.trim() === "") child.kill("SIGKILL");
+    else process.kill(Number.parseInt(entered, 10), "SIGKILL");
     await ended;
   };
 
