@@ -72,7 +72,7 @@ const sendBytes = (count: number, response: ServerResponse): void => {
 };
 
 /**
- * Servers on every address of this network namespace. By HTTP: `/redirect?to=URL`, `/bytes/N`, `/hold` (never ends), files of
+ * Servers on every address of this network namespace. By HTTP: `/headers` (tells those of the request), `/redirect?to=URL`, `/bytes/N`, `/hold` (never ends), files of
  * the name's directory, and elsewhere `reached ADDRESS as HOST`.
  */
 export const startFarEnds = async ({ certFile, keyFile, wwwDir }: FarEndFiles) => {
@@ -117,6 +117,7 @@ export const startFarEnds = async ({ certFile, keyFile, wwwDir }: FarEndFiles) =
     const bytes = /^\/bytes\/(\d+)$/.exec(parsed.pathname)?.[1];
     request.once("end", () => {
       if (bytes !== undefined) sendBytes(Number(bytes), response);
+      else if (parsed.pathname === "/headers") response.end(JSON.stringify(headers));
       else if (parsed.pathname === "/hold") response.writeHead(200).write("held\n");
       else if (parsed.pathname === "/redirect")
         response.writeHead(302, { location: parsed.searchParams.get("to") ?? "" }).end();

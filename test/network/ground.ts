@@ -18,6 +18,12 @@ export interface Policy {
   readonly mode: "none" | "public" | "allowlist";
   readonly allow?: readonly string[];
   readonly deny?: readonly string[];
+  readonly inject?: readonly {
+    readonly host: string;
+    readonly header: string;
+    readonly secret: string;
+    readonly value?: string;
+  }[];
 }
 
 export interface NetworkSandbox extends AsyncDisposable {
@@ -106,6 +112,7 @@ export const startGround = async (options: GroundOptions = {}): Promise<Ground> 
       "providers.default": "oci",
       "network.resolvers": `${addresses.resolver4}:53`,
       ...beside?.config,
+      "network.ca_file": internet.caFile,
       ...options.config,
       ...config,
     },

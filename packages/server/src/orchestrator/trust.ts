@@ -1,4 +1,5 @@
 import { X509Certificate } from "node:crypto";
+import { posix } from "node:path";
 import { StacyError } from "@stacyvm/contract";
 import type { Admission } from "../egress/egress.ts";
 import type { Guest } from "../guest/guest.ts";
@@ -10,8 +11,10 @@ const bundlePaths = [
   "/etc/ssl/ca-bundle.pem",
   "/etc/ssl/cert.pem",
 ] as const;
+/** Where both are that the sandbox's own user must be able to write, who isn't root there. */
+const userFolder = "/tmp/.stacyvm";
 /** The sandbox's own authority alone, for programs that add it to what they bring along. */
-const authorityPath = "/etc/ssl/certs/stacyvm.pem";
+const authorityName = "stacyvm.pem";
 /** Largest bundle of an image that is read, bytes. */
 const bundleMaxBytes = 4 * 1024 * 1024;
 
@@ -37,20 +40,25 @@ export async function trustGateway(
 ): Promise<Readonly<Record<string, string>>> {
   if (!isInspected) return {};
   if (authority === undefined) throw new StacyError("provider_unavailable", "the egress gateway is down");
-  const found = await findBundle(guest, signal);
-  const { path, text } = found ?? { path: bundlePaths[0], text: "" };
+  const { path, text } = (await findBundle(guest, signal)) ?? { path: bundlePaths[0], text: "" };
   // Its key makes its name; the certificate itself is another after each start of the gateway.
   const mark = `# ${new X509Certificate(authority).subject}\n`;
-  if (!text.includes(mark)) {
-    const separator = text === "" || text.endsWith("\n") ? "" : "\n";
-    const content = Buffer.from(`${text}${separator}${mark}${authority}`, "latin1");
-    await guest.writeFile(path, content, { mode: 0o644 }, signal);
-  }
-  await guest.writeFile(authorityPath, Buffer.from(authority), { mode: 0o644 }, signal);
-  return {
-    ...Object.fromEntries(bundleVariables.map((name) => [name, path])),
-    NODE_EXTRA_CA_CERTS: authorityPath,
+  const separator = text === "" || text.endsWith("\n") ? "" : "\n";
+  const bundle = text.includes(mark) ? text : `${text}${separator}${mark}${authority}`;
+  const write = async (to: string): Promise<Readonly<Record<string, string>>> => {
+    const authorityPath = posix.join(posix.dirname(to), authorityName);
+    if (to !== path || bundle !== text) {
+      await guest.writeFile(to, Buffer.from(bundle, "latin1"), { mode: 0o644 }, signal);
+    }
+    await guest.writeFile(authorityPath, Buffer.from(authority), { mode: 0o644 }, signal);
+    return { ...Object.fromEntries(bundleVariables.map((name) => [name, to])), NODE_EXTRA_CA_CERTS: authorityPath };
   };
+  try {
+    return await write(path);
+  } catch (error) {
+    if (!(error instanceof StacyError && error.reason === "file_permission_denied")) throw error;
+    return await write(posix.join(userFolder, posix.basename(path)));
+  }
 }
 
 async function findBundle(
