@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { buildNative } from "../../packages/server/src/providers/host.testing.ts";
 import { type Policy, startGround } from "../network/ground.ts";
@@ -12,6 +13,7 @@ import { pssBytes, sandboxProcesses } from "./process-memory.ts";
 const gibibyte = 2 ** 30;
 const flows = 200;
 const appPort = 8099;
+const tlsAppPort = 8443;
 const connects = 500;
 const appAddress = "198.51.100.80";
 
@@ -23,17 +25,17 @@ export const network: Item = async ({ n }) => {
   await using ground = await startGround({ config: { "network.limits.connections_per_second": "0" } });
   using api = apiClient(ground.server().url);
   await ground.internet.say({ "api.example.com": { a: [appAddress] } });
-  const app = spawn(
-    "nsenter",
-    [
-      `--net=/proc/${ground.internet.holders.world}/ns/net`,
-      buildNative("bench-guest", ground.dataDir),
-      "app",
-      `0.0.0.0:${appPort}`,
-    ],
-    { stdio: "ignore" },
-  );
-  await once(app, "spawn");
+  const outside = [`--net=/proc/${ground.internet.holders.world}/ns/net`, buildNative("bench-guest", ground.dataDir)];
+  const startApp = async (...argv: readonly string[]) => {
+    const child = spawn("nsenter", [...outside, ...argv], { stdio: "ignore" });
+    await once(child, "spawn");
+    return child;
+  };
+  const pair = ["pem", "key"].map((kind) => join(ground.internet.directory, `world.${kind}`));
+  const apps = [
+    await startApp("app", `0.0.0.0:${appPort}`),
+    await startApp("tls-app", `0.0.0.0:${tlsAppPort}`, ...pair),
+  ];
   const address = `${appAddress}:${appPort}`;
   try {
     await using sandbox = await ground.spawn({ mode: "public" });
@@ -49,6 +51,18 @@ export const network: Item = async ({ n }) => {
     for (let at = 0; at < 3; at++)
       downloads.push((await figuresOf("download", String(gibibyte), address))[0] ?? Number.NaN);
     const download = megabytesPerSecond(gibibyte, Math.min(...downloads));
+    const inspected = await fetched(["inspect api.example.com"]);
+    const endToEnd = await fetched([]);
+
+    /** The best of three, by TLS. */
+    async function fetched(allow: readonly string[]): Promise<number> {
+      await using one = await ground.spawn({ mode: "public", allow });
+      const guest = (await putBenchGuest(api, ground.dataDir, one.id)).inside;
+      const times: number[] = [];
+      for (let at = 0; at < 3; at++)
+        times.push(Number(await api.run(one.id, guest, ["fetch", String(gibibyte), `api.example.com:${tlsAppPort}`])));
+      return megabytesPerSecond(gibibyte, Math.min(...times));
+    }
 
     const first = async (policy: Policy): Promise<number> => {
       const made = await timed(async () => {
@@ -78,6 +92,7 @@ export const network: Item = async ({ n }) => {
         connect_ms: { p50: connect[0], p99: connect[1] },
         connect_by_name_ms: { p50: byName[0], p99: byName[1] },
         download_mb_s: { best: download, all_ms: downloads },
+        download_by_tls_mb_s: { inspected, end_to_end: endToEnd },
         parallel: { wanted: flows, greeted: parallel[0], wall_ms: parallel[1] },
         create_to_first_result: { without_network: none, with_network: open },
         agent_mb: { fresh_with_network: rounded(idleBefore / 1e6), idle_cost: idleCost },
@@ -85,13 +100,14 @@ export const network: Item = async ({ n }) => {
       lines: [
         atMost("connect, p50", 3, "ms", connect[0] ?? Number.NaN),
         atLeast("download of 1 GiB", 250, "MB/s", download),
+        atLeast("download of 1 GiB, inspected", 120, "MB/s", inspected),
         atLeast("connections at once", flows, "", parallel[0] ?? 0),
         atMost("idle cost of the network stack, PSS", 6, "MB", idleCost),
         atMost("create to first result grows by, p50", 10, "ms", grew),
       ],
     };
   } finally {
-    app.kill();
+    for (const app of apps) app.kill();
   }
 };
 

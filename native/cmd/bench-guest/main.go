@@ -23,23 +23,27 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 2 && args[0] == "app" {
-		return app(args[1])
+		return http.ListenAndServe(args[1], app())
 	}
-	counted := map[string]func(int, string) error{"start": start, "connect": connect, "download": download, "parallel": parallel}
+	if len(args) == 4 && args[0] == "tls-app" {
+		return http.ListenAndServeTLS(args[1], args[2], args[3], app())
+	}
+	counted := map[string]func(int, string) error{"start": start, "connect": connect, "download": download, "fetch": fetch, "parallel": parallel}
 	if len(args) == 3 && counted[args[0]] != nil {
 		n, err := strconv.Atoi(args[1])
 		if err == nil && n > 0 {
 			return counted[args[0]](n, args[2])
 		}
 	}
-	return fmt.Errorf("usage: bench-guest app ADDRESS | start N PROGRAM | connect N ADDRESS | download BYTES ADDRESS | parallel N ADDRESS")
+	return fmt.Errorf("usage: bench-guest app ADDRESS | tls-app ADDRESS CERT KEY | start N PROGRAM | connect N ADDRESS | download BYTES ADDRESS | fetch BYTES HOST:PORT | parallel N ADDRESS")
 }
 
 // app answers GET / with a greeting, GET /bytes?n=N with so many bytes, and POST /bytes with how many came.
-func app(address string) error {
+func app() http.Handler {
 	block := make([]byte, 256<<10)
-	http.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello\n") })
-	http.HandleFunc("GET /bytes", func(w http.ResponseWriter, r *http.Request) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello\n") })
+	mux.HandleFunc("GET /bytes", func(w http.ResponseWriter, r *http.Request) {
 		left, err := strconv.Atoi(r.URL.Query().Get("n"))
 		if err != nil || left < 0 {
 			http.Error(w, "n must be a number of bytes", http.StatusBadRequest)
@@ -54,14 +58,14 @@ func app(address string) error {
 			left -= n
 		}
 	})
-	http.HandleFunc("POST /bytes", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /bytes", func(w http.ResponseWriter, r *http.Request) {
 		n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, r.Body, make([]byte, len(block)))
 		if err != nil {
 			return
 		}
 		_, _ = fmt.Fprintln(w, n)
 	})
-	return http.ListenAndServe(address, nil)
+	return mux
 }
 
 // start prints how long it takes to start a program without streams and to wait for its end.

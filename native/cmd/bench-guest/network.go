@@ -29,10 +29,15 @@ func connect(n int, address string) error {
 	return nil
 }
 
-// download prints how long an app takes to bring so many bytes, in milliseconds.
-func download(bytes int, address string) error {
+func download(bytes int, address string) error { return bring(bytes, "http://"+address) }
+
+// fetch is download by TLS.
+func fetch(bytes int, address string) error { return bring(bytes, "https://"+address) }
+
+// bring prints how long an app takes to bring so many bytes, in milliseconds.
+func bring(bytes int, app string) error {
 	begun := time.Now()
-	answer, err := http.Get(fmt.Sprintf("http://%s/bytes?n=%d", address, bytes))
+	answer, err := http.Get(fmt.Sprintf("%s/bytes?n=%d", app, bytes))
 	if err != nil {
 		return err
 	}
