@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Connection } from "./far-ends.ts";
 import { caInside, type Ground, type NetworkSandbox, startGround } from "./ground.ts";
@@ -8,6 +8,8 @@ import { cannotReach } from "./internet.ts";
 import { apiAddress, otherAddress } from "./row.ts";
 import { networkTargets } from "./targets.ts";
 
+const guide = resolve(import.meta.dirname, "../../docs/network.md");
+const cli = resolve(import.meta.dirname, "../../packages/cli/src/main.ts");
 const value = "sk-live-6fb2c9e1d84a7705";
 const pollMs = 30_000;
 /** Larger ones are reserved, not used, bytes. */
@@ -173,6 +175,27 @@ describe.each(networkTargets)("secrets under $id", (target) => {
       "GET api.example.com/v1/items -",
       "GET api.example.com/v1/items -",
     ]);
+  });
+
+  test("the recipe in docs/network.md does it, from the command line", async () => {
+    const [, recipe = ""] =
+      /\n## Recipe: give it a key[^\n]*\n\n((?: {4}.*\n)+)/.exec(readFileSync(guide, "utf8")) ?? [];
+    const node = process.execPath;
+    const script = [
+      "set -euo pipefail",
+      `export HOME=${ground.dataDir} STACYVM_SERVER=http://127.0.0.1:${ground.server().port} EXAMPLE_KEY=${value}-2`,
+      `stacyvm() { ${node} ${cli} "$@"; }`,
+      `jq() { ${node} -pe 'JSON.parse(require("fs").readFileSync(0, "utf8")).id'; }`,
+      recipe,
+      'stacyvm exec "$id" --shell "echo \\$EXAMPLE_KEY"; stacyvm network "$id"; stacyvm secret list; stacyvm kill "$id"',
+    ].join("\n");
+    const { status, stdout, stderr } = await ground.internet.run("bash", "-c", script);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(await requests()).toEqual([`GET api.example.com/v1/me Bearer ${value}-2`]);
+    expect(stdout).toContain("reached");
+    expect(stdout).toMatch(/stacyvm-secret-[0-9a-f]{32}/);
+    expect(stdout).toMatch(/allowed +GET api\.example\.com:443\/v1\/me .*secret EXAMPLE_KEY/);
+    expect(stdout).not.toContain(value);
   });
 
   test("what can't work is refused at spawn, and nothing is made", async () => {

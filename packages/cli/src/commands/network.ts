@@ -116,7 +116,7 @@ function rowsOf(log: readonly NetworkDecision[]): readonly (readonly string[])[]
   return log
     .filter(({ type }) => type === "decision")
     .map((line) => {
-      const end = line.flow === undefined ? undefined : ends.get(line.flow);
+      const end = line.kind === "connect" && line.flow !== undefined ? ends.get(line.flow) : undefined;
       return [
         clockTime(line.at),
         line.decision ?? "-",
