@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import pino from "pino";
@@ -256,6 +256,23 @@ test("a server of its own makes its key at first need, and keeps registry creden
   const credential = { username: "me", password: "secret" };
   const path = "/tenant/registry-credentials/a.test";
   expect((await ask(server.url, acme, "PUT", path, credential)).status).toBe(200);
+});
+
+test("a server whose key others may read doesn't start, and says what to do; then it has what it had", async () => {
+  await using server = await startServer();
+  await ask(server.url, {}, "PUT", "/secrets/KEY", content);
+  const kept = (await ask(server.url, {}, "GET", "/secrets")).text;
+  await server.stop();
+  const [key, config] = [join(server.dataDir, "secrets.key"), { data_dir: server.dataDir }];
+  chmodSync(key, 0o640);
+  await expect(startServer({ config })).rejects.toMatchObject({
+    message: expect.stringContaining("mode 0640"),
+    remediation: expect.stringContaining(`chmod 600 ${key}`),
+  });
+  chmodSync(key, 0o600);
+  await using again = await startServer({ config });
+  expect((await ask(again.url, {}, "GET", "/secrets")).text).toBe(kept);
+  await again.stop();
 });
 
 test.skipIf(why !== undefined)(
