@@ -59,7 +59,7 @@ func (p *proxy) newForward() *httputil.ReverseProxy {
 		ErrorLog:      log.New(io.Discard, "", 0),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
-				return // the program has left
+				panic(http.ErrAbortHandler) // the program has left, or ended its side: an answer would be one that nobody gave
 			}
 			fail(w, r.URL.Host, err)
 		},

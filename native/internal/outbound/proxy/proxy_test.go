@@ -98,6 +98,21 @@ func TestAnAnswerIsNotTakenForTheNextRequestsOne(t *testing.T) {
 	}
 }
 
+func TestAProgramThatEndsItsSideGetsNoAnswerThatNobodyGave(t *testing.T) {
+	s := newSandbox(t, func(_ string, far *net.UnixConn) error {
+		t.Cleanup(func() { far.Close() })
+		return nil
+	})
+	c := s.dial()
+	c.send("GET http://api.example.com/ HTTP/1.1\r\nHost: x\r\n\r\n")
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := io.ReadAll(c.reader); len(got) > 0 {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestATunnelCarriesBytesBothWaysAndEndsEachByItself(t *testing.T) {
 	sent := make([]byte, 3<<20)
 	_, _ = rand.Read(sent)
