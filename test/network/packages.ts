@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 
@@ -90,4 +91,25 @@ export const serveGit = (wwwDir: string, host: string, name: string, content: st
   git("clone", "--bare", work, join(folder, `${name}.git`));
   execFileSync("git", ["update-server-info"], { cwd: join(folder, `${name}.git`), stdio: "pipe" });
   rmSync(work, { recursive: true });
+};
+
+/** A Debian repository, flat and not signed, with one package: a program of that name that prints the text. */
+export const serveApt = (wwwDir: string, host: string, name: string, text: string): void => {
+  const folder = join(wwwDir, host);
+  const work = mkdtempSync(join(wwwDir, "..", "apt-"));
+  mkdirSync(folder, { recursive: true });
+  for (const path of ["DEBIAN", "usr/bin"]) mkdirSync(join(work, path), { recursive: true, mode: 0o755 });
+  const control = `Package: ${name}\nVersion: 1.0\nArchitecture: all\nMaintainer: test <test@example.com>\nDescription: ${text}\n`;
+  writeFileSync(join(work, "DEBIAN/control"), control);
+  writeFileSync(join(work, "usr/bin", name), `#!/bin/sh\necho '${text}'\n`, { mode: 0o755 });
+  chmodSync(work, 0o755);
+  const deb = join(folder, `${name}.deb`);
+  execFileSync("dpkg-deb", ["--build", "--root-owner-group", work, deb], { stdio: "pipe" });
+  rmSync(work, { recursive: true });
+  const content = readFileSync(deb);
+  const sum = createHash("sha256").update(content).digest("hex");
+  writeFileSync(
+    join(folder, "Packages"),
+    `${control}Filename: ./${name}.deb\nSize: ${content.length}\nSHA256: ${sum}\n`,
+  );
 };

@@ -31,6 +31,8 @@ export type Runner = (
 export interface Probe {
   /** Sends the text, if any, and reads: to the end where something was sent, else what comes first. */
   talk(address: string, text?: string): Promise<Told>;
+  /** As `talk`, and keeps its side open: some take its end for a program that has left. */
+  say(address: string, text: string): Promise<Told>;
   ask(transport: "udp" | "tcp", server: string, name: string, type: string): Promise<DnsTold>;
   datagram(address: string, text: string): Promise<Told>;
   https(url: string, how?: { readonly address?: string; readonly sni?: string; readonly host?: string }): Promise<Told>;
@@ -62,6 +64,7 @@ export const probeBy = (run: Runner, probePath: string, caFile: string, way?: Wa
   const hex = (text: string) => Buffer.from(text, "latin1").toString("hex");
   return {
     talk: (address, text) => told("talk", "tcp", address, text === undefined ? "-" : hex(text)),
+    say: (address, text) => told("say", address, hex(text)),
     async ask(transport, server, name, type) {
       const query = encodeQuery({ id: Math.floor(Math.random() * 65_536), name, type });
       const { error, read, ms } = await call<Outcome>("ask", transport, server, query.toString("hex"));

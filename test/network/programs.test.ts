@@ -1,11 +1,14 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { buildNative } from "../../packages/server/src/providers/host.testing.ts";
 import { codeImageTar, codeImageTimeoutMs } from "./code-image.ts";
 import { caInside, type Ground, type NetworkSandbox, startGround } from "./ground.ts";
 import { cannotReach } from "./internet.ts";
-import { serveGit, serveNpm, servePip } from "./packages.ts";
+import { serveApt, serveGit, serveNpm, servePip } from "./packages.ts";
+import { servePythonClients } from "./python-clients.ts";
 import { apiAddress, otherAddress } from "./row.ts";
 
 const reason = cannotReach();
@@ -14,6 +17,8 @@ const image = "network-code:latest";
 
 interface Program {
   readonly name: string;
+  /** Run once before; installs Python's clients. */
+  readonly setup?: string;
   /** Looked for in the image. */
   readonly program: string;
   /** Reaches api.example.com, or what is said, and prints `done`. */
@@ -28,6 +33,20 @@ const python = (url: string) =>
   `python3 -c 'import urllib.request; print(urllib.request.urlopen("${url}", timeout=20).read().decode())' && echo done`;
 const node = (url: string) =>
   `node -e 'fetch("${url}").then((a) => a.text()).then((text) => console.log(text, "done"))'`;
+
+const clients = (code: string) => `clients/bin/python - <<'END'\n${code}\nEND`;
+const requests = (url: string) => clients(`import requests\nprint(requests.get("${url}", timeout=20).text, "done")`);
+const aiohttp = (url: string) =>
+  clients(`import aiohttp, asyncio
+async def main():
+    # Without trust_env it heeds no variable.
+    async with aiohttp.ClientSession(trust_env=True) as session, session.get("${url}") as answer:
+        print(await answer.text(), "done")
+asyncio.run(asyncio.wait_for(main(), 20))`);
+const installClients = (name: string) =>
+  `test -d clients || python3 -m venv clients && clients/bin/pip install -q --disable-pip-version-check --index-url https://pypi.example.com/simple ${name}`;
+const apt = (host: string, verb: string) =>
+  `echo 'deb [trusted=yes] https://${host}/ ./' >/tmp/apt.list && apt-get -q -o Acquire::Retries=0 -o Dir::Etc::SourceList=/tmp/apt.list -o Dir::Etc::SourceParts=/dev/null ${verb}`;
 
 const programs: readonly Program[] = [
   {
@@ -76,6 +95,36 @@ const programs: readonly Program[] = [
     sni: "api.example.com",
   },
   {
+    name: "Python's requests",
+    program: "pip",
+    setup: installClients("requests"),
+    script: requests("https://api.example.com/"),
+    refused: requests("https://other.example.com/"),
+    sni: "api.example.com",
+  },
+  {
+    name: "Python's aiohttp, told to heed the environment,",
+    program: "pip",
+    setup: installClients("aiohttp"),
+    script: aiohttp("https://api.example.com/"),
+    refused: aiohttp("https://other.example.com/"),
+    sni: "api.example.com",
+  },
+  {
+    name: "apt",
+    program: "apt-get",
+    script: `${apt("apt.example.com", "update")} && ${apt("apt.example.com", "install --yes greeter")} && greeter && echo done`,
+    refused: apt("other.example.com", "update --error-on=any"),
+    sni: "apt.example.com",
+  },
+  {
+    name: "Go's usual client",
+    program: "network-probe",
+    script: "network-probe fetch https://api.example.com/ && echo done",
+    refused: "network-probe fetch https://other.example.com/",
+    sni: "api.example.com",
+  },
+  {
     name: "Node's fetch",
     program: "node",
     script: node("https://api.example.com/"),
@@ -94,21 +143,19 @@ const trust = [
   "npm_config_cafile",
 ];
 
+/** Into the image of the tar. */
+const addProbe = (tar: string, folder: string): void => {
+  const bin = join(folder, "added/usr/bin");
+  mkdirSync(bin, { recursive: true });
+  buildNative("network-probe", bin);
+  execFileSync("tar", ["--append", "--file", tar, "-C", join(folder, "added"), "usr/bin/network-probe"]);
+};
+
 const runsc = "/usr/bin/runsc";
 const levels = [
   { provider: "oci", runtime: "runc", level: "transparent", tried: programs },
   { provider: "proot", runtime: "runc", level: "proxy", tried: programs },
-  // The same proxy under another kernel: what asks it is tried by two of them.
-  ...(existsSync(runsc)
-    ? [
-        {
-          provider: "oci",
-          runtime: runsc,
-          level: "proxy",
-          tried: programs.filter(({ name }) => ["curl", "pip"].includes(name)),
-        },
-      ]
-    : []),
+  ...(existsSync(runsc) ? [{ provider: "oci", runtime: runsc, level: "proxy", tried: programs }] : []),
 ];
 const why = reason === undefined ? "" : ` (${reason})`;
 
@@ -118,11 +165,13 @@ describe.skipIf(reason !== undefined).each(levels)(
     let ground: Ground;
     let sandbox: NetworkSandbox;
     let missing: string | undefined;
+    let clientsMissing: string | undefined;
 
     beforeAll(async () => {
       const folder = mkdtempSync(join(tmpdir(), "stacyvm-code-"));
       const found = await codeImageTar(folder);
       if ("missing" in found) missing = found.missing;
+      else addProbe(found.tar, folder);
       ground = await startGround({
         config: {
           "providers.default": provider,
@@ -135,19 +184,24 @@ describe.skipIf(reason !== undefined).each(levels)(
       const www = join(ground.internet.directory, "www");
       serveGit(www, "git.example.com", "project", "content of the repository\n");
       servePip(www, "pypi.example.com", "greeter", "print('installed by pip')\n");
+      serveApt(www, "apt.example.com", "greeter", "installed by apt");
       serveNpm(www, "npm.example.com", "greeter", "console.log('installed by npm')\n");
       await ground.internet.say({
         "api.example.com": { a: [apiAddress] },
         "other.example.com": { a: [otherAddress] },
-        ...Object.fromEntries(["git", "pypi", "npm"].map((name) => [`${name}.example.com`, { a: [packageAddress] }])),
+        ...Object.fromEntries(
+          ["apt", "git", "pypi", "npm"].map((name) => [`${name}.example.com`, { a: [packageAddress] }]),
+        ),
       });
       if (missing !== undefined) return;
       sandbox = await ground.spawn(
-        { mode: "allowlist", allow: ["git", "pypi", "npm", "api"].map((name) => `${name}.example.com:443`) },
+        { mode: "allowlist", allow: ["apt", "git", "pypi", "npm", "api"].map((name) => `${name}.example.com:443`) },
         { image, memory_mb: 1024, env: Object.fromEntries(trust.map((name) => [name, caInside])) },
       );
       await sandbox.write(caInside, readFileSync(ground.internet.caFile, "utf8"));
-      // wget looks nowhere else.
+      const { stdout } = await sandbox.sh(`python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])'`);
+      clientsMissing = servePythonClients(www, "pypi.example.com", stdout.trim());
+      // wget and apt look nowhere else.
       await sandbox.sh(`cat ${caInside} >> /etc/ssl/certs/ca-certificates.crt`);
     }, codeImageTimeoutMs);
     beforeEach(() => ground.internet.forget());
@@ -159,6 +213,9 @@ describe.skipIf(reason !== undefined).each(levels)(
       if (missing !== undefined) skip(missing);
       const there = await sandbox.sh(`command -v ${one.program}`);
       if (there.status !== 0) skip(`the image has no ${one.program}`);
+      if (one.setup !== undefined && clientsMissing !== undefined) skip(clientsMissing);
+      if (one.setup !== undefined) expect(await sandbox.sh(one.setup)).toMatchObject({ status: 0 });
+      await ground.internet.forget();
       const { status, stdout, stderr } = await sandbox.sh(one.script);
       expect({ status, stdout, stderr }).toMatchObject({ status: 0, stdout: expect.stringContaining("done") });
       const { connections } = await ground.internet.records();

@@ -111,25 +111,26 @@ export const flowRows: readonly NetworkRow[] = [
       const hidden = http("other.example.com", "/hidden");
       const chunked = `0\r\n\r\n${hidden}`;
       const asked = (line: string, ...headers: readonly string[]) => [line, ...headers, "", ""].join("\r\n");
+      const last = (line: string, ...headers: readonly string[]) => asked(line, ...headers, "connection: close");
       const texts = [
-        asked("GET http://web.example.com/a HTTP/1.1", "host: other.example.com", "connection: close"),
-        asked("GET http://other.example.com/b HTTP/1.1", "host: web.example.com", "connection: close"),
-        asked("GET http://web.example.com@other.example.com/c HTTP/1.1", "host: web.example.com"),
-        asked("GET http://other.example.com#web.example.com/d HTTP/1.1", "host: web.example.com"),
-        asked("GET http://other.example.com\\@web.example.com/e HTTP/1.1", "host: web.example.com"),
-        asked("GET https://other.example.com/f HTTP/1.1", "host: web.example.com"),
-        asked("GET ftp://other.example.com/g HTTP/1.1", "host: web.example.com"),
-        asked("GET /h HTTP/1.1", "host: other.example.com"),
-        asked("GET http://web.example.com/i HTTP/1.1", "host: web.example.com", " other.example.com"),
-        asked("GET http://web.example.com/j HTTP/1.1", "host: web.example.com", "host: other.example.com"),
-        `${asked("GET http://web.example.com/k HTTP/1.1", "host: web.example.com")}${asked("GET http://other.example.com/l HTTP/1.1", "host: web.example.com")}`,
+        last("GET http://web.example.com/a HTTP/1.1", "host: other.example.com"),
+        last("GET http://other.example.com/b HTTP/1.1", "host: web.example.com"),
+        last("GET http://web.example.com@other.example.com/c HTTP/1.1", "host: web.example.com"),
+        last("GET http://other.example.com#web.example.com/d HTTP/1.1", "host: web.example.com"),
+        last("GET http://other.example.com\\@web.example.com/e HTTP/1.1", "host: web.example.com"),
+        last("GET https://other.example.com/f HTTP/1.1", "host: web.example.com"),
+        last("GET ftp://other.example.com/g HTTP/1.1", "host: web.example.com"),
+        last("GET /h HTTP/1.1", "host: other.example.com"),
+        last("GET http://web.example.com/i HTTP/1.1", "host: web.example.com", " other.example.com"),
+        last("GET http://web.example.com/j HTTP/1.1", "host: web.example.com", "host: other.example.com"),
+        `${asked("GET http://web.example.com/k HTTP/1.1", "host: web.example.com")}${last("GET http://other.example.com/l HTTP/1.1", "host: web.example.com")}`,
         `${asked("POST http://web.example.com/m HTTP/1.1", "host: web.example.com", `content-length: ${chunked.length}`, "transfer-encoding: chunked")}${chunked}`,
         `${asked("POST http://web.example.com/n HTTP/1.1", "host: web.example.com", "content-length: 0", `content-length: ${hidden.length}`)}${hidden}`,
         `${asked("POST http://web.example.com/o HTTP/1.1", "host: web.example.com", "transfer-encoding: xchunked")}${hidden}`,
         `${asked("GET http://web.example.com/p HTTP/1.1", "host: web.example.com", "connection: upgrade", "upgrade: h2c")}${hidden}`,
-        asked("CONNECT http://other.example.com:443/ HTTP/1.1", "host: web.example.com:443"),
-        asked("CONNECT other.example.com:80 HTTP/1.1", "host: web.example.com:80"),
-        `${asked("CONNECT web.example.com:80 HTTP/1.1", "host: web.example.com:80", `content-length: ${hidden.length}`)}${hidden}`,
+        last("CONNECT http://other.example.com:443/ HTTP/1.1", "host: web.example.com:443"),
+        last("CONNECT other.example.com:80 HTTP/1.1", "host: web.example.com:80"),
+        `${last("CONNECT web.example.com:80 HTTP/1.1", "host: web.example.com:80", `content-length: ${hidden.length}`)}${hidden}`,
         `${asked("CONNECT web.example.com:80 HTTP/1.1", "host: web.example.com:80")}${hidden}`,
       ];
       return await judgedByFarEnd(
@@ -137,7 +138,7 @@ export const flowRows: readonly NetworkRow[] = [
         async () => {
           const said: string[] = [];
           for (const text of texts) {
-            const told = await field.narrow.probe.talk(proxyInside, text);
+            const told = await field.narrow.probe.say(proxyInside, text);
             said.push(told.text.match(/(?<=HTTP\/1.1 )\d+/g)?.join(" then ") ?? outcomeWord(told));
           }
           const { connections } = await field.internet.records();

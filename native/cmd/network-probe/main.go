@@ -44,9 +44,11 @@ type verb struct {
 
 var verbs = map[string]verb{
 	"talk":     {"NETWORK ADDRESS HEX|- (sends, ends its side, reads to the end)", 3, talk},
+	"say":      {"ADDRESS HEX (sends, keeps its side open, reads to the end)", 2, say},
 	"ask":      {"udp|tcp ADDRESS HEX (a DNS message)", 3, ask},
 	"datagram": {"ADDRESS HEX (sends, waits for an answer)", 2, datagram},
 	"https":    {"URL ADDRESS|- SNI|- HOST|- CAFILE", 5, https},
+	"fetch":    {"URL (by Go's usual client, and whatever it heeds)", 1, fetch},
 	"hello":    {"ADDRESS SNI PIECE (a TLS client hello alone, in pieces of so many bytes)", 3, hello},
 	"listen":   {"ADDRESS TEXT (says so, and tells the text to everybody who connects)", 2, listen},
 	"lookup":   {"NAME", 1, lookup},
@@ -138,6 +140,24 @@ func talk(args []string) (any, error) {
 	}
 	read, err := io.ReadAll(io.LimitReader(conn, readBytes))
 	return outcome{Connected: true, Error: nameOf(err), Read: read, Ms: opened}, nil
+}
+
+func say(args []string) (any, error) {
+	message, err := hex.DecodeString(args[1])
+	if err != nil {
+		return nil, err
+	}
+	conn, err := dial("tcp", args[0], dialTimeout)
+	if err != nil {
+		return outcome{Error: nameOf(err)}, nil
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(readTimeout))
+	if _, err := conn.Write(message); err != nil {
+		return outcome{Connected: true, Error: nameOf(err)}, nil
+	}
+	read, err := io.ReadAll(io.LimitReader(conn, readBytes))
+	return outcome{Connected: true, Error: nameOf(err), Read: read}, nil
 }
 
 func ask(args []string) (any, error) { return exchange(args, askTimeout) }

@@ -51,6 +51,17 @@ func https(args []string) (any, error) {
 	return outcome{Connected: true, Status: answer.StatusCode, Read: body, Error: nameOf(err), Ms: since(start)}, nil
 }
 
+// fetch is what most Go programs do: the default client, with the system's roots and the environment's proxy.
+func fetch(args []string) (any, error) {
+	answer, err := http.Get(args[0])
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, readBytes))
+	return outcome{Connected: true, Status: answer.StatusCode, Read: body, Error: nameOf(err)}, nil
+}
+
 // pieces writes everything in parts of so many bytes, each a segment of its own.
 type pieces struct {
 	net.Conn
