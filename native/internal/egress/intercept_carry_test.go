@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -78,7 +79,8 @@ func TestAnEventGoesOnAsItComes(t *testing.T) {
 	next := make(chan string)
 	i := startInternet(t, func(*farEnd) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", "text/event-stream")
+			// Of a known length, which nobody takes for a stream.
+			w.Header().Set("Content-Length", strconv.Itoa(len("data: one ..data: two ..data: three ..")+3*len(r.Header.Get("Authorization"))))
 			for range 3 {
 				_, _ = fmt.Fprintf(w, "data: %s %s\n\n", <-next, r.Header.Get("Authorization"))
 				_ = http.NewResponseController(w).Flush()
@@ -255,10 +257,8 @@ func TestAConnectionThatIsMadeAnewIsNotMadeToAnAddressThatIsDenied(t *testing.T)
 	}
 	i.decisionOf("request")
 	address.Store("10.1.2.3")
-	for range 2 {
-		if response, body := send(t, client, request{method: "GET"}); response.StatusCode != http.StatusForbidden && response.StatusCode != 200 {
-			t.Errorf("%d %s", response.StatusCode, body)
-		}
+	if response, body := send(t, client, request{method: "GET"}); response.StatusCode != http.StatusForbidden {
+		t.Errorf("%d %s", response.StatusCode, body)
 	}
 	if event := i.decisionOf("request"); event["decision"] != "denied" || event["reason"] != "always_denied" || private.conns.count() > 0 {
 		t.Errorf("%v", event)

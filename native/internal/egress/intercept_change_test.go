@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"stacyvm/native/internal/egresswire"
 )
 
 // ask sends a request on a connection and reads the answer; it tells whether the connection still is one.
@@ -191,6 +194,10 @@ func TestASandboxWhoseEndIsClosedGetsWhatWasSentBefore(t *testing.T) {
 	}
 	if body, err := io.ReadAll(response.Body); len(body) != 3_000_000 || err != nil {
 		t.Errorf("%d bytes, %v", len(body), err)
+	}
+	slot := conn.NetConn().(*net.UnixConn)
+	if _, err := io.ReadAll(slot); err != nil || egresswire.HungUp(slot) {
+		t.Error("what has ended looks like a reset")
 	}
 	_ = conn.Close()
 	if closed := i.event("closed"); closed["reason"] != "ended" {
