@@ -1,12 +1,9 @@
 package intercept
 
 import (
-	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptrace"
-	"os"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -165,16 +162,4 @@ func (x *exchange) endMasking() {
 			x.session.flow.Tell(Event{Outcome: Masked, Reason: ReasonSecret, Method: shown(x.method), Path: x.shownPath(), Secrets: found})
 		}
 	})
-}
-
-// survive lets a mistake end one request, and writes nothing of the request down.
-func survive() {
-	fault := recover()
-	if fault == nil {
-		return
-	}
-	if fault != http.ErrAbortHandler {
-		fmt.Fprintf(os.Stderr, "a request: %T\n%s", fault, debug.Stack())
-	}
-	panic(http.ErrAbortHandler)
 }

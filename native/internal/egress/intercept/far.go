@@ -76,8 +76,15 @@ func (s *Session) meet(ctx context.Context, said []string) []string {
 	return s.far.protocols
 }
 
+// dialPlain connects without TLS.
+func (s *Session) dialPlain(ctx context.Context, _, _ string) (_ net.Conn, err error) {
+	defer guard(&err)
+	return s.flow.Dial(ctx)
+}
+
 // dialTLS hands out the first connection, then makes others.
-func (s *Session) dialTLS(ctx context.Context, _, _ string) (net.Conn, error) {
+func (s *Session) dialTLS(ctx context.Context, _, _ string) (_ net.Conn, err error) {
+	defer guard(&err)
 	s.far.mu.Lock()
 	first, failure, protocols := s.far.first, s.far.failure, s.far.protocols
 	s.far.first, s.far.failure = nil, nil

@@ -40,10 +40,12 @@ func (x *exchange) receive(response *http.Response) error {
 		return err
 	}
 	x.maskHeader(response.Header)
-	response.Body = newMaskingReader(response.Body, x.sweep, func() {
+	body := newMaskingReader(response.Body, x.sweep, func() {
 		x.maskHeader(response.Trailer)
 		x.endMasking()
 	})
+	body.isEager = strings.HasPrefix(response.Header.Get("Content-Type"), "application/grpc")
+	response.Body = body
 	return nil
 }
 
@@ -136,7 +138,9 @@ func (x *exchange) upgrade(header http.Header, both io.ReadWriteCloser) io.ReadW
 		return &upgraded{both, both, x, Finder{}}
 	}
 	x.maskHeader(header)
-	return &upgraded{newMaskingReader(both, x.sweep, nil), both, x, Finder{}}
+	reader := newMaskingReader(both, x.sweep, nil)
+	reader.isEager = true
+	return &upgraded{reader, both, x, Finder{}}
 }
 
 type upgraded struct {
@@ -146,8 +150,15 @@ type upgraded struct {
 	finder   Finder
 }
 
+// Read carries what the far end sends.
+func (u *upgraded) Read(to []byte) (n int, err error) {
+	defer guard(&err)
+	return u.ReadCloser.Read(to)
+}
+
 // Write carries what the sandbox sends.
-func (u *upgraded) Write(piece []byte) (int, error) {
+func (u *upgraded) Write(piece []byte) (n int, err error) {
+	defer guard(&err)
 	if u.finder.Find(u.exchange.config, piece) {
 		u.exchange.hasPlaceholder.Store(true)
 		return 0, errPlaceholder
@@ -165,6 +176,11 @@ type writer struct {
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *writer) WriteHeader(status int) {
+	if status < 200 {
+		// The transport tells these.
+		var err error
+		defer guard(&err)
+	}
 	header := w.Header()
 	if status < 200 && w.exchange.sweep.masker != nil {
 		w.exchange.maskHeader(header)

@@ -168,6 +168,36 @@ func TestOnlyWhatMayBeAValueIsHeldBack(t *testing.T) {
 	}
 }
 
+func TestWhereBothSidesTalkInTurnsAMessageIsNotWaitedForAndAValueIsStillMasked(t *testing.T) {
+	m := maskerOf("hunter2hunter2")
+	for _, c := range []struct{ pieces, want []string }{
+		{[]string{"yeah", "ok"}, []string{"yeah", "ok"}},
+		{[]string{"hu", "nter2hunter2!"}, []string{"hu", "************!"}},
+		{[]string{"hunt", "er2hunter2!"}, []string{"**************!"}},
+		{[]string{"h", "u", "n", "ter2hunter2 hun", "t"}, []string{"h", "u", "n", "*********** hun", "t"}},
+		{[]string{"hunter2hunter2", "hunter2!"}, []string{"*******", "**************!"}},
+	} {
+		input, output := io.Pipe()
+		reader := newMaskingReader(input, &sweep{masker: m}, nil)
+		reader.isEager = true
+		go func() {
+			for _, piece := range c.pieces {
+				_, _ = io.WriteString(output, piece)
+			}
+			_ = output.Close()
+		}()
+		for _, want := range c.want {
+			buffer := make([]byte, 100)
+			if n, err := reader.Read(buffer); string(buffer[:n]) != want || err != nil {
+				t.Errorf("%q: %q, %v, want %q", c.pieces, buffer[:n], err, want)
+			}
+		}
+		if rest, err := io.ReadAll(reader); len(rest) > 0 || err != nil {
+			t.Errorf("%q: then %q, %v", c.pieces, rest, err)
+		}
+	}
+}
+
 func TestTheEndOfABodyIsToldOnceWhetherItIsReadOrClosed(t *testing.T) {
 	for _, readAll := range []bool{true, false} {
 		ends := 0

@@ -158,8 +158,9 @@ type searchedBody struct {
 	finder   Finder
 }
 
-func (b *searchedBody) Read(to []byte) (int, error) {
-	n, err := b.ReadCloser.Read(to)
+func (b *searchedBody) Read(to []byte) (n int, err error) {
+	defer guard(&err)
+	n, err = b.ReadCloser.Read(to)
 	isFound := b.finder.Find(b.exchange.config, to[:n])
 	if err == io.EOF {
 		for name, values := range b.request.Trailer {

@@ -45,7 +45,7 @@ type Session struct {
 func NewSession(ctx context.Context, host string, port uint16, flow Flow) *Session {
 	s := &Session{host: host, port: port, flow: flow, ctx: ctx, used: map[string]string{}}
 	s.transport = &http.Transport{
-		DialContext:            func(ctx context.Context, _, _ string) (net.Conn, error) { return flow.Dial(ctx) },
+		DialContext:            s.dialPlain,
 		DialTLSContext:         s.dialTLS,
 		DisableCompression:     true,
 		ForceAttemptHTTP2:      true,
