@@ -26,7 +26,11 @@ const noTable: readonly SourceEdit[] = [
     "func (t *Table) Denies(address netip.Addr, port uint16) bool {",
     "\tif t != nil {\n\t\treturn false\n\t}",
   ),
-  begin("internal/egress/flow.go", "func (f *flow) leadsHome() bool {", "\tif f != nil {\n\t\treturn false\n\t}"),
+  begin(
+    "internal/egress/flow.go",
+    "func leadsHome(conn *net.TCPConn) bool {",
+    "\tif conn != nil {\n\t\treturn false\n\t}",
+  ),
 ];
 
 /** The packet filter is never put up. */
