@@ -110,6 +110,38 @@ func TestAnEventGoesOnAsItComes(t *testing.T) {
 	}
 }
 
+func TestAnAnswerMayBeginBeforeItsRequestHasEnded(t *testing.T) {
+	i := startInternet(t, func(*farEnd) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			_ = http.NewResponseController(w).EnableFullDuplex()
+			_, _ = r.Body.Read(make([]byte, 1))
+			_, _ = io.WriteString(w, "early ")
+			_ = http.NewResponseController(w).Flush()
+			n, err := io.Copy(io.Discard, r.Body)
+			_, _ = fmt.Fprint(w, n, err)
+		}
+	})
+	for name, protocols := range bothProtocols {
+		client := i.inside("sb-"+name, publicPolicy, withHeader(secretValue)).client(protocols...)
+		input, output := io.Pipe()
+		go func() { _, _ = io.WriteString(output, "a") }()
+		response, err := client.Post("https://"+apiHost+"/", "text/plain", input)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		early := make([]byte, 6)
+		if _, err := io.ReadFull(response.Body, early); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(output, strings.Repeat("b", 1_000_000))
+		_ = output.Close()
+		if rest, err := io.ReadAll(response.Body); string(rest) != "1000000 <nil>" || err != nil {
+			t.Errorf("%s: %q, %v", name, rest, err)
+		}
+	}
+}
+
 func TestAWebSocketIsCarriedAndItsAnswersAreMasked(t *testing.T) {
 	i := startInternet(t, func(far *farEnd) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {

@@ -65,6 +65,20 @@ func TestWhatTheGatewayAddsToARequestIsNothing(t *testing.T) {
 	}
 }
 
+func TestASecretInAHeadersNameIsLeftOutAndOneThatIsANumberLeavesLengthsAlone(t *testing.T) {
+	i := startInternet(t, answering(func(w http.ResponseWriter, r *http.Request, _ string) {
+		w.Header().Set("X-"+strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), "1")
+		w.Header().Set("Content-Length", "10")
+		_, _ = w.Write([]byte("0123456789"))
+	}))
+	for value, want := range map[string]string{"10": "0123456789", "0123456789": "**********"} {
+		response, body := send(t, i.inside("sb-1", publicPolicy, withHeader(value)).client("http/1.1"), request{method: "GET"})
+		if response.ContentLength != 10 || body != want || len(value) > 2 && response.Header.Get("X-"+value) != "" {
+			t.Errorf("%s: %v %q", value, response.Header, body)
+		}
+	}
+}
+
 func TestARequestToAnotherHostIsMisdirected(t *testing.T) {
 	i := startInternet(t, answering(echoing))
 	for name, protocols := range bothProtocols {

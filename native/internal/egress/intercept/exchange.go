@@ -128,6 +128,8 @@ func (x *exchange) forward(w http.ResponseWriter, r *http.Request) {
 	if r.Body != nil && r.Body != http.NoBody && x.config.hasPlaceholders() {
 		out.Body = &searchedBody{ReadCloser: r.Body, request: r, exchange: x}
 	}
+	// Without it an answer that comes before the request has ended ends the request.
+	_ = http.NewResponseController(w).EnableFullDuplex()
 	x.session.proxy.ServeHTTP(&writer{w, x}, out)
 }
 

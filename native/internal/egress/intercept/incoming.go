@@ -52,8 +52,12 @@ func (x *exchange) receive(response *http.Response) error {
 // maskHeader masks the values of headers. One whose name is a secret is left out.
 func (x *exchange) maskHeader(header http.Header) {
 	for name, values := range header {
-		if x.sweep.inName(name) {
+		switch {
+		case x.sweep.inName(name):
 			delete(header, name)
+			continue
+		case name == "Content-Length":
+			// The transport has read it: it is a number, and true.
 			continue
 		}
 		for i := range values {

@@ -198,6 +198,20 @@ func TestWhereBothSidesTalkInTurnsAMessageIsNotWaitedForAndAValueIsStillMasked(t
 	}
 }
 
+func TestWhatEndsAValueAndBeginsAnotherIsNotLetGo(t *testing.T) {
+	input, output := io.Pipe()
+	reader := newMaskingReader(input, &sweep{masker: maskerOf("abcdefghab")}, nil)
+	reader.isEager = true
+	go func() {
+		_, _ = io.WriteString(output, "abcdefghab")
+		_, _ = io.WriteString(output, "!")
+		_ = output.Close()
+	}()
+	if text, err := io.ReadAll(reader); string(text) != "**********!" || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
 func TestTheEndOfABodyIsToldOnceWhetherItIsReadOrClosed(t *testing.T) {
 	for _, readAll := range []bool{true, false} {
 		ends := 0
