@@ -266,6 +266,12 @@ func FuzzMask(f *testing.F) {
 		if got, _, err := read(m, cut); got != string(whole) || err != nil {
 			t.Fatalf("cut: %q, whole: %q, %v", got, whole, err)
 		}
+		eager := newMaskingReader(io.NopCloser(&randomReader{bytes.NewReader(body), random}), &sweep{masker: m}, nil)
+		eager.isEager = true
+		got, err := io.ReadAll(eager)
+		if len(got) != len(whole) || err != nil || len(value) > eagerBytes && !bytes.Contains(value, []byte("*")) && bytes.Contains(got, value) {
+			t.Fatalf("in turns: %q, whole: %q, %v", got, whole, err)
+		}
 	})
 }
 
