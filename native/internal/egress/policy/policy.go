@@ -23,6 +23,9 @@ const (
 	DenyRule   = "deny_rule"
 )
 
+// dnsPort is a resolver's.
+const dnsPort = 53
+
 // maxRules bounds one list of rules.
 const maxRules = 1024
 
@@ -109,7 +112,7 @@ func (s *Set) Name(host string, port uint16) Verdict {
 		if match := first(policy.deny, func(r *rule) bool { return r.isFor(host, port) && !r.isNarrow() }); match != nil {
 			return policy.verdict(DenyRule, match)
 		}
-		return policy.allows(func(r *rule) bool { return r.isFor(host, port) })
+		return policy.allows(port, func(r *rule) bool { return r.isFor(host, port) })
 	})
 }
 
@@ -121,7 +124,7 @@ func (s *Set) Candidate(address netip.Addr, port uint16) Verdict {
 // Address decides on a connection to a literal address.
 func (s *Set) Address(address netip.Addr, port uint16) Verdict {
 	return s.every(func(policy *compiled) Verdict {
-		return policy.decide(func(r *rule) bool { return r.hasAddress(address) && r.ports.Has(port) })
+		return policy.decide(port, func(r *rule) bool { return r.hasAddress(address) && r.ports.Has(port) })
 	})
 }
 
@@ -137,7 +140,7 @@ func (s *Set) Resolve(host string) Verdict {
 		if match := first(policy.deny, func(r *rule) bool { return r.hasHost(host) && len(r.ports) == 0 && !r.isNarrow() }); match != nil {
 			return policy.verdict(DenyRule, match)
 		}
-		return policy.allows(func(r *rule) bool { return r.hasHost(host) })
+		return policy.allows(0, func(r *rule) bool { return r.hasHost(host) })
 	})
 }
 
@@ -185,20 +188,22 @@ func (s *Set) denied(matches func(*rule) bool) Verdict {
 	})
 }
 
-func (c *compiled) decide(matches func(*rule) bool) Verdict {
+func (c *compiled) decide(port uint16, matches func(*rule) bool) Verdict {
 	if match := first(c.deny, matches); match != nil {
 		return c.verdict(DenyRule, match)
 	}
-	return c.allows(matches)
+	return c.allows(port, matches)
 }
 
-func (c *compiled) allows(matches func(*rule) bool) Verdict {
+// allows decides by the allow rules and the mode. Names are asked of our own resolver: what is public is not a resolver of the
+// sandbox's choice, unless a rule says so.
+func (c *compiled) allows(port uint16, matches func(*rule) bool) Verdict {
 	if c.mode != None {
 		if match := first(c.allow, matches); match != nil {
 			return c.verdict(ByRule, match)
 		}
 	}
-	if c.mode == Public {
+	if c.mode == Public && port != dnsPort {
 		return c.verdict(ByPublic, nil)
 	}
 	return c.verdict(NotAllowed, nil)

@@ -92,6 +92,22 @@ func TestModes(t *testing.T) {
 	}
 }
 
+func TestAnotherResolverIsNotPublicButMayBeAllowed(t *testing.T) {
+	public := compileAll(t, Policy{Name: "server", Mode: Public})
+	allowed := compileAll(t, Policy{Name: "server", Mode: Public, Allow: []Rule{network("8.8.8.8/32", []int{53, 53}), host("dns.example.com")}})
+	for set, want := range map[*Set]bool{public: false, allowed: true} {
+		if got := set.Address(netip.MustParseAddr("8.8.8.8"), 53); got.Allowed != want {
+			t.Errorf("8.8.8.8:53: %+v", got)
+		}
+		if got := set.Name("dns.example.com", 53); got.Allowed != want {
+			t.Errorf("dns.example.com:53: %+v", got)
+		}
+		if got := set.Name("dns.example.com", 853); !got.Allowed {
+			t.Errorf("dns.example.com:853: %+v", got)
+		}
+	}
+}
+
 func TestEveryPolicyMustPermit(t *testing.T) {
 	server := Policy{Name: "server", Mode: Allowlist, Allow: []Rule{host("*.example.com")}}
 	sandbox := Policy{Name: "sandbox", Mode: Public, Deny: []Rule{host("api.example.com")}}

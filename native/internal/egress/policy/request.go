@@ -48,7 +48,7 @@ func checkRequests(from Rule) error {
 // Request decides on a request to a host that is inspected, by its method and its decoded path without the query.
 func (s *Set) Request(host string, port uint16, method, path string) Verdict {
 	return s.every(func(policy *compiled) Verdict {
-		return policy.decide(func(r *rule) bool { return r.isFor(host, port) && r.hasRequest(method, path) })
+		return policy.decide(port, func(r *rule) bool { return r.isFor(host, port) && r.hasRequest(method, path) })
 	})
 }
 
