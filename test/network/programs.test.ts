@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { buildNative } from "../../packages/server/src/providers/host.testing.ts";
 import { codeImageTar, codeImageTimeoutMs } from "./code-image.ts";
@@ -45,6 +45,9 @@ async def main():
 asyncio.run(asyncio.wait_for(main(), 20))`);
 const installClients = (name: string) =>
   `test -d clients || python3 -m venv clients && clients/bin/pip install -q --disable-pip-version-check --index-url https://pypi.example.com/simple ${name}`;
+/** It reads no variable: where the way out is a proxy, it is told so. */
+const java = (url: string) =>
+  `/opt/java/bin/java -cp /opt/java-client \${HTTPS_PROXY:+-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=3128} Get ${url} ${caInside}`;
 const apt = (host: string, verb: string) =>
   `echo 'deb [trusted=yes] https://${host}/ ./' >/tmp/apt.list && apt-get -q -o Acquire::Retries=0 -o Dir::Etc::SourceList=/tmp/apt.list -o Dir::Etc::SourceParts=/dev/null ${verb}`;
 
@@ -125,6 +128,13 @@ const programs: readonly Program[] = [
     sni: "api.example.com",
   },
   {
+    name: "Java's client",
+    program: "/opt/java/bin/java",
+    script: java("https://api.example.com/"),
+    refused: java("https://other.example.com/"),
+    sni: "api.example.com",
+  },
+  {
     name: "Node's fetch",
     program: "node",
     script: node("https://api.example.com/"),
@@ -151,6 +161,28 @@ const addProbe = (tar: string, folder: string): void => {
   execFileSync("tar", ["--append", "--file", tar, "-C", join(folder, "added"), "usr/bin/network-probe"]);
 };
 
+/** Java of this machine, where it has a kit to make one, and a program that is its client; into the image of the tar. */
+const addJava = (tar: string, folder: string): void => {
+  if (!["jlink", "javac"].every((name) => existsSync(`/usr/bin/${name}`))) return;
+  const kept = resolve(import.meta.dirname, "../../.cache/java");
+  if (!existsSync(join(kept, "opt/java/bin/java"))) {
+    const lean = ["--no-header-files", "--no-man-pages", "--strip-debug"];
+    mkdirSync(join(kept, "opt"), { recursive: true });
+    rmSync(join(kept, "opt/java"), { recursive: true, force: true });
+    execFileSync("jlink", [
+      "--add-modules",
+      "java.net.http,jdk.crypto.ec",
+      ...lean,
+      "--output",
+      join(kept, "opt/java"),
+    ]);
+  }
+  const client = join(folder, "java/opt/java-client");
+  execFileSync("javac", ["-d", client, resolve(import.meta.dirname, "Get.java")]);
+  execFileSync("tar", ["--append", "--file", tar, "-C", kept, "opt/java"]);
+  execFileSync("tar", ["--append", "--file", tar, "-C", join(folder, "java"), "opt/java-client"]);
+};
+
 const runsc = "/usr/bin/runsc";
 const levels = [
   { provider: "oci", runtime: "runc", level: "transparent", tried: programs },
@@ -171,7 +203,10 @@ describe.skipIf(reason !== undefined).each(levels)(
       const folder = mkdtempSync(join(tmpdir(), "stacyvm-code-"));
       const found = await codeImageTar(folder);
       if ("missing" in found) missing = found.missing;
-      else addProbe(found.tar, folder);
+      else {
+        addProbe(found.tar, folder);
+        addJava(found.tar, folder);
+      }
       ground = await startGround({
         config: {
           "providers.default": provider,
