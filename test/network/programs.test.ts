@@ -3,13 +3,15 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:f
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { engineLacks } from "../../packages/server/src/providers/docker/docker-engine.testing.ts";
 import { buildNative } from "../../packages/server/src/providers/host.testing.ts";
 import { codeImageTar, codeImageTimeoutMs } from "./code-image.ts";
 import { caInside, type Ground, type NetworkSandbox, startGround } from "./ground.ts";
-import { cannotReach } from "./internet.ts";
+import { cannotReach, type Internet } from "./internet.ts";
 import { serveApt, serveGit, serveNpm, servePip } from "./packages.ts";
 import { servePythonClients } from "./python-clients.ts";
 import { apiAddress, otherAddress } from "./row.ts";
+import { dockerBeside } from "./targets.ts";
 
 const reason = cannotReach();
 const packageAddress = "203.0.113.31";
@@ -184,8 +186,20 @@ const addJava = (tar: string, folder: string): void => {
 };
 
 const runsc = "/usr/bin/runsc";
+const ofDocker = ["curl", "pip", "Node's fetch"];
 const levels = [
   { provider: "oci", runtime: "runc", level: "transparent", tried: programs },
+  ...(engineLacks() === undefined
+    ? [
+        {
+          provider: "docker",
+          runtime: "runc",
+          level: "transparent",
+          tried: programs.filter(({ name }) => ofDocker.includes(name)),
+          beside: (internet: Internet) => dockerBeside(internet, { remap: true }),
+        },
+      ]
+    : []),
   { provider: "proot", runtime: "runc", level: "proxy", tried: programs },
   ...(existsSync(runsc) ? [{ provider: "oci", runtime: runsc, level: "proxy", tried: programs }] : []),
 ];
@@ -193,7 +207,7 @@ const why = reason === undefined ? "" : ` (${reason})`;
 
 describe.skipIf(reason !== undefined).each(levels)(
   `real programs under $provider with $runtime, $level${why}`,
-  ({ provider, runtime, level, tried }) => {
+  ({ provider, runtime, level, tried, ...more }) => {
     let ground: Ground;
     let sandbox: NetworkSandbox;
     let missing: string | undefined;
@@ -214,6 +228,7 @@ describe.skipIf(reason !== undefined).each(levels)(
           "providers.oci.runtime": runtime,
         },
         ...("tar" in found ? { images: { [image]: found.tar } } : {}),
+        ...more,
       });
       rmSync(folder, { recursive: true });
       const www = join(ground.internet.directory, "www");

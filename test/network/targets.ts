@@ -16,11 +16,11 @@ export interface NetworkTarget {
   readonly ground: Pick<GroundOptions, "config" | "beside">;
 }
 
-/** An engine of the test's own, on the host under test. */
-const dockerBeside = async ({ holders }: Internet): Promise<Beside> => {
+/** An engine of the test's own, on the host under test; `remap`: with users of its own for sandboxes. */
+export const dockerBeside = async ({ holders }: Internet, { remap = false } = {}): Promise<Beside> => {
   const of = (kind: string) => `/proc/${holders.host}/ns/${kind}`;
   const enter = [`--net=${of("net")}`, `--mount=${of("mnt")}`, `--ipc=${of("ipc")}`, `--pid=${of("pid_for_children")}`];
-  const engine = await startEngine({ inside: ["nsenter", ...enter] });
+  const engine = await startEngine({ remap, inside: ["nsenter", ...enter] });
   return {
     config: { "providers.docker.enabled": "true", "providers.docker.socket": engine.socket },
     [Symbol.asyncDispose]: () => engine.close(),
@@ -42,7 +42,7 @@ export const networkTargets: readonly [NetworkTarget, ...NetworkTarget[]] = [
     title: "Docker on this host, likewise",
     level: "transparent",
     lacks: engineLacks,
-    ground: { config: { "providers.default": "docker" }, beside: dockerBeside },
+    ground: { config: { "providers.default": "docker" }, beside: (internet) => dockerBeside(internet) },
   },
   {
     id: "oci-runsc-proxy",
