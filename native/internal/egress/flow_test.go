@@ -94,6 +94,10 @@ func TestADroppedSandboxHasNeitherFlowsNorSlots(t *testing.T) {
 	a := s.sandboxOf("sb-1", publicPolicy)
 	slot := a.must("203.0.113.7", 443)
 	exchange(t, slot, "hello")
+	waiting := make([]*net.UnixConn, slotsWaiting)
+	for i := range waiting {
+		waiting[i] = <-a.slots
+	}
 	if cut := s.must(`"op":"drop","sandbox":"sb-1"`)["cut"]; cut != 1.0 {
 		t.Errorf("%v are cut", cut)
 	}
@@ -101,8 +105,8 @@ func TestADroppedSandboxHasNeitherFlowsNorSlots(t *testing.T) {
 	if closed := s.event("closed"); closed["reason"] != "dropped" || closed["sent"] != 5.0 {
 		t.Errorf("%v", closed)
 	}
-	for range slotsWaiting {
-		ended(t, <-a.slots)
+	for _, one := range waiting {
+		ended(t, one)
 	}
 	if usage := s.must(`"op":"usage"`)["sandboxes"].(map[string]any); len(usage) > 0 {
 		t.Errorf("%v", usage)
