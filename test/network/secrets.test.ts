@@ -2,6 +2,8 @@ import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { auditStore } from "../../packages/server/src/store/audit.ts";
+import { openDatabase } from "../../packages/server/src/store/open-database.ts";
 import type { Connection } from "./far-ends.ts";
 import { caInside, type Ground, type NetworkSandbox, startGround } from "./ground.ts";
 import { cannotReach } from "./internet.ts";
@@ -135,6 +137,28 @@ describe.each(networkTargets)("secrets under $id", (target) => {
         expect.stringMatching(/api\.example\.com placeholder$/),
       ]),
     );
+  });
+
+  test("its use, its masking and its misuse are in the audit, each once a minute, without its value", async () => {
+    await using one = await ground.spawn({ mode: "public" }, { secrets: ["API_KEY"] });
+    const header = '-H "Authorization: Bearer $API_KEY"';
+    for (let n = 0; n < 3; n++) await curl(one, header, "https://api.example.com/headers");
+    await curl(one, header, "http://other.example.com/");
+    const rows = async () => {
+      const database = openDatabase({ driver: "sqlite", path: join(ground.dataDir, "stacyvm.db") });
+      const listed = await auditStore(database).list(1_000);
+      await database.queries.destroy();
+      return listed
+        .filter(({ sandboxId, action }) => sandboxId === one.id && action.startsWith("secret."))
+        .map(({ action, resource, status, detail }) => [action, resource, status, detail].join(" | "));
+    };
+    await expect
+      .poll(async () => (await rows()).toSorted(), { timeout: pollMs })
+      .toEqual([
+        "secret.mask | api.example.com:443 | success | reason=secret secret=API_KEY",
+        "secret.refuse | other.example.com:80 | failure | reason=placeholder",
+        "secret.use | api.example.com:443 | success | reason=public secret=API_KEY",
+      ]);
   });
 
   test("a foreign Host gets 421 and reaches nobody", async () => {

@@ -31,7 +31,7 @@ import { Denials } from "./orchestrator/denials.ts";
 import { heartbeat } from "./orchestrator/heartbeat.ts";
 import { LiveRuntimes } from "./orchestrator/live-runtimes.ts";
 import { createReconciler } from "./orchestrator/reconcile.ts";
-import { noteSecretUses } from "./orchestrator/secret-last-use.ts";
+import { traceSecrets } from "./orchestrator/secret-traces.ts";
 import { SpawnQueue } from "./orchestrator/spawn-queue.ts";
 import { tenantRegistries } from "./orchestrator/tenant-registries.ts";
 import { createUseCases } from "./orchestrator/use-cases.ts";
@@ -150,6 +150,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   tellChoice(directory.choice, log);
   const events = createEventBus({ clock: systemClock });
   const denials = new Denials({ publish: events.publish, clock: systemClock });
+  const audit = stack.use(
+    new AuditBatch({
+      store: store.audit,
+      onFailure: (error, lost) => log.error({ err: error, lost }, "audit could not be written"),
+    }),
+  );
   const egress = stack.use(
     createEgress({
       config: config.network,
@@ -157,9 +163,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       nativeDir,
       hostKey: ensureKeyFile(join(config.dataDir, "egress.key"), randomKey()),
       clock: systemClock,
-      onUsed: noteSecretUses({
+      onDecision: traceSecrets({
         store,
         clock: systemClock,
+        audit: audit.add,
         onFailure: (error) => log.error({ err: error }, "a secret's use could not be noted"),
       }),
       raiseWall: async (wall) => {
@@ -170,12 +177,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     }),
   );
   const live = stack.use(new LiveRuntimes({ provider: directory.get, egress, secrets: vault, denials }));
-  const audit = stack.use(
-    new AuditBatch({
-      store: store.audit,
-      onFailure: (error, lost) => log.error({ err: error, lost }, "audit could not be written"),
-    }),
-  );
   const operationMetrics = createOperationMetrics({ clock: systemClock });
   const queue = new SpawnQueue({
     max: config.defaults.maxSpawnQueue,

@@ -18,7 +18,7 @@ const options: GatewayOptions = {
   keys: sandboxKeys(new Secret("k".repeat(64))),
   roots: "",
   user: undefined,
-  onUsed: () => {},
+  onDecision: () => {},
   clock: systemClock,
   beforeStart: async () => {},
   onDenied: () => {},

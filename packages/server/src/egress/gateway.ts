@@ -29,8 +29,8 @@ export interface GatewayOptions {
   readonly clock: Clock;
   /** Called before each start, for the wall that stands behind the gateway; a throw is told and the gateway not started. */
   readonly beforeStart: () => Promise<void>;
-  /** Secrets were put into a request. */
-  readonly onUsed: (sandboxId: string, secretNames: readonly string[]) => void;
+  /** Whatever was decided. */
+  readonly onDecision: (sandboxId: string, decision: Decision) => void;
   readonly onDenied: (sandboxId: string, decision: Decision) => void;
   /** It has ended unasked and will be started again. */
   readonly onEnd: (reason: string) => void;
@@ -136,7 +136,7 @@ export function createGateway(options: GatewayOptions): Egress {
     const decision = { type: event, atMs, ...rest } as Decision;
     log.add(sandbox, decision);
     if (decision.decision === "denied") options.onDenied(sandbox, decision);
-    if (decision.kind === "request" && decision.secrets !== undefined) options.onUsed(sandbox, decision.secrets);
+    options.onDecision(sandbox, decision);
   };
 
   const usage = async (of: { readonly sandbox?: string }, signal: AbortSignal) => {
