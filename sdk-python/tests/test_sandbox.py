@@ -197,7 +197,12 @@ async def test_quotas_and_templates_are_kept_changed_and_deleted(live: Any, kind
 async def test_what_a_sandbox_may_reach_is_told_changed_and_logged(live: Any) -> None:
     policy = NetworkPolicy("allowlist", allow=["api.example.com:443"], deny=["203.0.113.0/24"])
     async with await live.spawn(ttl="5m", network=policy) as one:
-        assert one.info.network == {"mode": "allowlist", "allow": ["api.example.com:443"], "deny": ["203.0.113.0/24"]}
+        assert one.info.network == {
+            "mode": "allowlist",
+            "allow": ["api.example.com:443"],
+            "deny": ["203.0.113.0/24"],
+            "inject": [],
+        }
         # Refused before a packet leaves.
         await one.exec("nc -w 2 10.9.9.9 80 </dev/null", mode="shell")
         told = [line async for line in one.network.log(limit=5)]

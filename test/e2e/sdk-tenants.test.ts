@@ -150,15 +150,6 @@ test("a tenant's registry credentials are kept, listed without passwords, and ta
   await expect(registryCredentials.delete(registry)).rejects.toEqual(refusal(404, "registry_credential_not_found"));
 });
 
-test("a server without a key for secrets keeps no registry credential, and says what to set", async () => {
-  await using own = await startServer({ config: { "auth.admin_api_key": adminKey } });
-  await new Client({ baseUrl: own.url, adminApiKey: adminKey }).tenants.create("Acme", { id: "acme" });
-  const { registryCredentials } = new Client({ baseUrl: own.url, adminApiKey: adminKey, tenant: "acme" }).ownTenant;
-  const refused = await registryCredentials.save("docker.io", "robot", "x").catch((error: unknown) => error);
-  expect(refused).toEqual(refusal(409, "secrets_key_missing"));
-  expect(refused).toMatchObject({ remediation: expect.stringContaining("server.secrets_key") });
-});
-
 test("settings of the running server are shown and changed, all of them or none", async () => {
   const { settings: before, changed } = await admin.config.get();
   expect([before["defaults.vcpus"], changed]).toEqual([1, []]);
