@@ -99,12 +99,11 @@ func TestAnAnswerIsNotTakenForTheNextRequestsOne(t *testing.T) {
 }
 
 func TestAProgramThatEndsItsSideGetsNoAnswerThatNobodyGave(t *testing.T) {
-	s := newSandbox(t, func(_ string, far *net.UnixConn) error {
-		t.Cleanup(func() { far.Close() })
-		return nil
-	})
+	opened := make(chan *net.UnixConn, 1)
+	s := newSandbox(t, func(_ string, far *net.UnixConn) error { opened <- far; return nil })
 	c := s.dial()
 	c.send("GET http://api.example.com/ HTTP/1.1\r\nHost: x\r\n\r\n")
+	defer (<-opened).Close()
 	if err := c.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
