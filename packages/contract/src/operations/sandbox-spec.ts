@@ -8,7 +8,8 @@ const labelKeyPattern = new RegExp(
   `^(?:(?=[^/]{1,253}/)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*/)?${label}$`,
 );
 const labelValuePattern = new RegExp(`^(?:${label})?$`);
-const envNamePattern = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** Of environment variables, and so of secrets that stand in them. */
+export const envNamePattern = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const encoder = new TextEncoder();
 
 const env = textMap({ entries: 256, key: 256, value: 32_768 })

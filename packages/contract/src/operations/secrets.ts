@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { defineOperation, json } from "../operation.ts";
 import { text, timestamp } from "../wire.ts";
+import { envNamePattern } from "./sandbox-spec.ts";
 
 /** Longest name, characters; longest value, bytes of UTF-8. */
 const nameMax = 128;
@@ -13,7 +14,7 @@ const ownerLengthMax = 128;
 
 /** It is a variable's name in a sandbox. */
 const name = text(nameMax)
-  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "must be letters, digits and _, and not begin with a digit")
+  .regex(envNamePattern, "must be letters, digits and _, and not begin with a digit")
   .meta({ description: "Letters, digits and `_`, no digit first: the variable that stands for it in a sandbox." });
 
 /** One complaint at a time, the likeliest first; none quotes the value. */

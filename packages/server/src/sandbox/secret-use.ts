@@ -1,4 +1,4 @@
-import { StacyError } from "@stacyvm/contract";
+import { envNamePattern, StacyError } from "@stacyvm/contract";
 import { parseRule, RuleError } from "../lib/network-rule.ts";
 
 /** A header that requests to one host get, in place of the sandbox's own. */
@@ -28,7 +28,6 @@ export interface SecretUse {
 
 export const secretMark = "{secret}";
 const httpsPort = 443;
-const namePattern = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 /** Of a request's own framing, or hop by hop: a value of ours there would make another request of it. */
 const takenHeaders = new Set([
   "connection",
@@ -66,7 +65,7 @@ export const readSecretUses = (texts: readonly string[]): readonly SecretUse[] =
     const split = text.indexOf("@");
     const name = split < 0 ? text : text.slice(0, split);
     const remedy = "Write a secret's use like OPENAI_API_KEY@api.openai.com.";
-    if (!namePattern.test(name)) {
+    if (!envNamePattern.test(name)) {
       throw invalid(`secrets[${at}] ${JSON.stringify(text)}: ${JSON.stringify(name)} is no secret's name`, remedy);
     }
     try {
@@ -92,7 +91,7 @@ export function checkInjectRules(rules: readonly InjectRule[]): void {
     if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/.test(header) || takenHeaders.has(header.toLowerCase())) {
       throw invalid(`${place}.header: ${JSON.stringify(header)} can't be set`, remedy);
     }
-    if (!namePattern.test(secret)) {
+    if (!envNamePattern.test(secret)) {
       throw invalid(`${place}.secret: ${JSON.stringify(secret)} is no secret's name`, remedy);
     }
     if (value.split(secretMark).length !== 2 || !/^[\x20-\x7e]*$/.test(value)) {
