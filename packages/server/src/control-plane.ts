@@ -156,6 +156,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       onFailure: (error, lost) => log.error({ err: error, lost }, "audit could not be written"),
     }),
   );
+  const traceSecret = traceSecrets({
+    store,
+    clock: systemClock,
+    audit: audit.add,
+    onFailure: (error) => log.error({ err: error }, "a secret's use could not be noted"),
+  });
   const egress = stack.use(
     createEgress({
       config: config.network,
@@ -163,16 +169,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       nativeDir,
       hostKey: ensureKeyFile(join(config.dataDir, "egress.key"), randomKey()),
       clock: systemClock,
-      onDecision: traceSecrets({
-        store,
-        clock: systemClock,
-        audit: audit.add,
-        onFailure: (error) => log.error({ err: error }, "a secret's use could not be noted"),
-      }),
+      onDecision: (sandboxId, decision) => {
+        denials.tell(sandboxId, decision);
+        traceSecret(sandboxId, decision);
+      },
       raiseWall: async (wall) => {
         await helper.call("egress-wall", wall, AbortSignal.timeout(wallTimeoutMs));
       },
-      onDenied: (sandboxId, decision) => denials.tell(sandboxId, decision),
       onEnd: (reason) => log.warn({ reason }, "egress gateway ended and will be restarted"),
     }),
   );

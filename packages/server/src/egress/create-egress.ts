@@ -9,7 +9,7 @@ import type { Egress, EgressWall } from "./egress.ts";
 import { createGateway, type GatewayOptions, noEgress } from "./gateway.ts";
 import { sandboxKeys } from "./sandbox-keys.ts";
 
-export interface EgressOptions extends Pick<GatewayOptions, "clock" | "onDenied" | "onDecision" | "onEnd"> {
+export interface EgressOptions extends Pick<GatewayOptions, "clock" | "onDecision" | "onEnd"> {
   readonly config: Config["network"];
   /** Of running sandboxes. */
   readonly stateDir: string;

@@ -21,7 +21,6 @@ const options: GatewayOptions = {
   onDecision: () => {},
   clock: systemClock,
   beforeStart: async () => {},
-  onDenied: () => {},
   onEnd: () => {},
 };
 const policy = compilePolicy("sandbox", publicPolicy);

@@ -29,9 +29,7 @@ export interface GatewayOptions {
   readonly clock: Clock;
   /** Called before each start, for the wall that stands behind the gateway; a throw is told and the gateway not started. */
   readonly beforeStart: () => Promise<void>;
-  /** Whatever was decided. */
   readonly onDecision: (sandboxId: string, decision: Decision) => void;
-  readonly onDenied: (sandboxId: string, decision: Decision) => void;
   /** It has ended unasked and will be started again. */
   readonly onEnd: (reason: string) => void;
 }
@@ -135,7 +133,6 @@ export function createGateway(options: GatewayOptions): Egress {
   const tell = ({ event, sandbox, at_ms: atMs = options.clock.now(), ...rest }: Told): void => {
     const decision = { type: event, atMs, ...rest } as Decision;
     log.add(sandbox, decision);
-    if (decision.decision === "denied") options.onDenied(sandbox, decision);
     options.onDecision(sandbox, decision);
   };
 

@@ -33,8 +33,9 @@ export class Denials {
     this.#watched.delete(sandboxId);
   }
 
-  /** Of a sandbox that isn't watched nothing is told. */
-  tell(sandboxId: string, { host, address, port, reason = "" }: Decision): void {
+  /** Of a sandbox that isn't watched, and of what wasn't denied, nothing is told. */
+  tell(sandboxId: string, { decision, host, address, port, reason = "" }: Decision): void {
+    if (decision !== "denied") return;
     const watched = this.#watched.get(sandboxId);
     if (watched === undefined) return;
     const nowMs = this.#clock.now();
