@@ -3,6 +3,7 @@ import type { Admission, Egress } from "../egress/egress.ts";
 import { KeyMutex } from "../lib/key-mutex.ts";
 import type { Provider, Runtime, RuntimeRef } from "../providers/provider.ts";
 import type { SandboxRecord } from "../sandbox/sandbox.ts";
+import { type Place, placeOf } from "../sandbox/scope.ts";
 import { about } from "./about.ts";
 import type { Denials } from "./denials.ts";
 import { letOut } from "./let-out.ts";
@@ -18,6 +19,13 @@ export function readRuntimeRef({ runtimeRef }: SandboxRecord): RuntimeRef | unde
   }
 }
 
+export interface ToldSecrets {
+  /** Whose secrets they are. */
+  readonly place: Place;
+  /** By name; empty for one that wasn't to be had. */
+  readonly versions: ReadonlyMap<string, string>;
+}
+
 /**
  * The runtimes this process is connected to. A cache of handles and nothing else: whether a sandbox exists, and what
  * state it is in, is the store's to say.
@@ -31,8 +39,8 @@ export class LiveRuntimes {
   readonly #secrets: SecretSource;
   readonly #denials: Denials;
   readonly #changing = new KeyMutex();
-  /** Versions of the secrets that the gateway was told of each sandbox that uses any. */
-  readonly #versions = new Map<string, ReadonlyMap<string, string>>();
+  /** Of each sandbox that uses secrets what the gateway was told of them. */
+  readonly #toldSecrets = new Map<string, ToldSecrets>();
 
   constructor(options: {
     readonly provider: (name: string) => Provider | undefined;
@@ -76,20 +84,19 @@ export class LiveRuntimes {
     });
   }
 
-  /** By sandbox, the versions of secrets that the gateway has of it. */
-  get secretVersions(): ReadonlyMap<string, ReadonlyMap<string, string>> {
-    return this.#versions;
+  get toldSecrets(): ReadonlyMap<string, ToldSecrets> {
+    return this.#toldSecrets;
   }
 
   async #admit(record: SandboxRecord, runtime: Runtime): Promise<Admission> {
     const { versions, ...admission } = await letOut(this.#egress, this.#secrets, record, runtime);
-    if (versions.size > 0) this.#versions.set(record.id, versions);
-    else this.#versions.delete(record.id);
+    if (versions.size > 0) this.#toldSecrets.set(record.id, { place: placeOf(record), versions });
+    else this.#toldSecrets.delete(record.id);
     return admission;
   }
 
   #shutOut(sandboxId: string): void {
-    this.#versions.delete(sandboxId);
+    this.#toldSecrets.delete(sandboxId);
     this.#egress.drop(sandboxId);
     this.#denials.forget(sandboxId);
   }

@@ -3,7 +3,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { OperationAudit, Store } from "../store/store.ts";
 
 /** The least time between two traces of the same kind that one sandbox leaves, milliseconds. */
-export const tracePauseMs = 60_000;
+const tracePauseMs = 60_000;
 /** Traces that are remembered for that; beyond them all are left anew. */
 const tracesMax = 10_000;
 

@@ -66,7 +66,7 @@ function allowedHost(name: string, hosts: readonly string[], to: Destination): s
 }
 
 /** Names of the secrets that a sandbox uses. */
-export const secretNames = ({ secrets, network }: Pick<SandboxRecord, "secrets" | "network">): readonly string[] => [
+const secretNames = ({ secrets, network }: Pick<SandboxRecord, "secrets" | "network">): readonly string[] => [
   ...new Set(
     [...readSecretUses(secrets), ...(network?.inject ?? [])].map((use) => ("secret" in use ? use.secret : use.name)),
   ),

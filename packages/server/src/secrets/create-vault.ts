@@ -1,7 +1,7 @@
 import { StacyError } from "@stacyvm/contract";
 import type { Clock } from "../lib/clock.ts";
 import { parseOwnerId } from "../sandbox/owner.ts";
-import type { SecretRecord, SecretRef, SecretStore } from "../store/secret-store.ts";
+import { type SecretRecord, type SecretRef, type SecretStore, secretVersion } from "../store/secret-store.ts";
 import { requireSealer } from "./find-sealer.ts";
 import { secretHosts } from "./hosts.ts";
 import { rotate } from "./rotate.ts";
@@ -81,8 +81,7 @@ export const createVault = ({ store, sealer, otherRows, onKept, clock }: VaultOp
     async find(place, ownerId, name) {
       const record = await store.find(place, name);
       if (record === undefined || !(record.owners.length === 0 || record.owners.includes(ownerId))) return undefined;
-      const version = `${record.createdAtMs}.${record.version}`;
-      return { version, hosts: record.hosts, value: open(record) };
+      return { version: secretVersion(record), hosts: record.hosts, value: open(record) };
     },
 
     open,

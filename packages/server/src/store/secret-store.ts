@@ -24,6 +24,10 @@ export interface SecretRecord extends SecretRef {
   readonly lastUsedAtMs: number;
 }
 
+/** What tells a secret's contents from those that it had before, also where it was deleted and made again. */
+export const secretVersion = ({ createdAtMs, version }: Pick<SecretRecord, "createdAtMs" | "version">): string =>
+  `${createdAtMs}.${version}`;
+
 export type NewSecret = Pick<SecretRecord, keyof SecretRef | "sealed" | "hosts" | "owners" | "createdBy"> & {
   readonly nowMs: number;
 };
