@@ -280,6 +280,21 @@ describe.skipIf(reason !== undefined).each(levels)(
       expect(queries.filter(({ name }) => name.startsWith("other"))).toEqual([]);
     });
 
+    test("every program but Java trusts the gateway where it looks into their hosts", async ({ skip }) => {
+      if (missing !== undefined) skip(missing);
+      const looked = ["apt", "git", "pypi", "npm", "api"].map((name) => `inspect ${name}.example.com:443`);
+      await using own = await ground.spawn({ mode: "allowlist", allow: looked }, { image, memory_mb: 1024 });
+      for (const { name, program, setup, script } of tried) {
+        if (name === "Java's client" || (setup !== undefined && clientsMissing !== undefined)) continue;
+        expect((await own.sh(`command -v ${program}`)).status).toBe(0);
+        if (setup !== undefined) expect({ name, ...(await own.sh(setup)) }).toMatchObject({ status: 0 });
+        const ran = await own.sh(script);
+        expect({ name, ...ran }).toMatchObject({ status: 0, stdout: expect.stringContaining("done") });
+      }
+      const requests = (await own.log()).filter(({ kind, decision }) => kind === "request" && decision === "allowed");
+      expect(requests.length).toBeGreaterThanOrEqual(tried.length - 3);
+    });
+
     test("a program that asks no proxy gets what is allowed where the level is transparent, and nothing elsewhere", async () => {
       await using plain = await ground.spawn({ mode: "allowlist", allow: ["api.example.com:443"] });
       const isCarried = level === "transparent";

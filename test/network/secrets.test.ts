@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { auditStore } from "../../packages/server/src/store/audit.ts";
 import { openDatabase } from "../../packages/server/src/store/open-database.ts";
+import { secretStore } from "../../packages/server/src/store/secrets.ts";
 import type { Connection } from "./far-ends.ts";
 import { caInside, type Ground, type NetworkSandbox, startGround } from "./ground.ts";
 import { cannotReach } from "./internet.ts";
@@ -296,6 +297,29 @@ describe.each(networkTargets)("secrets under $id", (target) => {
       await curl(sandbox, '-H "Authorization: Bearer $API_KEY"', "http://other.example.com/");
       expect((await requests()).join("\n")).not.toContain("other.example.com/ Bearer stacyvm");
     }
+  });
+
+  test("what another server of the database takes back or says anew counts here too", async () => {
+    const database = openDatabase({ driver: "sqlite", path: join(ground.dataDir, "stacyvm.db") });
+    const { find, delete: remove, save } = secretStore(database);
+    const place = { tenantId: "", projectId: "" };
+    const kept = await find(place, "API_KEY");
+    if (kept === undefined) throw new Error("API_KEY is not kept");
+    const call = async () =>
+      (
+        await curl(
+          sandbox,
+          "-o /dev/null -w '%{http_code}'",
+          '-H "Authorization: Bearer $API_KEY"',
+          "https://api.example.com/",
+        )
+      ).stdout;
+    expect(await call()).toBe("200");
+    await remove(place, "API_KEY");
+    await expect.poll(call, { timeout: pollMs }).toBe("403");
+    await save({ ...kept, nowMs: Date.now() }, 100);
+    await expect.poll(call, { timeout: pollMs }).toBe("200");
+    await database.queries.destroy();
   });
 
   test("it stops when it is taken back, and a new version counts at once", async () => {
