@@ -14,6 +14,7 @@ const secrets = "/etc/stacyvm/secrets";
 const files: Record<string, string> = {
   [`${secrets}/api-key`]: `${"a1".repeat(32)}\n`,
   [`${secrets}/admin-api-key`]: `${"b2".repeat(32)}\n`,
+  [`${secrets}/secrets-key`]: `${"c3".repeat(32)}\n`,
   [`${secrets}/database-dsn`]: "postgres://stacyvm:pw@db.example/stacyvm?sslmode=verify-full\n",
 };
 
@@ -54,7 +55,11 @@ test("the example of the documentation starts", () => {
 test("the configuration of the tour starts", () => {
   const [, text = ""] = pageOf("secure.md").split(/<<'YAML'\n|\nYAML\n/);
   expect(text).toContain("mode: production");
-  const keys = { "auth.api_key_file": `${secrets}/api-key`, "auth.admin_api_key_file": `${secrets}/admin-api-key` };
+  const keys = {
+    "auth.api_key_file": `${secrets}/api-key`,
+    "auth.admin_api_key_file": `${secrets}/admin-api-key`,
+    "server.secrets_key_file": `${secrets}/secrets-key`,
+  };
   expect(productionProblems(load(keys, 0, text), () => 0o600)).toEqual([]);
 });
 
