@@ -27,8 +27,9 @@ const optionsOf = (idTokenAudience: string) => ({
   parameters: {},
   idTokens: createTokenVerifier({
     ...{ issuer: issuer.url, audience: idTokenAudience, jwksUrl: "", publicKey: "", keysKeptMs: 60_000 },
-    ...{ claims, clock },
+    ...{ claims, clock, fetch },
   }),
+  fetch,
   store: store.sessions,
   clock,
   ids: randomIds,

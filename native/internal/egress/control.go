@@ -20,10 +20,9 @@ const lineBytes = 4 << 20
 
 // command is a line of the server, with the members of every operation.
 type command struct {
-	ID        int64           `json:"id"`
-	Op        string          `json:"op"`
-	Resolvers []string        `json:"resolvers"`
-	Open      []opening       `json:"open"`
+	ID int64  `json:"id"`
+	Op string `json:"op"`
+	Networks
 	Sandbox   string          `json:"sandbox"`
 	Door      string          `json:"door"`
 	GuestMade bool            `json:"guest_made"`
@@ -33,6 +32,12 @@ type command struct {
 	Roots string `json:"roots"`
 	// Interception is there where a sandbox's requests to some hosts are looked at.
 	Interception *intercept.Spec `json:"interception"`
+}
+
+// Networks say whom names are asked of, and what of the always-denied the operator opens.
+type Networks struct {
+	Resolvers []string  `json:"resolvers"` // addresses with ports
+	Open      []opening `json:"open"`
 }
 
 type opening struct {
@@ -91,7 +96,7 @@ func (g *Gateway) Serve(input io.Reader) error {
 func (g *Gateway) do(line *command) (any, error) {
 	switch line.Op {
 	case "configure":
-		resolvers, openings, err := readConfiguration(line)
+		resolvers, openings, err := line.read()
 		if err != nil {
 			return nil, err
 		}
@@ -136,9 +141,9 @@ func (g *Gateway) doSet(line *command) (any, error) {
 	return setAnswer{cut, interception.Authority.PEM()}, err
 }
 
-func readConfiguration(line *command) ([]netip.AddrPort, []addresses.Opening, error) {
+func (n *Networks) read() ([]netip.AddrPort, []addresses.Opening, error) {
 	var resolvers []netip.AddrPort
-	for i, text := range line.Resolvers {
+	for i, text := range n.Resolvers {
 		resolver, err := netip.ParseAddrPort(text)
 		if err != nil {
 			return nil, nil, fmt.Errorf("resolvers[%d]: %q is no address and port", i, text)
@@ -146,7 +151,7 @@ func readConfiguration(line *command) ([]netip.AddrPort, []addresses.Opening, er
 		resolvers = append(resolvers, resolver)
 	}
 	var openings []addresses.Opening
-	for i, from := range line.Open {
+	for i, from := range n.Open {
 		network, err := policy.Network(from.CIDR)
 		if err != nil {
 			return nil, nil, fmt.Errorf("open[%d].cidr: %w", i, err)

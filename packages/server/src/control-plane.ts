@@ -1,7 +1,6 @@
 import type { Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { openApiDocument, operations, operationTable } from "@stacyvm/contract";
 import type { FastifyBaseLogger } from "fastify";
 import { AuditBatch } from "./audit/audit-batch.ts";
@@ -12,6 +11,7 @@ import { judgeTlsPair, readTlsFiles, type TlsPair } from "./config/tls-files.ts"
 import { openDataDir } from "./data-dir.ts";
 import { createWarnings } from "./doctor/warnings.ts";
 import { createEgress } from "./egress/create-egress.ts";
+import { createOutbound } from "./egress/create-outbound.ts";
 import { connectGuest } from "./guest/agent/connect-guest.ts";
 import { createAccess } from "./http/access.ts";
 import { createApp } from "./http/app.ts";
@@ -23,6 +23,7 @@ import { systemClock } from "./lib/clock.ts";
 import { type Failpoint, noFailpoint } from "./lib/failpoint.ts";
 import { findProgram } from "./lib/find-program.ts";
 import { randomIds, randomKey } from "./lib/id.ts";
+import { builtNativeDir } from "./lib/native-dir.ts";
 import { isLoopback } from "./lib/networks.ts";
 import { startBackground } from "./orchestrator/background.ts";
 import { configuredLimits, configuredSpawnDefaults } from "./orchestrator/configured-limits.ts";
@@ -75,8 +76,6 @@ const wallTimeoutMs = 10_000;
 /** Name of this server as a worker. */
 const localWorkerId = "local";
 
-const builtNativeDir = fileURLToPath(new URL("../../../build", import.meta.url));
-
 /** Starts everything in order and listens; disposing drains, keeps the sandboxes, and ends in reverse. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const { config, log } = options;
@@ -107,12 +106,17 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     onKept: (about, error) => log.warn({ about, err: error }, "sealed with none of the keys, and kept as it is"),
     clock: systemClock,
   });
+  const { oidcIssuer, oidcJwksUrl } = config.auth;
+  const outbound = stack.use(
+    createOutbound({ config: config.network, nativeDir, stateDir: sandboxesDir, known: [oidcIssuer, oidcJwksUrl] }),
+  );
   const images = await createImageStore({
     storeDir: imagesDir,
     aliases: config.images.aliases,
     clock: systemClock,
     registries: registryOptions(config.images),
     tenants,
+    outbound,
     requireRoom: () => disks.requireRoom("images"),
   });
 
@@ -230,7 +234,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   vault.onChange(background.refreshSecretsSoon);
 
   let port = config.server.port;
-  const access = stack.use(createAccess({ config, store, log, audit: audit.add, port: () => port }));
+  const access = stack.use(
+    createAccess({ config, store, log, audit: audit.add, fetch: outbound.fetch, port: () => port }),
+  );
   const { apiKeys, logins, tenancy, authenticator, inFlight, credentialAudit, addressOf } = access;
   const app = createApp({
     operations,

@@ -1,10 +1,12 @@
 import { StacyError } from "@stacyvm/contract";
 import { type LoadOptions, loadConfig } from "./config/load.ts";
+import { createOutbound } from "./egress/create-outbound.ts";
 import { createImageStore } from "./images/create-image-store.ts";
 import type { CollectedImages, ImageStore } from "./images/image-store.ts";
 import { registryOptions } from "./images/registry-options.ts";
 import { systemClock } from "./lib/clock.ts";
 import { parseDuration } from "./lib/duration.ts";
+import { builtNativeDir } from "./lib/native-dir.ts";
 import { parseSize } from "./lib/size.ts";
 import { collectImages } from "./orchestrator/collect-images.ts";
 import { createStore } from "./store/create-store.ts";
@@ -39,6 +41,12 @@ export async function openLocalImages(options: LoadOptions): Promise<LocalImages
     aliases,
     clock: systemClock,
     registries: registryOptions(config.images),
+    outbound: createOutbound({
+      config: config.network,
+      nativeDir: builtNativeDir,
+      stateDir: config.providers.oci.stateDir,
+      known: [],
+    }),
     requireRoom: () => disks.requireRoom("images"),
   });
   const openStore = () => createStore({ database: databaseLocation(config.database), nowMs: systemClock.now() });

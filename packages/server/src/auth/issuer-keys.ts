@@ -9,6 +9,7 @@ export interface IssuerKeysOptions {
   readonly jwksUrl: string;
   /** How long the last good keys count while the issuer can't be asked, milliseconds. */
   readonly keptMs: number;
+  readonly fetch: typeof fetch;
   readonly clock: Clock;
   /** Told when keys can't be had, at most once for each attempt. */
   readonly onFailure?: (error: unknown) => void;
@@ -25,6 +26,8 @@ const answerMaxBytes = 262_144;
 /** Most keys of an issuer. */
 const keysMax = 100;
 
+type Fetch = typeof fetch;
+
 interface KeySet {
   readonly find: JWTVerifyGetKey;
   readonly fetchedAtMs: number;
@@ -35,7 +38,7 @@ interface KeySet {
  * seconds; a flood of such tokens makes one question every five seconds.
  */
 export const createIssuerKeys = (options: IssuerKeysOptions) => {
-  const { clock } = options;
+  const { clock, fetch } = options;
   let known: KeySet | undefined;
   let askedAtMs = Number.NEGATIVE_INFINITY;
   let asking: Promise<void> | undefined;
@@ -44,8 +47,8 @@ export const createIssuerKeys = (options: IssuerKeysOptions) => {
     const startedAtMs = clock.now();
     askedAtMs = startedAtMs;
     try {
-      const url = options.jwksUrl === "" ? await discover(options.issuer) : options.jwksUrl;
-      known = { find: createLocalJWKSet(asKeySet(await fetchJson(url))), fetchedAtMs: startedAtMs };
+      const url = options.jwksUrl === "" ? await discover(fetch, options.issuer) : options.jwksUrl;
+      known = { find: createLocalJWKSet(asKeySet(await fetchJson(fetch, url))), fetchedAtMs: startedAtMs };
     } catch (error) {
       options.onFailure?.(error);
     } finally {
@@ -83,8 +86,8 @@ export const createIssuerKeys = (options: IssuerKeysOptions) => {
   return { find };
 };
 
-const discover = async (issuer: string): Promise<string> => {
-  const document = await fetchJson(`${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`);
+const discover = async (fetch: Fetch, issuer: string): Promise<string> => {
+  const document = await fetchJson(fetch, `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`);
   const { issuer: named, jwks_uri: url } = document as { issuer?: unknown; jwks_uri?: unknown };
   if (named !== issuer) throw new Error(`the discovery document names the issuer ${JSON.stringify(named)}`);
   if (typeof url !== "string") throw new Error("the discovery document names no jwks_uri");
@@ -100,7 +103,7 @@ const asKeySet = (document: unknown): JSONWebKeySet => {
   return { keys: asymmetric };
 };
 
-const fetchJson = async (url: string): Promise<unknown> => {
+const fetchJson = async (fetch: Fetch, url: string): Promise<unknown> => {
   const { protocol, hostname } = new URL(url);
   if (protocol !== "https:" && !(protocol === "http:" && isLoopback(hostname))) throw new Error(`${url} is not https`);
   const answer = await fetch(url, {

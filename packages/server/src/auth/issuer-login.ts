@@ -18,6 +18,7 @@ export interface IssuerLoginOptions {
   readonly parameters: Readonly<Record<string, string>>;
   /** Checks ID tokens: their audience is the client. */
   readonly idTokens: TokenVerifier;
+  readonly fetch: typeof fetch;
   readonly store: Pick<SessionStore, "spendLogin">;
   readonly clock: Clock;
   readonly ids: Pick<Ids, "session">;
@@ -145,7 +146,7 @@ export const createIssuerLogin = (options: IssuerLoginOptions): IssuerLogin => {
   };
 };
 
-const discover = ({ issuer, clientId, clientSecret }: IssuerLoginOptions): Promise<oidc.Configuration> => {
+const discover = ({ issuer, clientId, clientSecret, fetch }: IssuerLoginOptions): Promise<oidc.Configuration> => {
   const url = new URL(issuer);
   const isPlain = url.protocol === "http:" && isLoopback(url.hostname);
   return oidc.discovery(
@@ -153,7 +154,11 @@ const discover = ({ issuer, clientId, clientSecret }: IssuerLoginOptions): Promi
     clientId,
     undefined,
     clientSecret === undefined ? oidc.None() : oidc.ClientSecretBasic(clientSecret.reveal()),
-    { timeout: loginAnswerTimeoutSeconds, execute: isPlain ? [oidc.allowInsecureRequests] : [] },
+    {
+      timeout: loginAnswerTimeoutSeconds,
+      execute: isPlain ? [oidc.allowInsecureRequests] : [],
+      [oidc.customFetch]: fetch as oidc.CustomFetch,
+    },
   );
 };
 

@@ -28,7 +28,17 @@ const usual = good();
 let nowMs = startMs;
 const clock = { now: () => nowMs };
 const verifier = (more: Partial<TokenVerifierOptions> = {}) =>
-  createTokenVerifier({ issuer, audience, jwksUrl: "", publicKey: pem, keysKeptMs: 3_600_000, claims, clock, ...more });
+  createTokenVerifier({
+    issuer,
+    audience,
+    jwksUrl: "",
+    publicKey: pem,
+    keysKeptMs: 3_600_000,
+    claims,
+    fetch,
+    clock,
+    ...more,
+  });
 
 beforeEach(() => {
   nowMs = startMs;

@@ -29,6 +29,7 @@ export interface TokenVerifierOptions {
   readonly publicKey: string;
   readonly keysKeptMs: number;
   readonly claims: ClaimRules;
+  readonly fetch: typeof fetch;
   readonly clock: Clock;
   readonly onFailure?: (error: unknown) => void;
 }

@@ -23,6 +23,8 @@ export interface AccessOptions {
   readonly store: Store;
   readonly log: FastifyBaseLogger;
   readonly audit: (row: OperationAudit) => void;
+  /** To the issuer. */
+  readonly fetch: typeof fetch;
   /** The listener's; known once it listens. */
   readonly port: () => number;
 }
@@ -39,7 +41,7 @@ export interface Access extends AsyncDisposable {
   readonly penalties: FailurePenalties;
 }
 
-export const createAccess = ({ config, store, log, audit, port }: AccessOptions): Access => {
+export const createAccess = ({ config, store, log, audit, fetch, port }: AccessOptions): Access => {
   const stack = new AsyncDisposableStack();
   const clock = systemClock;
   const credentialAudit = new CredentialAudit({ add: audit, clock });
@@ -61,7 +63,7 @@ export const createAccess = ({ config, store, log, audit, port }: AccessOptions)
 
   let changed = (): void => {}; // Until what is open is watched.
   const logins = stack.use(
-    createLogins({ ...{ config, store, log, port, audit: credentialAudit }, onEnded: () => changed() }),
+    createLogins({ ...{ config, store, log, fetch, port, audit: credentialAudit }, onEnded: () => changed() }),
   );
   const apiKeys = new ApiKeys({
     ...{ store: store.apiKeys, clock, ids: randomIds },
@@ -87,7 +89,7 @@ export const createAccess = ({ config, store, log, audit, port }: AccessOptions)
     apiKey: config.auth.apiKey?.reveal() ?? "",
     adminKey: config.auth.adminApiKey?.reveal() ?? "",
     adminFallback: config.auth.adminFallbackEnabled,
-    ...(takesTokens(config) ? { tokens: tokenVerifier(config, log) } : {}),
+    ...(takesTokens(config) ? { tokens: tokenVerifier({ config, log, fetch }) } : {}),
   });
   return {
     ...{ apiKeys, logins, tenancy, inFlight, credentialAudit, penalties },

@@ -17,6 +17,8 @@ export interface LoginsOptions {
   readonly config: Config;
   readonly store: Pick<Store, "id" | "sessions">;
   readonly log: FastifyBaseLogger;
+  /** To the issuer. */
+  readonly fetch: typeof fetch;
   /** The listener's; known once it listens. */
   readonly port: () => number;
   /** Told where a session was just ended. */
@@ -101,7 +103,7 @@ const configuredKeys = ({ auth }: Config): readonly ConfiguredKey[] => {
   ];
 };
 
-const issuerLogin = ({ config, store, log }: LoginsOptions): IssuerLogin | undefined => {
+const issuerLogin = ({ config, store, log, fetch }: LoginsOptions): IssuerLogin | undefined => {
   const { auth } = config;
   if (auth.oidcClientId === "") return undefined;
   return createIssuerLogin({
@@ -110,7 +112,8 @@ const issuerLogin = ({ config, store, log }: LoginsOptions): IssuerLogin | undef
     clientSecret: auth.oidcClientSecret,
     scopes: auth.oidcScopes,
     parameters: auth.oidcLoginParameters,
-    idTokens: tokenVerifier(config, log, auth.oidcClientId),
+    idTokens: tokenVerifier({ config, log, fetch }, auth.oidcClientId),
+    fetch,
     store: store.sessions,
     clock: systemClock,
     ids: randomIds,
@@ -124,8 +127,12 @@ const programLogin = ({ auth }: Config): ProgramLogin | undefined => {
 };
 
 /** Checks tokens of the configured issuer, for the API or for one of its clients. */
-export const tokenVerifier = ({ auth }: Config, log: FastifyBaseLogger, audience = auth.oidcAudience): TokenVerifier =>
+export const tokenVerifier = (
+  { config: { auth }, log, fetch }: Pick<LoginsOptions, "config" | "log" | "fetch">,
+  audience = auth.oidcAudience,
+): TokenVerifier =>
   createTokenVerifier({
+    fetch,
     issuer: auth.oidcIssuer,
     audience,
     jwksUrl: auth.oidcJwksUrl,

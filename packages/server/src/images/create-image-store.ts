@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { StacyError } from "@stacyvm/contract";
 import type { Clock } from "../lib/clock.ts";
+import type { Outbound } from "../lib/outbound.ts";
 import { buildBase } from "./base/build-base.ts";
 import { type ImageTimeouts, imageBounds, imageTimeouts } from "./bounds.ts";
 import { collectImages } from "./collect.ts";
@@ -38,6 +39,8 @@ export interface ImageStoreOptions {
   /** Requested reference -> the stored image that answers for it; such a name is never pulled. */
   readonly aliases?: Readonly<Record<string, string>>;
   readonly registries?: RegistryOptions;
+  /** The way to registries; without it none is asked. */
+  readonly outbound?: Outbound;
   /** Absent: every caller is the server's. */
   readonly tenants?: TenantRegistries;
   readonly timeouts?: Partial<ImageTimeouts>;
@@ -63,7 +66,12 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
   );
   const pulls = singleFlight<ImageRecord, PullProgress>();
   const { clock, tenants } = options;
-  const askers = createImageAskers({ registries: options.registries ?? {}, tenants, clock });
+  const askers = createImageAskers({
+    registries: options.registries ?? {},
+    outbound: options.outbound,
+    tenants,
+    clock,
+  });
 
   /** Whether what is stored is for the asker. Throws image_pull_failed where the registry would have to say so and can't be asked. */
   async function isFor(asker: ImageAsker, record: ImageRecord, signal: AbortSignal): Promise<boolean> {
@@ -88,9 +96,15 @@ export async function createImageStore(options: ImageStoreOptions): Promise<Imag
     return true;
   }
 
+  const outbound = (): Outbound => {
+    if (options.outbound !== undefined) return options.outbound;
+    throw new StacyError("image_pull_failed", "image: there is no way to registries here");
+  };
+
   const pullOptions = (asker: ImageAsker, reference: string, workDir: string, signal: AbortSignal) => ({
     reference: parseReference(reference),
     registries: asker.registries,
+    outbound: outbound(),
     workDir,
     signal,
     timeoutMs: timeouts.pullMs,

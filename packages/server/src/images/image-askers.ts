@@ -1,4 +1,5 @@
 import type { Clock } from "../lib/clock.ts";
+import type { Outbound } from "../lib/outbound.ts";
 import { Recent } from "../lib/recent.ts";
 import type { Secret } from "../lib/secret.ts";
 import { type ImageReference, parseReference } from "./references.ts";
@@ -32,7 +33,7 @@ export interface ImageAsker {
   /** The registry did just now. */
   learned(manifest: string): void;
   /** As `registryLogin`. */
-  login(): ReturnType<typeof registryLogin>;
+  login(signal: AbortSignal): ReturnType<typeof registryLogin>;
 }
 
 /** The asker that has the server's configured credentials. */
@@ -48,12 +49,13 @@ const imageWordsMax = 10_000;
 
 export interface ImageAskersOptions {
   readonly registries: RegistryOptions;
+  readonly outbound: Outbound | undefined;
   /** Absent: every caller is the server's. */
   readonly tenants: TenantRegistries | undefined;
   readonly clock: Clock;
 }
 
-export const createImageAskers = ({ registries, tenants, clock }: ImageAskersOptions) => {
+export const createImageAskers = ({ registries, outbound, tenants, clock }: ImageAskersOptions) => {
   const own = new Recent<true>({ clock, forMs: imageWordMs, max: imageWordsMax });
   const anybodys = new Recent<true>({ clock, forMs: publicWordMs, max: imageWordsMax });
 
@@ -66,7 +68,7 @@ export const createImageAskers = ({ registries, tenants, clock }: ImageAskersOpt
       mustAsk,
       knows: (manifest) => own.peek(mine(manifest)) !== undefined || anybodys.peek(name(manifest)) !== undefined,
       learned: (manifest) => (id === nobody ? anybodys.set(name(manifest), true) : own.set(mine(manifest), true)),
-      login: () => registryLogin(of.registry, shown),
+      login: (signal) => registryLogin(of.registry, shown, outbound, signal),
     };
   };
 

@@ -111,9 +111,9 @@ export interface EngineAsker {
    */
   mayHave(manifest: string, signal: AbortSignal): Promise<boolean>;
   /** Undefined for nothing. Throws image_pull_failed for a registry on an internal address that the operator hasn't permitted. */
-  login(): Promise<
-    { readonly username: string; readonly password: string; readonly serveraddress: string } | undefined
-  >;
+  login(
+    signal: AbortSignal,
+  ): Promise<{ readonly username: string; readonly password: string; readonly serveraddress: string } | undefined>;
 }
 
 export interface ImageStore extends EngineImages {

@@ -6,6 +6,9 @@ import { type AddressInfo, connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { createOutbound } from "../egress/create-outbound.ts";
+import { builtNativeDir } from "../lib/native-dir.ts";
+import type { Outbound } from "../lib/outbound.ts";
 import { createImageStore, type ImageStoreOptions } from "./create-image-store.ts";
 import type { ImageStore } from "./image-store.ts";
 
@@ -21,15 +24,29 @@ export interface StoreFixture extends AsyncDisposable {
 
 export async function storeFixture(options: Partial<ImageStoreOptions> = {}): Promise<StoreFixture> {
   const directory = await mkdtemp(join(tmpdir(), "stacyvm-images-"));
+  const outbound = realOutbound(directory);
   const open = (more: Partial<ImageStoreOptions> = {}) =>
-    createImageStore({ storeDir: join(directory, "store"), clock: { now: () => 1_000 }, ...options, ...more });
+    createImageStore({
+      storeDir: join(directory, "store"),
+      clock: { now: () => 1_000 },
+      outbound,
+      ...options,
+      ...more,
+    });
   return {
     directory,
     store: await open(),
     reopen: open,
-    [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
+    async [Symbol.asyncDispose]() {
+      await outbound[Symbol.asyncDispose]();
+      await rm(directory, { recursive: true, force: true });
+    },
   };
 }
+
+/** The way out of a server that configures none of its own. */
+export const realOutbound = (stateDir: string, known: readonly string[] = []): Outbound =>
+  createOutbound({ config: { resolvers: [], open: [] }, nativeDir: builtNativeDir, stateDir, known });
 
 /** A root file system of busybox alone. */
 export async function busyboxTree(directory: string): Promise<string> {

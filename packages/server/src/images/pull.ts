@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setInterval } from "node:timers/promises";
 import { StacyError } from "@stacyvm/contract";
 import { findProgram } from "../lib/find-program.ts";
+import type { Outbound } from "../lib/outbound.ts";
 import { imageBounds } from "./bounds.ts";
 import type { OnProgress } from "./image-store.ts";
 import type { LayeredImage } from "./layered-image.ts";
@@ -11,17 +12,21 @@ import { imageOfIndex, layoutBlobs, readDocument } from "./oci-layout.ts";
 import { formatReference, type ImageReference } from "./references.ts";
 import {
   type Access,
+  internalRegistry,
+  isNamed,
+  isThisHost,
+  knownHosts,
   proxyEnvironment,
   type RegistryOptions,
   registryAccess,
   registrySecrets,
 } from "./registry-access.ts";
-import { refuseInternalRegistry } from "./registry-address.ts";
 import { runTool, ToolError, type ToolOptions } from "./run-tool.ts";
 
 export interface PullOptions {
   readonly reference: ImageReference;
   readonly registries: RegistryOptions;
+  readonly outbound: Outbound;
   readonly workDir: string;
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
@@ -33,7 +38,8 @@ export interface PullOptions {
 /** Milliseconds between two looks at how much a pull has put on disk. */
 const watchMs = 250;
 
-interface Asking extends Pick<PullOptions, "reference" | "registries" | "workDir" | "signal" | "timeoutMs"> {
+interface Asking
+  extends Pick<PullOptions, "reference" | "registries" | "outbound" | "workDir" | "signal" | "timeoutMs"> {
   readonly access: Access;
   /** Prefix of skopeo's options about what is asked. */
   readonly side: "" | "src-";
@@ -41,15 +47,12 @@ interface Asking extends Pick<PullOptions, "reference" | "registries" | "workDir
 
 /** skopeo, with what this asker shows. A server that is killed must not leave it at work in a directory that the next one sweeps. */
 const skopeo = (
-  { reference, registries, workDir, signal, timeoutMs, access, side }: Asking,
+  { reference, registries, outbound, workDir, signal, timeoutMs, access, side }: Asking,
   command: readonly string[],
   more: Pick<ToolOptions, "onLine" | "stdout">,
-): Promise<void> =>
-  runTool({
-    argv: [
-      "setpriv",
-      "--pdeathsig=KILL",
-      "--",
+): Promise<void> => {
+  const { argv, env } = outbound.confine(
+    [
       findProgram("skopeo"),
       `--policy=${join(workDir, "policy.json")}`,
       "--override-os=linux",
@@ -58,21 +61,25 @@ const skopeo = (
       `--${side}${access.argument}`,
       ...command.slice(1),
     ],
+    { known: knownHosts(registries), proxies: proxyEnvironment(registries.proxies) },
+  );
+  return runTool({
+    argv: ["setpriv", "--pdeathsig=KILL", "--", ...argv],
     signal,
     timeoutMs,
     ...more,
-    env: { TMPDIR: workDir, HOME: "/nonexistent", ...proxyEnvironment(registries.proxies) },
+    env: { TMPDIR: workDir, HOME: "/nonexistent", ...env },
     secrets: registrySecrets(registries),
   });
+};
 
-/** Refuses internal addresses; resolves to what this registry may know. */
+/** Refuses this host itself; resolves to what the registry may know. */
 async function prepare({ reference, registries, workDir }: PullOptions): Promise<Access> {
   // Whom to trust is said by TLS and by digests; signatures are not asked for.
   await writeFile(join(workDir, "policy.json"), JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] }));
+  // A confined program has a loopback of its own, on which nothing answers; one that can't be confined has this host's.
   const { registry } = reference;
-  if (!registries.insecure?.includes(registry) && !registries.internal?.includes(registry)) {
-    await refuseInternalRegistry(registry);
-  }
+  if (isThisHost(registry) && !isNamed(registry, registries)) throw internalRegistry(`the registry ${registry}`);
   return await registryAccess(registry, registries, workDir);
 }
 
@@ -190,6 +197,8 @@ function pullFailure(
   if (!(cause instanceof ToolError)) return cause;
   const import_ = `stacyvm image import ${name} <file>`;
   const said = cause.stderr;
+  const internal = /([\w.:[\]-]+) is on an internal address/.exec(said)?.[1];
+  if (internal !== undefined) return internalRegistry(`${name} can't be pulled from ${registry}: ${internal}`, cause);
   if (/manifest unknown|name unknown|not found|StatusCode: 404/i.test(said)) {
     return new StacyError("image_not_found", `image: ${registry} has no ${name}`, {
       cause,

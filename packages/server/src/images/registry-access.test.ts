@@ -144,10 +144,11 @@ test.each([
 /** Runs in a process of its own: pulls from a registry that never answers. */
 const pullForever = `
   import { createImageStore } from ${JSON.stringify(join(import.meta.dirname, "create-image-store.ts"))};
+  import { realOutbound } from ${JSON.stringify(join(import.meta.dirname, "images-fixture.ts"))};
   import { Secret } from ${JSON.stringify(join(import.meta.dirname, "../lib/secret.ts"))};
   const [storeDir, host, credentials] = process.argv.slice(1);
   const registries = { insecure: [host], credentials: { [host]: new Secret(credentials) } };
-  const store = await createImageStore({ storeDir, clock: Date, registries });
+  const store = await createImageStore({ storeDir, clock: Date, registries, outbound: realOutbound(storeDir) });
   await store.ensure(host + "/app:1", new AbortController().signal);
 `;
 

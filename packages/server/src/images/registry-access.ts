@@ -1,8 +1,9 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { StacyError } from "@stacyvm/contract";
+import { isLoopback } from "../lib/networks.ts";
+import type { Outbound } from "../lib/outbound.ts";
 import type { Secret } from "../lib/secret.ts";
-import { refuseInternalRegistry } from "./registry-address.ts";
 
 /** Where registries are, what they are told about who asks, and the way to them. */
 export interface RegistryOptions {
@@ -57,13 +58,37 @@ export async function registryAccess(
   return { argument: `authfile=${authFile}`, key: "images.auth_file" };
 }
 
+/** Hosts with ports of the registries that the operator named. */
+export const knownHosts = ({ insecure = [], internal = [] }: RegistryOptions): readonly string[] => [
+  ...insecure.flatMap((registry) => (hasPort(registry) ? [registry] : [`${registry}:443`, `${registry}:80`])),
+  ...internal.map((registry) => (hasPort(registry) ? registry : `${registry}:443`)),
+];
+
+const hasPort = (registry: string): boolean => /:\d+$/.test(registry);
+
+/** Whether the operator named it. */
+export const isNamed = (registry: string, { insecure, internal }: RegistryOptions): boolean =>
+  (insecure?.includes(registry) || internal?.includes(registry)) ?? false;
+
+/** Whether the name says so by itself. */
+export const isThisHost = (registry: string): boolean => isLoopback(registry.replace(/:\d+$/, ""));
+
 /**
  * For an engine that pulls by itself: the registry's user and password, if any. The file is as for a pull of our own,
- * but for programs that keep credentials, which it may name and only skopeo asks.
+ * but for programs that keep credentials, which it may name and only skopeo asks. What the engine then reaches is up to
+ * its own network: only the registry's name is looked at here.
  */
-export async function registryLogin(registry: string, options: RegistryOptions) {
-  if (!options.insecure?.includes(registry) && !options.internal?.includes(registry)) {
-    await refuseInternalRegistry(registry);
+export async function registryLogin(
+  registry: string,
+  options: RegistryOptions,
+  outbound: Pick<Outbound, "isInternal"> | undefined,
+  signal: AbortSignal,
+) {
+  if (!isNamed(registry, options)) {
+    const authority = hasPort(registry) ? registry : `${registry}:443`;
+    if (isThisHost(registry) || (await outbound?.isInternal(authority, signal)) !== false) {
+      throw internalRegistry(`the registry ${registry}`);
+    }
   }
   const own = Object.entries(options.credentials ?? {}).find(([name]) => name.toLowerCase() === registry)?.[1];
   const pair = own?.reveal() ?? (await fileLogin(registry, options.authFile));
@@ -105,6 +130,12 @@ export function proxyEnvironment({ http, https, none }: Proxies = { none: [] }):
     ...(none.length > 0 && { NO_PROXY: none.join(",") }),
   };
 }
+
+export const internalRegistry = (host: string, cause?: unknown): StacyError =>
+  new StacyError("image_pull_failed", `image: ${host} is on an internal address`, {
+    cause,
+    remediation: "The operator permits it with images.insecure_registries or images.internal_registries.",
+  });
 
 /** What must not be seen in anything that a tool prints: a registry or a proxy may repeat what it was told. */
 export function registrySecrets({ credentials = {}, proxies }: RegistryOptions): string[] {

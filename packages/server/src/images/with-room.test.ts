@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parseFreeFloor } from "../lib/free-floor.ts";
 import { createDiskSpace } from "../telemetry/disk-space.ts";
 import { createImageStore } from "./create-image-store.ts";
-import { ociLayout, pushLayout, registryFixture, runFixtureTool } from "./images-fixture.ts";
+import { ociLayout, pushLayout, realOutbound, registryFixture, runFixtureTool } from "./images-fixture.ts";
 import { tarOf } from "./tar/tar-fixture.ts";
 
 const signal = AbortSignal.timeout(300_000);
@@ -36,6 +36,7 @@ const opened = async (minFree: string, insecure: readonly string[] = []) => {
     storeDir: store,
     clock: { now: () => 1_000 },
     registries: { insecure },
+    outbound: realOutbound(directory),
     requireRoom: () => disks.requireRoom("images"),
   });
   return { store, images };

@@ -73,7 +73,7 @@ export const engineImages = ({ images, onNote }: EngineImagesOptions) => {
   };
 
   const pull = async (client: Docker, reference: string, asker: EngineAsker, signal: AbortSignal): Promise<void> => {
-    const login = await asker.login();
+    const login = await asker.login(signal);
     const within = AbortSignal.any([signal, AbortSignal.timeout(pullMs)]);
     try {
       const stream = (await client.pull(reference, {
