@@ -165,6 +165,7 @@ func (f *Forward) tunnel(w http.ResponseWriter, r *http.Request) {
 
 // decide answers whether a tunnel would be opened, as far as the address decides it.
 func (f *Forward) decide(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Connection", "close") // no tunnel comes after it
 	if err := f.client.Decide(r.Context(), r.Host); err != nil {
 		status, reason := f.explain(err)
 		http.Error(w, reason, status)
