@@ -45,6 +45,16 @@ export const networkTargets: readonly [NetworkTarget, ...NetworkTarget[]] = [
     ground: { config: { "providers.default": "docker" }, beside: (internet) => dockerBeside(internet) },
   },
   {
+    id: "docker-stream-proxy",
+    title: "Docker as on another host: an HTTP proxy inside, and the agent's stream leads to the gateway",
+    level: "proxy",
+    lacks: engineLacks,
+    ground: {
+      config: { "providers.default": "docker", "providers.docker.agent_transport": "stream" },
+      beside: (internet) => dockerBeside(internet),
+    },
+  },
+  {
     id: "oci-runsc-proxy",
     title: "oci, runsc, where an HTTP proxy inside leads to the gateway",
     level: "proxy",

@@ -67,7 +67,7 @@ func parse(args []string) (options, error) {
 	set.IntVar(&o.cgroupFD, "cgroup-fd", -1, "inherited directory descriptor of the sandbox's own cgroup")
 	set.IntVar(&o.egressFD, "egress-fd", -1, "inherited listening unix socket for the network device and the egress gateway")
 	set.StringVar(&o.egressUnix, "egress-unix", "", "path of such a socket to make")
-	set.BoolVar(&o.egressProxy, "egress-proxy", false, "take no network device there, and be an HTTP proxy on "+proxy.Address)
+	set.BoolVar(&o.egressProxy, "egress-proxy", false, "take no network device, and be an HTTP proxy on "+proxy.Address+"; without such a socket the gateway's connections come through the agent's own")
 	set.StringVar(&o.workdir, "workdir", "/workspace", "default working directory")
 	set.StringVar(&o.user, "user", "", "default user; root, or the agent's own where that is not root")
 	set.BoolVar(&o.traced, "traced", false, "a program that translates paths traces the sandbox: let it read this one's memory")
@@ -87,9 +87,6 @@ func parse(args []string) (options, error) {
 	}
 	if o.egressFD >= 0 && o.egressUnix != "" {
 		return o, errors.New("give one of --egress-fd and --egress-unix, or neither")
-	}
-	if o.egressProxy && o.egressFD < 0 && o.egressUnix == "" {
-		return o, errors.New("--egress-proxy needs --egress-fd or --egress-unix")
 	}
 	return o, nil
 }
@@ -116,7 +113,8 @@ func serve(args []string) error {
 	}
 	prepare(o, accounts)
 	memory.Start()
-	if err := openEgress(o, memory.Used); err != nil {
+	offer, err := openEgress(o, memory.Used)
+	if err != nil {
 		return err
 	}
 	forkExec := syscall.ForkExec
@@ -128,7 +126,7 @@ func serve(args []string) error {
 		Limits:   o.limits, Forest: forest(o.cgroupFD, ownScore), Accounts: accounts, DefaultUser: o.user, DefaultCwd: o.workdir,
 		Used: memory.Used,
 	})
-	serving := door.Options{Limits: o.limits, Table: table, Accounts: accounts, Version: version}
+	serving := door.Options{Limits: o.limits, Table: table, Accounts: accounts, Version: version, OfferSlot: offer}
 	if o.egressProxy {
 		serving.OwnPort = proxy.Port
 	}

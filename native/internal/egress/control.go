@@ -26,6 +26,7 @@ type command struct {
 	Sandbox   string          `json:"sandbox"`
 	Door      string          `json:"door"`
 	GuestMade bool            `json:"guest_made"`
+	Relayed   bool            `json:"relayed"`
 	Policies  []policy.Policy `json:"policies"`
 	Limits    Limits          `json:"limits"`
 	// Roots are authorities, PEM, that far ends may have beside those of the system.
@@ -126,18 +127,19 @@ func (g *Gateway) doSet(line *command) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	door := Door{line.Door, line.GuestMade, line.Relayed}
 	if line.Interception == nil {
 		if policies.HasInspection() {
 			return nil, errors.New("interception: is missing, and a rule inspects")
 		}
-		cut, err := g.Set(line.Sandbox, Door{line.Door, line.GuestMade}, policies, line.Limits, nil)
+		cut, err := g.Set(line.Sandbox, door, policies, line.Limits, nil)
 		return setAnswer{Cut: cut}, err
 	}
 	interception, err := intercept.Compile(line.Interception, g.Interception(line.Sandbox))
 	if err != nil {
 		return nil, err
 	}
-	cut, err := g.Set(line.Sandbox, Door{line.Door, line.GuestMade}, policies, line.Limits, interception)
+	cut, err := g.Set(line.Sandbox, door, policies, line.Limits, interception)
 	return setAnswer{cut, interception.Authority.PEM()}, err
 }
 

@@ -128,12 +128,12 @@ func TestAtADoorThatTheSandboxMadeNothingButASocketIsConnectedTo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{link, file, pipe, directory, filepath.Join(directory, "nothing")} {
-		if slot, err := (Door{path, true}).knock(t.Context()); err == nil {
+		if slot, err := (Door{Path: path, GuestMade: true}).knock(t.Context()); err == nil {
 			t.Errorf("%s is connected to", path)
 			_ = slot.Close()
 		}
 	}
-	slot, err := (Door{a.path, true}).knock(t.Context())
+	slot, err := (Door{Path: a.path, GuestMade: true}).knock(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ package outbound
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync/atomic"
@@ -44,6 +45,42 @@ func Open(listener *net.UnixListener, used func()) *Door {
 // OpenForSlots opens a door that takes no network device: what goes out is asked for with Connect.
 func OpenForSlots(listener *net.UnixListener, used func()) *Door {
 	return open(&Door{listener: listener, used: used, noDevice: true})
+}
+
+// OpenForTunnels opens a door whose slots come one by one, each by Offer.
+func OpenForTunnels(used func()) *Door {
+	return &Door{used: used, noDevice: true, slots: &slots{}}
+}
+
+// Offer takes a slot that a connection carries, from its first byte on; the connection is the door's.
+func (d *Door) Offer(conn net.Conn) error {
+	if err := d.offer(conn); err != nil {
+		_ = conn.Close()
+		return err
+	}
+	return nil
+}
+
+func (d *Door) offer(conn net.Conn) error {
+	if err := conn.SetReadDeadline(time.Now().Add(helloTimeout)); err != nil {
+		return err
+	}
+	var kind [1]byte
+	if _, err := io.ReadFull(conn, kind[:]); err != nil {
+		return err
+	}
+	if kind[0] != egresswire.KindSlot {
+		return fmt.Errorf("a tunnel is no slot (%q)", kind[0])
+	}
+	if err := conn.SetReadDeadline(time.Time{}); err != nil {
+		return err
+	}
+	slot, err := egresswire.Tunnel(conn)
+	if err != nil {
+		return err
+	}
+	d.slots.put(slot)
+	return nil
 }
 
 func open(d *Door) *Door {

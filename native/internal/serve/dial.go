@@ -147,9 +147,7 @@ func (g *guest) Dial(ctx context.Context, stream *connect.BidiStream[guestv1.Dia
 
 // dialUpgrade answers GET /dial?port=N or ?unix=/path with 101, then carries raw bytes both ways.
 func (s *Server) dialUpgrade(w http.ResponseWriter, r *http.Request) {
-	if r.ProtoMajor != 1 || r.Header.Get("Upgrade") != "stacyvm-dial" {
-		w.Header().Set("Upgrade", "stacyvm-dial")
-		writeError(w, http.StatusUpgradeRequired, "needs HTTP/1.1 with Upgrade: stacyvm-dial")
+	if !asksFor(w, r, dialProtocol) {
 		return
 	}
 	port, err := strconv.ParseUint(r.URL.Query().Get("port"), 10, 16)
@@ -164,7 +162,7 @@ func (s *Server) dialUpgrade(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer free()
-	host, buffered, err := http.NewResponseController(w).Hijack()
+	host, early, err := upgrade(w, dialProtocol)
 	if err != nil {
 		return
 	}
@@ -173,12 +171,6 @@ func (s *Server) dialUpgrade(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	_ = host.SetDeadline(time.Time{})
-	const answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: stacyvm-dial\r\n\r\n"
-	if _, err := io.WriteString(host, answer); err != nil {
-		return
-	}
-	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
 	if _, err := conn.Write(early); err != nil {
 		return
 	}

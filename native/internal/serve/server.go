@@ -38,6 +38,8 @@ type Options struct {
 	Version  string
 	// OwnPort is one on which the agent itself listens for the sandbox's programs, and nobody else is let to it; or 0.
 	OwnPort uint32
+	// OfferSlot takes connections of the egress gateway; nil where they come another way, or not at all.
+	OfferSlot func(net.Conn) error
 }
 
 // Server answers requests until Shutdown was asked for.
@@ -48,6 +50,7 @@ type Server struct {
 	files    *files.Files
 	version  string
 	ownPort  uint32
+	offer    func(net.Conn) error
 	started  time.Time
 	watchers watchers
 	uploads  *files.Uploads
@@ -59,7 +62,7 @@ type Server struct {
 // New makes a server.
 func New(o Options) *Server {
 	s := &Server{
-		limits: o.Limits, table: o.Table, accounts: o.Accounts, version: o.Version, ownPort: o.OwnPort, started: time.Now(),
+		limits: o.Limits, table: o.Table, accounts: o.Accounts, version: o.Version, ownPort: o.OwnPort, offer: o.OfferSlot, started: time.Now(),
 		files: &files.Files{Limits: o.Limits, Accounts: o.Accounts},
 		dials: make(chan struct{}, o.Limits.Dials), done: make(chan struct{}),
 	}
@@ -86,6 +89,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /files/directory", s.makeDirectory)
 	s.routeUploads(mux)
 	mux.HandleFunc("GET /dial", s.dialUpgrade)
+	mux.HandleFunc("GET /egress", s.egressUpgrade)
 	mux.HandleFunc("GET /envs", s.envs)
 	mux.HandleFunc("GET /metrics", s.metrics)
 	mux.HandleFunc("POST /init", s.initialise)

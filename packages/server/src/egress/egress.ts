@@ -8,6 +8,8 @@ export interface EgressDoor {
   readonly path: string;
   /** The socket lies where the sandbox can put something else in its place. */
   readonly guestMade: boolean;
+  /** Somebody carries what is said there to the agent, who can't tell a reset from an end. */
+  readonly isRelayed?: boolean;
 }
 
 /** What of the always-denied addresses the operator opens. */

@@ -44,6 +44,7 @@ export interface GatewayCalls {
       sandbox: string;
       door: string;
       guest_made: boolean;
+      relayed: boolean;
       policies: readonly CompiledPolicy[];
       limits: {
         connections: number;

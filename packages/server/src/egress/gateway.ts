@@ -80,6 +80,7 @@ export function createGateway(options: GatewayOptions): Egress {
       sandbox,
       door: door.path,
       guest_made: door.guestMade,
+      relayed: door.isRelayed ?? false,
       policies: [server, policy],
       limits: {
         connections: options.limits.connections,

@@ -16,4 +16,6 @@ export interface GuestPorts {
    * listens. The caller ends it; the signal counts until it stands.
    */
   dial(port: number, signal: AbortSignal): Promise<Duplex>;
+  /** A byte stream to the agent for a connection of the egress gateway's, where the agent takes those among the server's. */
+  openSlot(signal: AbortSignal): Promise<Duplex>;
 }

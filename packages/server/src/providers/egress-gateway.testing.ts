@@ -1,4 +1,13 @@
 import { connect, type Socket } from "node:net";
+import { join } from "node:path";
+import type { Egress } from "../egress/egress.ts";
+import { createGateway } from "../egress/gateway.ts";
+import { sandboxKeys } from "../egress/sandbox-keys.ts";
+import { systemClock } from "../lib/clock.ts";
+import { builtNativeDir } from "../lib/native-dir.ts";
+import { parseRule } from "../lib/network-rule.ts";
+import { Secret } from "../lib/secret.ts";
+import { publicPolicy } from "../sandbox/network-policy.ts";
 import { signal } from "./contract/suite.testing.ts";
 import type { Provider, Runtime, SandboxSpec } from "./provider.ts";
 
@@ -89,3 +98,22 @@ export async function withDoor(
     await runtime.destroy(signal());
   }
 }
+
+/** The real gateway, which lets every sandbox to one address and port of this host, for example "127.0.0.1/32:8080". */
+export const realGateway = (open: string, user: number | undefined): Egress => {
+  const { cidr = "", ports } = parseRule(open);
+  return createGateway({
+    programPath: join(builtNativeDir, "stacyvm-egress"),
+    serverPolicy: publicPolicy,
+    resolvers: [],
+    open: [{ cidr, ports }],
+    limits: { connections: 0, connectionsPerSecond: 0, bandwidthBytes: 0, idleTimeoutMs: 0 },
+    keys: sandboxKeys(new Secret("k".repeat(64))),
+    roots: "",
+    user,
+    clock: systemClock,
+    beforeStart: async () => {},
+    onDecision: () => {},
+    onEnd: () => {},
+  });
+};

@@ -37,28 +37,35 @@ export const agentPorts = ({ guest, dial, callTimeoutMs }: AgentPortsOptions): G
       throw guestFailure(error, signal);
     }
   },
-  dial: async (port, signal) => {
-    signal.throwIfAborted();
-    const socket = dial();
-    const within = AbortSignal.any([signal, AbortSignal.timeout(dialTimeoutMs)]);
-    const abort = (): void => void socket.destroy();
-    within.addEventListener("abort", abort, { once: true });
-    try {
-      socket.write(
-        `GET /dial?port=${port} HTTP/1.1\r\nHost: agent\r\nConnection: Upgrade\r\nUpgrade: stacyvm-dial\r\n\r\n`,
-      );
-      return await opened(socket, port);
-    } catch (error) {
-      socket.destroy();
-      throw guestFailure(error, within);
-    } finally {
-      within.removeEventListener("abort", abort);
-    }
-  },
+  dial: (port, signal) => upgraded(dial, `/dial?port=${port}`, "stacyvm-dial", `port ${port} in the sandbox`, signal),
+  openSlot: (signal) => upgraded(dial, "/egress", "stacyvm-egress", "the agent's egress door", signal),
 });
 
+const upgraded = async (
+  dial: Dial,
+  path: string,
+  protocol: string,
+  to: string,
+  signal: AbortSignal,
+): Promise<Duplex> => {
+  signal.throwIfAborted();
+  const socket = dial();
+  const within = AbortSignal.any([signal, AbortSignal.timeout(dialTimeoutMs)]);
+  const abort = (): void => void socket.destroy();
+  within.addEventListener("abort", abort, { once: true });
+  try {
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: agent\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`);
+    return await opened(socket, to);
+  } catch (error) {
+    socket.destroy();
+    throw guestFailure(error, within);
+  } finally {
+    within.removeEventListener("abort", abort);
+  }
+};
+
 /** The socket once the agent has said that the connection stands; it holds all that came after those words, its end too. */
-async function opened(socket: AgentConnection, port: number): Promise<Duplex> {
+async function opened(socket: AgentConnection, to: string): Promise<Duplex> {
   const head = await new Promise<string>((resolve, reject) => {
     let held: Buffer = Buffer.alloc(0);
     const settle = (action: () => void): void => {
@@ -88,6 +95,6 @@ async function opened(socket: AgentConnection, port: number): Promise<Duplex> {
   if (head.startsWith("HTTP/1.1 101 ")) return socket;
   const { status } = parseHead(head);
   if (status === 429) throw new StacyError("sandbox_limit", "the sandbox has too many connections to its ports");
-  if (status >= 500) throw new StacyError("port_refused", `nothing listens on port ${port} in the sandbox`);
+  if (status >= 500) throw new StacyError("port_refused", `nothing listens on ${to}`);
   throw new StacyError("guest_protocol", `the sandbox's agent answered a dial with status ${status}`);
 }

@@ -36,6 +36,8 @@ export interface ContainerParts {
   readonly labels: Record<string, string>;
   readonly image: { readonly id: string; readonly env: Readonly<Record<string, string>> };
   readonly door: AgentDoor;
+  /** The agent is a proxy for its programs, and takes the egress gateway's connections among the server's. */
+  readonly relaysEgress: boolean;
 }
 
 /** Where the agent's program comes from, and how it is reached. */
@@ -111,6 +113,7 @@ export const containerConfig = (parts: ContainerParts): Docker.ContainerCreateOp
             ...(parts.door.egress === undefined ? [] : ["--egress-unix", `${egressDoorPath}/egress.sock`]),
           ]
         : [programInVolume, "serve", "--stdio"]),
+      ...(parts.relaysEgress ? ["--egress-proxy"] : []),
       ...["--workdir", workspace],
     ],
     Cmd: [],

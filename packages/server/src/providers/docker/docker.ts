@@ -8,7 +8,8 @@ import { agentStreams, transportOf, transportProblems } from "./agent-door.ts";
 import { agentVolumes } from "./agent-volume.ts";
 import { attachConsole, type Console } from "./console.ts";
 import { doors } from "./door.ts";
-import { egressDoors, egressLacks } from "./egress-door.ts";
+import { egressDoors, egressLacks, egressWay } from "./egress-door.ts";
+import { egressRelays } from "./egress-relay.ts";
 import { connectEngine, engineWords, ignoreMissing, statusOf, unreachable } from "./engine.ts";
 import { askFacts, capabilitiesOf, type EngineFacts, fingerprintOf } from "./engine-facts.ts";
 import { engineImages, type PullNote } from "./images.ts";
@@ -44,6 +45,7 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
   const engine = connectEngine({ address: settings.socket, tlsDir: settings.tlsDir });
   const door = doors(options.doorsDirectory);
   const egress = egressDoors({ directory: options.egressDirectory, helper: options.helper });
+  const relays = egressRelays({ pathOf: (sandboxId) => egress.door(sandboxId).path, user: egress.user });
   const volumes = agentVolumes({ serverId, agentPath: options.agentPath });
   const streams = agentStreams({
     connectGuest: options.connectGuest,
@@ -87,26 +89,33 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
         else ignoreMissing(error);
       }
     });
+    relays.close(sandboxId);
     await Promise.all([door.remove(sandboxId), egress.remove(sandboxId)]);
   };
 
   const runtimeOf = (
-    { sandboxId, streamKey, hasEgress }: Pick<OwnerLabels, "sandboxId" | "streamKey" | "hasEgress">,
+    { sandboxId, streamKey, egress: way }: Pick<OwnerLabels, "sandboxId" | "streamKey" | "egress">,
     containerId: string,
     kept?: Console,
-  ): Runtime =>
-    dockerRuntime({
+  ): Runtime => {
+    const guest =
+      streamKey === undefined
+        ? options.connectGuest({ dial: door.dial(sandboxId), label: sandboxId })
+        : streams.connect(sandboxId, containerId, streamKey);
+    const egressDoors = {
+      device: () => egress.door(sandboxId),
+      relay: () => relays.open(sandboxId, guest.ports.openSlot),
+    } as const;
+    return dockerRuntime({
       sandboxId,
       containerId,
-      guest:
-        streamKey === undefined
-          ? options.connectGuest({ dial: door.dial(sandboxId), label: sandboxId })
-          : streams.connect(sandboxId, containerId, streamKey),
-      egressDoor: hasEgress ? egress.door(sandboxId) : undefined,
+      guest,
+      egressDoor: way === undefined ? undefined : egressDoors[way](),
       console: kept,
       container: async () => (await engine.client()).getContainer(containerId),
       remove: () => remove(sandboxId),
     });
+  };
 
   const launch = launcher({
     ...options,
@@ -145,6 +154,7 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
         networkMode: settings.networkMode,
         boundsDisk: facts?.boundsDisk ?? false,
         noEgress,
+        egress: facts === undefined ? "device" : egressWay(facts, transportOf(settings, facts.isDesktop)),
       });
     },
     get capabilitiesKnown() {
@@ -154,7 +164,7 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
       return {
         runtime: settings.runtime,
         network_mode: settings.networkMode,
-        outbound_network: noEgress === undefined ? "transparent" : `none: ${noEgress}`,
+        outbound_network: noEgress === undefined ? (provider.capabilities.egressLevel ?? "") : `none: ${noEgress}`,
         version: facts?.versions.docker ?? "",
         storage_driver: facts?.storageDriver ?? "",
         userns_remap: String(facts?.remapsUsers ?? false),
@@ -233,6 +243,7 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
 
     reap: (sandboxId) => remove(sandboxId),
     async [Symbol.asyncDispose]() {
+      relays[Symbol.dispose]();
       streams.leave();
       engine[Symbol.dispose]();
     },

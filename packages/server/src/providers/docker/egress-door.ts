@@ -1,16 +1,22 @@
-import { chmod, mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { chmod, chown, mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import type { EgressDoor } from "../../egress/egress.ts";
+import { gatewayUser } from "../../lib/gateway-user.ts";
 import { nonce } from "../../lib/id.ts";
 import type { HostHelper } from "../host-helper.ts";
 import type { AgentTransport } from "./agent-door.ts";
 import type { EngineFacts } from "./engine-facts.ts";
+import type { EgressWay } from "./labels.ts";
 
 export interface EgressDoorsOptions {
   /** The host program's own, which only root and the egress gateway's group pass. */
   readonly directory: string;
   readonly helper: HostHelper;
 }
+
+/** Under gVisor the network is its own kernel's, and an agent that is reached by a stream may be on another machine. */
+export const egressWay = ({ kind }: EngineFacts, transport: AgentTransport): EgressWay =>
+  kind === "container" && transport === "socket" ? "device" : "relay";
 
 const socketName = "egress.sock";
 /** The agent's own resolver, and nothing of the host's or of the engine's. */
@@ -22,21 +28,32 @@ const resolvConf = "nameserver 198.18.0.2\n";
  * nobody inside.
  */
 export const egressDoors = ({ directory, helper }: EgressDoorsOptions) => {
+  /** Of the gateway; this process's own where that isn't root. */
+  const user = process.geteuid?.() === 0 ? gatewayUser(dirname(directory)) : undefined;
   const at = (sandboxId: string): string => join(directory, sandboxId);
   const resolvConfPath = join(directory, "resolv.conf");
 
   return {
+    user,
     path: at,
     /** Shown inside as `/etc/resolv.conf`: what an engine would write there has parts of the host's. */
     resolvConfPath,
     door: (sandboxId: string): EgressDoor => ({ path: join(at(sandboxId), socketName), guestMade: true }),
     /** Before the container is made; clears what one of the same id left. */
-    async prepare(sandboxId: string): Promise<void> {
+    async prepare(sandboxId: string, way: EgressWay): Promise<void> {
+      await rm(at(sandboxId), { recursive: true, force: true });
+      if (way === "relay") {
+        if ((await mkdir(directory, { recursive: true, mode: 0o710 })) !== undefined && user !== undefined) {
+          await chown(directory, 0, user);
+        }
+        await mkdir(at(sandboxId), { mode: 0o700 });
+        if (user !== undefined) await chown(at(sandboxId), user, user);
+        return;
+      }
       // Appears whole or not at all; what sandboxes are shown already stays as it is.
       const written = `${resolvConfPath}.${nonce().toString("hex")}`;
       await writeFile(written, resolvConf, { mode: 0o644 });
       await rename(written, resolvConfPath);
-      await rm(at(sandboxId), { recursive: true, force: true });
       await mkdir(at(sandboxId));
       await chmod(at(sandboxId), 0o777);
     },
@@ -60,15 +77,12 @@ export type EgressDoors = ReturnType<typeof egressDoors>;
 
 /** Why sandboxes of this engine have no outbound network through the gateway, and what would help; undefined where they have. */
 export const egressLacks = async (
-  { kind }: EngineFacts,
+  facts: EngineFacts,
   transport: AgentTransport,
   helper: HostHelper,
   signal: AbortSignal,
 ): Promise<string | undefined> => {
-  if (kind !== "container") return "under gVisor the network is its own kernel's: use the runtime runc";
-  if (transport !== "socket" || process.geteuid?.() !== 0) {
-    return "sandboxes get a network only from an engine on this host whose agents are reached by sockets, and from a server that is root";
-  }
+  if (egressWay(facts, transport) === "relay") return undefined;
   try {
     const { no_tun: noTun } = await helper.call("probe", {}, signal);
     return noTun === "" ? undefined : noTun;

@@ -1,13 +1,17 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, stat } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { noSecrets } from "../../egress/egress.ts";
 import { gatewayUser } from "../../lib/gateway-user.ts";
+import { compilePolicy, publicPolicy } from "../../sandbox/network-policy.ts";
 import { sandboxId, sh, signal, until } from "../contract/suite.testing.ts";
-import { standInGateway, web, withDoor } from "../egress-gateway.testing.ts";
-import { hostHelper } from "../host-helper.ts";
+import { realGateway, standInGateway, web, withDoor } from "../egress-gateway.testing.ts";
+import { type HostHelper, hostHelper } from "../host-helper.ts";
 import type { Provider, Runtime, SandboxSpec, SecurityProfile } from "../provider.ts";
 import { sandboxSpec } from "../sandbox-spec.testing.ts";
 import { engineLacks, remappedRoot } from "./docker-engine.testing.ts";
@@ -24,6 +28,24 @@ const connectAs = (user: number, path: string): string => {
     socket.once("connect", () => { console.log("connected"); socket.destroy(); });
     socket.once("error", ({ code }) => console.log(code));`;
   return spawnSync(process.execPath, ["-e", program, String(user), path], { encoding: "utf8" }).stdout.trim();
+};
+
+const largeBytes = 3_000_000;
+
+/** On this host's loopback: says hello, or at /large much more. */
+const webServer = async (heard: (url: string) => void) => {
+  const server = createServer(({ url = "" }, response) => {
+    heard(url);
+    response.end(url === "/large" ? Buffer.alloc(largeBytes) : "hello");
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
 };
 
 describe.each<{ engineIs: string; remap: boolean; profiles: readonly SecurityProfile[] }>([
@@ -208,22 +230,61 @@ describe.each<{ engineIs: string; remap: boolean; profiles: readonly SecurityPro
     expect([existsSync(doorOf(id)), await provider.list(signal())]).toEqual([false, []]);
   });
 
-  test("offers it, and where it can't says why", async () => {
-    expect(provider.capabilities.networks).toEqual(["none", "egress"]);
+  test("offers it by a device, and says why where it can't", async () => {
+    expect(provider.capabilities).toMatchObject({ networks: ["none", "egress"], egressLevel: "transparent" });
     expect(provider.publicConfig).toMatchObject({ outbound_network: "transparent" });
-    const others = {
-      "by sockets": { agentTransport: "stream" },
-      gVisor: { runtime: "runsc", networkMode: "none" },
-    } as const;
-    for (const [why, settings] of Object.entries(others)) {
-      const other = under.open({ settings: { ...dockerSettings(under.engine.socket), ...settings } });
-      await other.fingerprint(signal());
-      expect(other.capabilities.networks).toEqual(["none"]);
-      expect(other.capabilities.noEgress).toContain(why);
-      await expect(other.spawn(spec({ security: "restricted" }), signal())).rejects.toMatchObject({
-        reason: "not_supported",
-        message: expect.stringContaining(why),
-      });
+    const silent = { call: async () => Promise.reject(new Error("no host program answers")) };
+    const other = under.open({ helper: silent as unknown as HostHelper });
+    await other.fingerprint(signal());
+    expect(other.capabilities).toMatchObject({ networks: ["none"], noEgress: "no host program answers" });
+    await expect(other.spawn(spec({ security: "restricted" }), signal())).rejects.toMatchObject({
+      reason: "not_supported",
+      message: expect.stringContaining("no host program answers"),
+    });
+  });
+
+  it.for<{ by: string; runtime?: "runsc"; agentTransport?: "stream" }>([
+    { by: "a stream", agentTransport: "stream" },
+    // gVisor doesn't start there with directories of this host's.
+    ...(remap ? [] : [{ by: "gVisor's socket", runtime: "runsc" as const }]),
+    { by: "a stream from gVisor", runtime: "runsc", agentTransport: "stream" },
+  ])("goes by $by through the server to the gateway, also after the server was started anew", async (way, context) => {
+    const without = missing ?? engineLacks(way.runtime ?? "runc");
+    if (without !== undefined) context.skip(without);
+    const { by: _, ...changed } = way;
+    const settings = { ...dockerSettings(under.engine.socket), ...changed };
+    const other = under.open({ settings });
+    await other.fingerprint(signal());
+    expect(other.capabilities).toMatchObject({ networks: ["none", "egress"], egressLevel: "proxy" });
+    expect(other.publicConfig).toMatchObject({ outbound_network: "proxy" });
+    const heard: string[] = [];
+    await using site = await webServer((url) => heard.push(url));
+    await using gateway = realGateway(`127.0.0.1/32:${site.port}`, gatewayUser(under.dataRoot));
+    const ask = (path: string) => `http_proxy=http://127.0.0.1:3128 wget -qO- http://127.0.0.1:${site.port}/${path}`;
+    const runtime = await other.spawn(spec({ security: "restricted" }), signal());
+    try {
+      const { egressDoor } = runtime;
+      if (egressDoor === undefined) throw new Error("it has no egress door");
+      const { mode, uid } = await stat(egressDoor.path);
+      expect([mode & 0o777, uid, egressDoor.isRelayed]).toEqual([0o600, gatewayUser(under.dataRoot), true]);
+      expect(connectAs(remappedRoot + 1000, egressDoor.path)).toBe("EACCES");
+      await gateway.admit(runtime.sandboxId, egressDoor, compilePolicy("sandbox", publicPolicy), noSecrets);
+      expect(await sh(runtime.guest, ask("first"))).toMatchObject({ out: "hello" });
+      const large = `http_proxy=http://127.0.0.1:3128 wget -qO- http://127.0.0.1:${site.port}/large | wc -c`;
+      expect(await sh(runtime.guest, large)).toMatchObject({ out: `${largeBytes}\n` });
+
+      await runtime.guest[Symbol.asyncDispose]();
+      await other[Symbol.asyncDispose]();
+      const again = await under.open({ settings }).attach(runtime.sandboxId, runtime.ref, signal());
+      if (again?.egressDoor === undefined) throw new Error("it has no egress door after the start");
+      expect(again.egressDoor).toEqual(egressDoor);
+      const answer = async () => (await sh(again.guest, ask("again"))).out;
+      expect(await until(answer, (out) => out === "hello")).toBe("hello");
+      expect(heard).toEqual(["/first", "/large", "/again"]);
+      await again.destroy(signal());
+      expect(existsSync(egressDoor.path)).toBe(false);
+    } finally {
+      await under.open({ settings }).reap(runtime.sandboxId, signal());
     }
   });
 

@@ -16,7 +16,7 @@ const info = {
   CpuCfsQuota: true,
   PidsLimit: true,
 };
-const options = { networkMode: "none", boundsDisk: false, noEgress: "no" };
+const options = { networkMode: "none", boundsDisk: false, noEgress: "no", egress: "device" } as const;
 
 it("offers root inside only where the engine maps users, and says how it would", () => {
   const plain = capabilitiesOf(readFacts(version, info, "runc"), options);
@@ -46,7 +46,12 @@ it("offers the gateway's network where it can, and else an engine's where the op
   expect(capabilitiesOf(undefined, options).networks).toEqual(["none"]);
   expect(capabilitiesOf(undefined, { ...options, networkMode: "bridge" }).networks).toEqual(["none", "bridge"]);
   const served = capabilitiesOf(undefined, { ...options, networkMode: "bridge", noEgress: undefined });
-  expect([served.networks, served.noEgress]).toEqual([["none", "egress"], undefined]);
+  expect([served.networks, served.noEgress, served.egressLevel]).toEqual([
+    ["none", "egress"],
+    undefined,
+    "transparent",
+  ]);
+  expect(capabilitiesOf(undefined, { ...options, egress: "relay" }).egressLevel).toBe("proxy");
 });
 
 it.each([

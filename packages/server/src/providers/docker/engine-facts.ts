@@ -1,6 +1,7 @@
 import type Docker from "dockerode";
 import type { Capabilities, Fingerprint } from "../provider.ts";
 import { commonApi, oldestApi } from "./engine.ts";
+import type { EgressWay } from "./labels.ts";
 
 export type EngineRuntimeKind = "container" | "gvisor" | "kata";
 
@@ -144,6 +145,7 @@ export const capabilitiesOf = (
     readonly boundsDisk: boolean;
     /** Why there is no way to the egress gateway; undefined where there is one. */
     readonly noEgress: string | undefined;
+    readonly egress: EgressWay;
   },
 ): Capabilities => {
   const kind = facts?.kind ?? "container";
@@ -156,6 +158,7 @@ export const capabilitiesOf = (
     securityProfiles: mapsRoot ? ["default", "restricted"] : ["restricted"],
     ...(mapsRoot ? {} : { profileRemedies: { default: remedy } }),
     networks: networksOf(options),
+    egressLevel: options.egress === "relay" ? "proxy" : "transparent",
     ...(options.noEgress === undefined ? {} : { noEgress: options.noEgress }),
     limits: {
       memory: facts?.limits.memory ?? false,

@@ -1,5 +1,8 @@
 import type { SandboxSpec } from "../provider.ts";
 
+/** By a door of its own on this host and a network device, or by its agent's connection to the server and a proxy inside. */
+export type EgressWay = "device" | "relay";
+
 const prefix = "stacyvm.";
 
 /** Of a container: whose it is, and what is needed to take it up again. */
@@ -9,8 +12,8 @@ export interface OwnerLabels {
   readonly generation: number;
   /** Of the stream to its agent, 32 hex digits; undefined where that has a socket. */
   readonly streamKey: string | undefined;
-  /** Its outbound network is the egress gateway's. */
-  readonly hasEgress: boolean;
+  /** How its outbound network reaches the egress gateway; undefined where it has none. */
+  readonly egress: EgressWay | undefined;
 }
 
 /** A name that no other server on the same engine gives. */
@@ -20,7 +23,7 @@ export const containerLabels = (
   serverId: string,
   spec: SandboxSpec,
   imageDigest: string,
-  streamKey: string | undefined,
+  { streamKey, egress }: Pick<OwnerLabels, "streamKey" | "egress">,
 ): Record<string, string> => ({
   [`${prefix}server`]: serverId,
   [`${prefix}provider`]: "docker",
@@ -35,6 +38,7 @@ export const containerLabels = (
   [`${prefix}security`]: spec.security,
   [`${prefix}network`]: spec.network,
   ...(streamKey === undefined ? {} : { [`${prefix}stream`]: streamKey }),
+  ...(egress === "relay" ? { [`${prefix}egress`]: egress } : {}),
 });
 
 /** Filter of the engine's lists for what is this server's. */
@@ -48,5 +52,6 @@ export const readLabels = (labels: Readonly<Record<string, string>> = {}): Owner
   if (sandboxId === undefined || serverId === undefined || labels[`${prefix}provider`] !== "docker") return undefined;
   const generation = Number(labels[`${prefix}generation`]) || 0;
   const hasEgress = labels[`${prefix}network`] === "egress";
-  return { serverId, sandboxId, generation, streamKey: labels[`${prefix}stream`], hasEgress };
+  const egress = !hasEgress ? undefined : labels[`${prefix}egress`] === "relay" ? "relay" : "device";
+  return { serverId, sandboxId, generation, streamKey: labels[`${prefix}stream`], egress };
 };

@@ -7,7 +7,7 @@ import type { agentVolumes } from "./agent-volume.ts";
 import { attachConsole, type Console } from "./console.ts";
 import { containerConfig } from "./container-config.ts";
 import type { Doors } from "./door.ts";
-import type { EgressDoors } from "./egress-door.ts";
+import { type EgressDoors, egressWay } from "./egress-door.ts";
 import { type Engine, engineWords } from "./engine.ts";
 import type { EngineFacts } from "./engine-facts.ts";
 import type { EngineImage, engineImages } from "./images.ts";
@@ -27,7 +27,7 @@ export interface LauncherOptions {
   readonly readyTimeoutMs: number;
   /** With a key where the agent is reached by its container's stdin and stdout. */
   readonly runtimeOf: (
-    owner: Pick<OwnerLabels, "sandboxId" | "streamKey" | "hasEgress">,
+    owner: Pick<OwnerLabels, "sandboxId" | "streamKey" | "egress">,
     containerId: string,
     kept: Console,
   ) => Runtime;
@@ -54,23 +54,26 @@ export const launcher = (options: LauncherOptions) => {
       await images.resolve(await engine.patient(), spec.imageReference, spec, signal),
       spec,
     );
-    const streamKey = transportOf(settings, known.isDesktop) === "stream" ? nonce().toString("hex") : undefined;
-    const hasEgress = spec.network === "egress";
+    const transport = transportOf(settings, known.isDesktop);
+    const way = spec.network === "egress" ? egressWay(known, transport) : undefined;
+    const streamKey = transport === "stream" ? nonce().toString("hex") : undefined;
     if (streamKey === undefined) await doors.prepare(spec.id);
-    if (hasEgress) await egress.prepare(spec.id);
+    if (way !== undefined) await egress.prepare(spec.id, way);
     seccomp ??= seccompContent(settings.seccompProfile);
     const config = containerConfig({
       spec,
       settings: { ...settings, kind: known.kind, seccomp, boundsDisk: known.boundsDisk },
-      labels: containerLabels(serverId, spec, image.digest, streamKey),
+      labels: containerLabels(serverId, spec, image.digest, { streamKey, egress: way }),
       image,
+      relaysEgress: way === "relay",
       door:
         streamKey === undefined
           ? {
               transport: "socket",
               agentFile: options.agentPath,
               directory: doors.path(spec.id),
-              egress: hasEgress ? { directory: egress.path(spec.id), resolvConf: egress.resolvConfPath } : undefined,
+              egress:
+                way === "device" ? { directory: egress.path(spec.id), resolvConf: egress.resolvConfPath } : undefined,
             }
           : { transport: "stream", volume: await volumes.ensure(await engine.client(), image.id) },
     });
@@ -83,16 +86,16 @@ export const launcher = (options: LauncherOptions) => {
     const listening = (await engine.patient()).getContainer(container.id);
     const stdout = streamKey === undefined; // Elsewhere it carries the agent's connections.
     const kept = await attachConsole(listening, { stdout });
-    return { container, image, streamKey, hasEgress, kept };
+    return { container, image, streamKey, way, kept };
   };
 
   /** Resolves when the agent has answered, nothing else has run, and the wall is what it should be. */
   const begin = async (
-    { container, streamKey, hasEgress, kept }: Awaited<ReturnType<typeof create>>,
+    { container, streamKey, way, kept }: Awaited<ReturnType<typeof create>>,
     spec: SandboxSpec,
     signal: AbortSignal,
   ): Promise<Runtime> => {
-    const made = options.runtimeOf({ sandboxId: spec.id, streamKey, hasEgress }, container.id, kept);
+    const made = options.runtimeOf({ sandboxId: spec.id, streamKey, egress: way }, container.id, kept);
     const refused = new AbortController();
     const within = AbortSignal.any([signal, kept.ended, refused.signal]);
     let silence: NodeJS.Timeout | undefined;
@@ -112,7 +115,7 @@ export const launcher = (options: LauncherOptions) => {
       if (streamKey === undefined) await doors.opened(spec.id, within);
       await made.guest.ready(within);
       if (streamKey === undefined) await doors.seal(spec.id);
-      if (hasEgress) await egress.open(spec.id, within);
+      if (way === "device") await egress.open(spec.id, within);
       if (spec.security === "default") await requireMappedRoot(made, within);
       const refusal = await starting;
       if (refusal !== undefined) throw refusal.error;
