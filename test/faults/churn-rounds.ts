@@ -11,8 +11,8 @@ const concurrency = 8;
 /** How often the processes are looked at on the way. */
 const looks = 40;
 const growthMaxMb = 64;
-/** At rest, of the server and its programs together: connections that are kept for the next request, of each lane and to an engine. */
-const moreFilesMax = 4 * concurrency;
+/** At rest, of the server and its programs together: connections that this client and the server keep for the next request. */
+const moreFilesMax = 64;
 /** Rounds after which memory that grows is no longer a program's warming up. */
 const flatFrom = 2_000;
 
