@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"stacyvm/native/internal/netdevice"
 )
 
 // MockInit is the argument with which this program becomes the first process of a mock sandbox.
@@ -54,7 +56,7 @@ func becomeMockAgent(args []string) error {
 	if err := buildMockTree(args[0], diskMB, func(string) error { return nil }); err != nil {
 		return err
 	}
-	if err := raiseLoopback(); err != nil {
+	if err := netdevice.RaiseLoopback(); err != nil {
 		return fmt.Errorf("raise loopback: %w", err)
 	}
 	if err := closeNamespaces(args[2]); err != nil {
@@ -97,18 +99,4 @@ func dropCapabilities(kept map[uintptr]bool) error {
 		}
 	}
 	return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-}
-
-func raiseLoopback() error {
-	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(socket)
-	request, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	request.SetUint16(unix.IFF_UP)
-	return unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, request)
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stacyvm/native/internal/confine"
+	"stacyvm/native/internal/netdevice"
 )
 
 // PRootInit is the argument with which this program becomes the first process of a PRoot sandbox.
@@ -131,7 +132,7 @@ func (p prootPlan) hide() error {
 		return err
 	}
 	if !p.HostNetwork {
-		if err := raiseLoopback(); err != nil {
+		if err := netdevice.RaiseLoopback(); err != nil {
 			return fmt.Errorf("raise loopback: %w", err)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"stacyvm/native/internal/netdevice"
 )
 
 // Inside is the first argument of the process that makes a confined program's network and becomes that program.
@@ -27,7 +29,7 @@ func Enter(args []string) error {
 		return err
 	}
 	unix.CloseOnExec(placesFd)
-	if err := raiseLoopback(); err != nil {
+	if err := netdevice.RaiseLoopback(); err != nil {
 		return fmt.Errorf("the loopback device: %w", err)
 	}
 	var fds []int
@@ -54,18 +56,4 @@ func Enter(args []string) error {
 		return err
 	}
 	return syscall.Exec(path, args[1:], os.Environ())
-}
-
-func raiseLoopback() error {
-	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(socket)
-	request, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	request.SetUint16(unix.IFF_UP)
-	return unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, request)
 }
