@@ -88,15 +88,13 @@ func Run(config Config, program string, args []string) error {
 	return howEnded(child.Wait())
 }
 
-// start makes the program a network of its own. As root that works one way or the other; for another user, where the host
-// refuses it, the program stays in this host's network.
+// start makes the program a network of its own. Where the host refuses that, to a user or to a container's root, the program
+// stays in this host's network.
 func start(forward *Forward, places []place, program string, args []string) (*exec.Cmd, []net.Listener, error) {
-	child, listeners, err := startConfined(forward, places, program, args, unix.CLONE_NEWUSER|unix.CLONE_NEWNET)
-	if err == nil {
-		return child, listeners, nil
-	}
-	if os.Geteuid() == 0 {
-		return startConfined(forward, places, program, args, unix.CLONE_NEWNET)
+	for _, namespaces := range []uintptr{unix.CLONE_NEWUSER | unix.CLONE_NEWNET, unix.CLONE_NEWNET} {
+		if child, listeners, err := startConfined(forward, places, program, args, namespaces); err == nil {
+			return child, listeners, nil
+		}
 	}
 	return startBeside(forward, program, args)
 }

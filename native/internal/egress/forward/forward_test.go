@@ -228,6 +228,23 @@ exit 7`
 	}
 }
 
+func TestAProgramThatGetsNoNetworkOfItsOwnHasTheProxyAndRunsAllTheSame(t *testing.T) {
+	other, heard := web(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := fmt.Sprintf("curl -sS -o /dev/null -w '%%{http_code}' -x $HTTP_PROXY http://%s/; exit 3", other)
+	command := exec.Command("unshare", "--user", "--map-root-user", "sh", "-c",
+		`echo 0 >/proc/sys/user/max_net_namespaces && exec "$@"`, "sh", self, "", "sh", "-c", ask)
+	command.Env = confined(t, 0, "", "").Env
+	out, err := command.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 3 || !strings.HasSuffix(string(out), "403") || heard.Load() != 0 {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 func TestAProgramEndsWithWhatStartedIt(t *testing.T) {
 	command := confined(t, 0, "", "echo begun; exec sleep 1000")
 	reader, writer, err := os.Pipe()
