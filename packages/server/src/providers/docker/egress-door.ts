@@ -1,8 +1,7 @@
-import { chmod, chown, mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { EgressDoor } from "../../egress/egress.ts";
 import { gatewayUser } from "../../lib/gateway-user.ts";
-import { nonce } from "../../lib/id.ts";
 import type { HostHelper } from "../host-helper.ts";
 import type { AgentTransport } from "./agent-door.ts";
 import type { EngineFacts } from "./engine-facts.ts";
@@ -33,6 +32,15 @@ export const egressDoors = ({ directory, helper }: EgressDoorsOptions) => {
   const at = (sandboxId: string): string => join(directory, sandboxId);
   const resolvConfPath = join(directory, "resolv.conf");
 
+  let writing: Promise<void> | undefined;
+  /** Appears whole or not at all. What a crash leaves on the way has the same name the next time. */
+  const writeResolvConf = async (): Promise<void> => {
+    if ((await readFile(resolvConfPath, "utf8").catch(() => "")) === resolvConf) return;
+    const written = `${resolvConfPath}.new`;
+    await writeFile(written, resolvConf, { mode: 0o644 });
+    await rename(written, resolvConfPath);
+  };
+
   return {
     user,
     path: at,
@@ -50,10 +58,10 @@ export const egressDoors = ({ directory, helper }: EgressDoorsOptions) => {
         if (user !== undefined) await chown(at(sandboxId), user, user);
         return;
       }
-      // Appears whole or not at all; what sandboxes are shown already stays as it is.
-      const written = `${resolvConfPath}.${nonce().toString("hex")}`;
-      await writeFile(written, resolvConf, { mode: 0o644 });
-      await rename(written, resolvConfPath);
+      writing ??= writeResolvConf().finally(() => {
+        writing = undefined;
+      });
+      await writing;
       await mkdir(at(sandboxId));
       await chmod(at(sandboxId), 0o777);
     },
