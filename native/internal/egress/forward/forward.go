@@ -77,7 +77,9 @@ func New(config Config, told io.Writer) (*Forward, error) {
 	f.reverse = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.RawQuery = r.In.URL.RawQuery },
 		Transport: &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
+			Proxy: func(r *http.Request) (*url.URL, error) {
+				return f.parent(r.Context(), r.URL, authority(r.URL))
+			},
 			DialContext:            func(ctx context.Context, _, to string) (net.Conn, error) { return client.Dial(ctx, to) },
 			DisableKeepAlives:      true,
 			DisableCompression:     true,
@@ -174,7 +176,7 @@ func (f *Forward) decide(w http.ResponseWriter, r *http.Request) {
 
 // connect opens what a tunnel leads to.
 func (f *Forward) connect(ctx context.Context, to string) (net.Conn, error) {
-	parent, err := http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: "https", Host: to}})
+	parent, err := f.parent(ctx, &url.URL{Scheme: "https", Host: to}, to)
 	if err != nil {
 		return nil, err
 	}
@@ -182,6 +184,19 @@ func (f *Forward) connect(ctx context.Context, to string) (net.Conn, error) {
 		return f.client.Dial(ctx, to)
 	}
 	return f.connectBy(ctx, parent, to)
+}
+
+// parent is the operator's proxy for an address, nil where there is none. It makes its own rules, and knows names that this
+// host doesn't; what this host knows to be internal it is not asked for.
+func (f *Forward) parent(ctx context.Context, address *url.URL, to string) (*url.URL, error) {
+	parent, err := http.ProxyFromEnvironment(&http.Request{URL: address})
+	if err != nil || parent == nil {
+		return nil, err
+	}
+	if err := f.client.Decide(ctx, to); errors.Is(err, egress.ErrInternal) {
+		return nil, err
+	}
+	return parent, nil
 }
 
 const reasonMax = 300

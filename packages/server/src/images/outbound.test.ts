@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
-import { storeFixture } from "./images-fixture.ts";
+import { Secret } from "../lib/secret.ts";
+import { proxyFixture, storeFixture } from "./images-fixture.ts";
 
 const signal = AbortSignal.timeout(300_000);
 const opened: AsyncDisposable[] = [];
@@ -70,6 +71,19 @@ test.each(["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0"])(
     expect(secret.heard).not.toEqual([]);
   },
 );
+
+test("the operator's proxy isn't asked for what is internal", async () => {
+  const { port } = await inside();
+  const proxy = await proxyFixture(`127.0.0.1:${port}`);
+  opened.push(proxy);
+  const address = new Secret(proxy.address);
+  const fixture = await storeFixture({ registries: { proxies: { http: address, https: address, none: [] } } });
+  opened.push(fixture);
+  await expect(fixture.store.ensure("10.255.0.1:5000/app:1", signal)).rejects.toThrow(/internal address/);
+  expect(proxy.passed()).toEqual([]);
+  await expect(fixture.store.ensure("registry.test:5000/app:1", signal)).rejects.toThrow();
+  expect(proxy.passed()).not.toEqual([]);
+});
 
 test("a registry that sends a layer's askers elsewhere on this host doesn't make the server ask there", async () => {
   const secret = await inside();
