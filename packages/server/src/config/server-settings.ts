@@ -86,7 +86,10 @@ export const images = {
   aliases: map("Requested image names that stand for a local image."),
   storeDir: path("", "Directory of unpacked images.", "<data_dir>/images"),
   insecureRegistries: list([], "Registries, as host or host:port, spoken to in plain HTTP or with any certificate."),
-  internalRegistries: list([], "Registries on loopback, private or link-local addresses that may be asked, over TLS."),
+  internalRegistries: list(
+    [],
+    "Registries, and hosts that they send askers to, on internal addresses that may be asked, over TLS.",
+  ),
   registryCredentials: secretMap('Who asks a registry: `host` or `host:port` to "user:password".'),
   authFile: path("", "Registries' credentials as Docker or skopeo login write them, where none are given above."),
   httpProxy: secret("Proxy for pulls from registries in plain HTTP; may hold user and password."),
