@@ -133,11 +133,12 @@ function hostName(target: string, at: number): string {
   const bare = (isWild ? target.slice(2) : target).replace(/\.$/, "");
   const star = bare.indexOf("*");
   if (star >= 0) throw wrong(at + (isWild ? 2 : 0) + star, "a * stands alone as the first label, as in *.example.com");
-  if (/^[0-9.-]+$/.test(bare) || /^0x[0-9a-f]+$/i.test(bare)) {
-    throw wrong(at, `${JSON.stringify(bare)} is no address that everybody reads alike; write all four numbers`);
-  }
   // Underscores, which names have and hosts don't, pass through unchanged.
   const ascii = /^[\x21-\x7e]*$/.test(bare) ? bare.toLowerCase() : domainToASCII(bare);
+  // Also in digits that only become such; and no name's last label is a number.
+  if (/^[0-9.-]+$/.test(ascii) || /(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)$/.test(ascii)) {
+    throw wrong(at, `${JSON.stringify(bare)} is no address that everybody reads alike; write all four numbers`);
+  }
   const host = `${isWild ? "*." : ""}${ascii}`;
   if (ascii === "" || ascii.length > 253 || !hostPattern.test(host)) {
     throw wrong(at, `${JSON.stringify(target)} is neither a host name, nor an address, nor a network`);
