@@ -37,7 +37,7 @@ func TestTheServerAsksWhatItIsToldUnlessItIsInternal(t *testing.T) {
 			t.Errorf("%s: %v", authority, err)
 			continue
 		}
-		_ = conn.Close()
+		greet(t, conn)
 		if err := client.Decide(context.Background(), authority); err != nil {
 			t.Errorf("%s: %v", authority, err)
 		}
@@ -95,7 +95,7 @@ func TestAHostThatTheOperatorNamedMayBeAnywhereAtItsPortAlone(t *testing.T) {
 	if conn, err := client.Dial(context.Background(), "127.0.0.1:5000"); err != nil {
 		t.Error(err)
 	} else {
-		_ = conn.Close()
+		greet(t, conn)
 	}
 	if _, err := client.Dial(context.Background(), "127.0.0.1:5001"); !errors.Is(err, ErrInternal) {
 		t.Error(err)
@@ -107,6 +107,18 @@ func TestAHostThatTheOperatorNamedMayBeAnywhereAtItsPortAlone(t *testing.T) {
 		if _, err := NewClient(Networks{}, []string{wrong}); err == nil {
 			t.Errorf("%q is known", wrong)
 		}
+	}
+}
+
+// greet says something to an echo and hears it, and with it that the connection was counted.
+func greet(t *testing.T, conn *net.TCPConn) {
+	t.Helper()
+	defer conn.Close()
+	if _, err := conn.Write([]byte("hello")); err != nil {
+		t.Error(err)
+	}
+	if _, err := io.ReadFull(conn, make([]byte, 5)); err != nil {
+		t.Error(err)
 	}
 }
 
