@@ -2,23 +2,17 @@ package forward
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"sync"
-	"time"
 )
 
-// Relay carries what comes to a listener to one host and port, until the listener is closed.
-func (f *Forward) Relay(listener net.Listener, to string) error {
+// relay carries what comes to a listener to one host and port, as long as it can be taken.
+func (f *Forward) relay(listener net.Listener, to string) {
 	for {
 		conn, err := listener.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return nil
-		}
 		if err != nil {
-			time.Sleep(acceptPause)
-			continue
+			return
 		}
 		go func() {
 			defer func() { _ = conn.Close() }()
@@ -32,9 +26,6 @@ func (f *Forward) Relay(listener net.Listener, to string) error {
 		}()
 	}
 }
-
-// acceptPause is between two tries to accept where none succeeds, for want of descriptors.
-const acceptPause = 100 * time.Millisecond
 
 // carry copies both ways until both have ended.
 func carry(near, far net.Conn) {

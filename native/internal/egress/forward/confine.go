@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,26 +17,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// portsOfProxy are where a confined program finds the proxy: the first of them that no known host has.
-var portsOfProxy = []int{3128, 3129}
+// firstPort is where a confined program finds the proxy, unless a known host has it: then at the next that none has.
+const firstPort = 3128
 
-// inside is the proxy's address in a network that holds nothing else.
+// inside is the proxy's address in a network that holds nothing else but known hosts of the loopback.
 func inside(known []string) string {
-	for _, port := range portsOfProxy {
-		if !hasPort(known, port) {
-			return "127.0.0.1:" + strconv.Itoa(port)
-		}
+	port := firstPort
+	for slices.ContainsFunc(known, func(one string) bool { return strings.HasSuffix(one, ":"+strconv.Itoa(port)) }) {
+		port++
 	}
-	return "127.0.0.1:3127"
-}
-
-func hasPort(known []string, port int) bool {
-	for _, one := range known {
-		if strings.HasSuffix(one, ":"+strconv.Itoa(port)) {
-			return true
-		}
-	}
-	return false
+	return "127.0.0.1:" + strconv.Itoa(port)
 }
 
 // place is where something listens in the network of a confined program, and the known host that it stands for.
@@ -83,7 +74,7 @@ func Run(config Config, program string, args []string) error {
 			go func() { _ = forward.Serve(listener) }()
 			continue
 		}
-		go func() { _ = forward.Relay(listener, places[i].To) }()
+		go forward.relay(listener, places[i].To)
 	}
 	return howEnded(child.Wait())
 }

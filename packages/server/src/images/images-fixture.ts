@@ -45,8 +45,8 @@ export async function storeFixture(options: Partial<ImageStoreOptions> = {}): Pr
 }
 
 /** The way out of a server that configures none of its own. */
-export const realOutbound = (stateDir: string, known: readonly string[] = []): Outbound =>
-  createOutbound({ config: { resolvers: [], open: [] }, nativeDir: builtNativeDir, stateDir, known });
+export const realOutbound = (stateDir: string): Outbound =>
+  createOutbound({ config: { resolvers: [], open: [] }, nativeDir: builtNativeDir, stateDir, known: [] });
 
 /** A root file system of busybox alone. */
 export async function busyboxTree(directory: string): Promise<string> {

@@ -102,7 +102,7 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
       streamKey === undefined
         ? options.connectGuest({ dial: door.dial(sandboxId), label: sandboxId })
         : streams.connect(sandboxId, containerId, streamKey);
-    const egressDoors = {
+    const doorBy = {
       device: () => egress.door(sandboxId),
       relay: () => relays.open(sandboxId, guest.ports.openSlot),
     } as const;
@@ -110,7 +110,7 @@ export const dockerProvider = (options: DockerProviderOptions): Provider => {
       sandboxId,
       containerId,
       guest,
-      egressDoor: way === undefined ? undefined : egressDoors[way](),
+      egressDoor: way === undefined ? undefined : doorBy[way](),
       console: kept,
       container: async () => (await engine.client()).getContainer(containerId),
       remove: () => remove(sandboxId),
