@@ -35,9 +35,15 @@ type place struct {
 	To string `json:"to"`
 }
 
-// loopbacks are the known hosts on this host's loopback: programs take no proxy to them, so they have places of their own.
+// loopbacks are the known hosts on this host's loopback: programs take no proxy to them, so they have places of their own,
+// one for those that are at the same.
 func loopbacks(known []string) []place {
 	var places []place
+	add := func(one place) {
+		if !slices.ContainsFunc(places, func(other place) bool { return other.At == one.At }) {
+			places = append(places, one)
+		}
+	}
 	for _, authority := range known {
 		host, port, err := net.SplitHostPort(authority)
 		if err != nil {
@@ -46,9 +52,9 @@ func loopbacks(known []string) []place {
 		literal, err := netip.ParseAddr(host)
 		switch {
 		case host == "localhost":
-			places = append(places, place{net.JoinHostPort("127.0.0.1", port), authority})
+			add(place{net.JoinHostPort("127.0.0.1", port), authority})
 		case err == nil && literal.IsLoopback():
-			places = append(places, place{authority, authority})
+			add(place{net.JoinHostPort(literal.Unmap().String(), port), authority})
 		}
 	}
 	return places

@@ -209,7 +209,10 @@ env | grep -i 'no_proxy\|FORWARD'
 exit 7`
 	for _, uid := range []uint32{0, 65534} {
 		heardKnown.Store(0)
-		out, err := confined(t, uid, known, fmt.Sprintf(script, known, other)).CombinedOutput()
+		_, port, _ := net.SplitHostPort(known)
+		// Named twice, by two names of one place.
+		twice := known + " localhost:" + port + " " + known
+		out, err := confined(t, uid, twice, fmt.Sprintf(script, known, other)).CombinedOutput()
 		var exit *exec.ExitError
 		if !errors.As(err, &exit) || exit.ExitCode() != 7 {
 			t.Errorf("as %d: %v: %s", uid, err, out)
