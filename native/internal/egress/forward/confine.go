@@ -85,12 +85,26 @@ func Run(config Config, program string, args []string) error {
 	return howEnded(child.Wait())
 }
 
+// errRefused: the host made the namespaces and lets nobody use them.
+var errRefused = errors.New("the host refuses a network of its own")
+
+// isRefused tells that from what else can go wrong, after which nothing is run.
+func isRefused(err error) bool {
+	for _, one := range []error{errRefused, unix.EPERM, unix.EACCES, unix.ENOSPC, unix.EUSERS, unix.EINVAL} {
+		if errors.Is(err, one) {
+			return true
+		}
+	}
+	return false
+}
+
 // start makes the program a network of its own. Where the host refuses that, to a user or to a container's root, the program
 // stays in this host's network.
 func start(forward *Forward, places []place, program string, args []string) (*exec.Cmd, []net.Listener, error) {
 	for _, namespaces := range []uintptr{unix.CLONE_NEWUSER | unix.CLONE_NEWNET, unix.CLONE_NEWNET} {
-		if child, listeners, err := startConfined(forward, places, program, args, namespaces); err == nil {
-			return child, listeners, nil
+		child, listeners, err := startConfined(forward, places, program, args, namespaces)
+		if err == nil || !isRefused(err) {
+			return child, listeners, err
 		}
 	}
 	return startBeside(forward, program, args)
@@ -168,6 +182,9 @@ func receive(from *os.File, count int) ([]net.Listener, error) {
 	_, n, _, _, err := unix.Recvmsg(int(from.Fd()), done[:], rights, unix.MSG_CMSG_CLOEXEC)
 	if err != nil {
 		return nil, err
+	}
+	if done[0] == refused {
+		return nil, errRefused
 	}
 	messages, err := unix.ParseSocketControlMessage(rights[:n])
 	if err != nil || len(messages) != 1 {

@@ -248,6 +248,17 @@ func TestAProgramThatGetsNoNetworkOfItsOwnHasTheProxyAndRunsAllTheSame(t *testin
 	}
 }
 
+func TestAProgramWhosePlacesCantBeMadeIsNotRunAtAll(t *testing.T) {
+	var known strings.Builder // more than one message hands over
+	for port := range 300 {
+		fmt.Fprintf(&known, "127.0.0.1:%d ", 10_000+port)
+	}
+	out, err := confined(t, 0, known.String(), "echo it runs").CombinedOutput()
+	if err == nil || strings.Contains(string(out), "it runs") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 func TestAProgramEndsWithWhatStartedIt(t *testing.T) {
 	command := confined(t, 0, "", "echo begun; exec sleep 1000")
 	reader, writer, err := os.Pipe()

@@ -19,6 +19,9 @@ const Inside = "forward-inside"
 // placesFd is where the listeners go.
 const placesFd = 3
 
+// refused comes there instead of them where the network can't be used.
+const refused = 1
+
 // Enter makes the listeners that the arguments name, hands them over, and becomes the program behind them.
 func Enter(args []string) error {
 	if len(args) < 2 {
@@ -30,6 +33,7 @@ func Enter(args []string) error {
 	}
 	unix.CloseOnExec(placesFd)
 	if err := netdevice.RaiseLoopback(); err != nil {
+		_, _ = unix.Write(placesFd, []byte{refused})
 		return fmt.Errorf("the loopback device: %w", err)
 	}
 	var fds []int
