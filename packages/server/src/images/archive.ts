@@ -1,4 +1,4 @@
-import { createReadStream, createWriteStream } from "node:fs";
+import { createWriteStream } from "node:fs";
 import { constants, open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -6,6 +6,7 @@ import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { imageBounds } from "./bounds.ts";
 import { boundedEnv } from "./documents.ts";
+import { fileBytes } from "./file-bytes.ts";
 import type { Layer, LayeredImage } from "./layered-image.ts";
 import { imageOfIndex, readDocument } from "./oci-layout.ts";
 import { decompress } from "./tar/decompress.ts";
@@ -19,7 +20,7 @@ const imageMember =
 
 /** The plain bytes of a file, decompressed by its content. */
 export const plainBytes = (path: string, signal: AbortSignal): AsyncIterable<Buffer> =>
-  decompress(createReadStream(path, { highWaterMark: 256 * 1024, signal }) as AsyncIterable<Buffer>, signal);
+  decompress(fileBytes(path, { signal }), signal);
 
 /** A saved image (OCI or Docker) names only its own parts; any other name makes the tar a root file system. */
 export async function archiveKind(path: string, signal: AbortSignal): Promise<ArchiveKind> {
@@ -38,7 +39,7 @@ const memberName = (name: string) => name.replace(/^(?:\.?\/)+/, "").replace(/\/
 /** A root file system as one layer. */
 export function rootfsImage(path: string, signal: AbortSignal): LayeredImage {
   const layer: Layer = {
-    open: () => createReadStream(path, { highWaterMark: 256 * 1024, signal }) as AsyncIterable<Buffer>,
+    open: () => fileBytes(path, { signal }),
     blobDigest: undefined,
     diffId: undefined,
   };
@@ -81,8 +82,7 @@ export async function savedImage(
     const blob = (digest: string) => find(`blobs/sha256/${digest.slice("sha256:".length)}`);
     return await imageOfIndex(await readDocument(find("index.json")), {
       document: async (digest) => await readDocument(blob(digest)),
-      stream: (digest) =>
-        createReadStream(blob(digest), { highWaterMark: 256 * 1024, signal }) as AsyncIterable<Buffer>,
+      stream: (digest) => fileBytes(blob(digest), { signal }),
     });
   }
   return await dockerImage(find, signal);
@@ -110,7 +110,7 @@ async function dockerImage(find: (name: string) => string, signal: AbortSignal):
   const layers = only.Layers.map((name, i) => {
     const file = find(name);
     return {
-      open: () => createReadStream(file, { highWaterMark: 256 * 1024, signal }) as AsyncIterable<Buffer>,
+      open: () => fileBytes(file, { signal }),
       blobDigest: undefined,
       diffId: rootfs.diff_ids[i],
     };

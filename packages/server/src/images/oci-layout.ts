@@ -1,10 +1,10 @@
-import { createReadStream } from "node:fs";
 import { constants, open } from "node:fs/promises";
 import { arch } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { imageBounds } from "./bounds.ts";
 import { boundedEnv, verifiedDocument } from "./documents.ts";
+import { fileBytes } from "./file-bytes.ts";
 import type { LayeredImage } from "./layered-image.ts";
 
 const descriptor = z.object({
@@ -33,10 +33,7 @@ export function layoutBlobs(directory: string): Blobs {
   const path = (digest: string) => join(directory, "blobs", "sha256", digest.slice("sha256:".length));
   return {
     document: (digest) => readDocument(path(digest)),
-    async *stream(digest) {
-      const file = await open(path(digest), constants.O_RDONLY | constants.O_NOFOLLOW);
-      yield* createReadStream("", { fd: file, highWaterMark: 256 * 1024 }) as AsyncIterable<Buffer>;
-    },
+    stream: (digest) => fileBytes(path(digest), { flags: constants.O_RDONLY | constants.O_NOFOLLOW }),
   };
 }
 

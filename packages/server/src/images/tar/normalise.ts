@@ -46,9 +46,10 @@ export async function normaliseLayer(
   const blob = createHash("sha256");
   const diff = createHash("sha256");
   const written = createHash("sha256");
+  signal.throwIfAborted(); // A stream made with a signal that has gone off opens its file and never closes it.
   const file = createWriteStream(target, { flags: "wx", mode: 0o600, highWaterMark: 1024 * 1024, signal });
-  const closed = finished(file);
-  closed.catch(() => {}); // Awaited below; must not be unhandled while we are still reading.
+  const complete = finished(file);
+  complete.catch(() => {}); // Awaited below; must not be unhandled while we are still reading.
   let sizeBytes = 0;
   let droppedDevices = 0;
 
@@ -56,7 +57,7 @@ export async function normaliseLayer(
     if (chunk.length === 0) return;
     written.update(chunk);
     sizeBytes += chunk.length;
-    if (!file.write(chunk)) await Promise.race([once(file, "drain", { signal }), closed]);
+    if (!file.write(chunk)) await Promise.race([once(file, "drain", { signal }), complete]);
   }
 
   try {
@@ -75,9 +76,11 @@ export async function normaliseLayer(
     }
     await write(endOfArchive());
     file.end();
-    await closed;
+    await complete;
   } finally {
     file.destroy();
+    // `finished` is not yet closed, and the directory it lies in goes next.
+    await new Promise<void>((resolve) => (file.closed ? resolve() : file.once("close", () => resolve())));
   }
   verify(layer.blobDigest, blob, "a layer");
   verify(layer.diffId, diff, "a layer's content");
