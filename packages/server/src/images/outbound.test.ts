@@ -2,8 +2,10 @@ import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
+import { createOutbound } from "../egress/create-outbound.ts";
 import { Secret } from "../lib/secret.ts";
 import { proxyFixture, storeFixture } from "./images-fixture.ts";
+import { registryLogin } from "./registry-access.ts";
 
 const signal = AbortSignal.timeout(300_000);
 const opened: AsyncDisposable[] = [];
@@ -108,4 +110,19 @@ test("a registry that sends a layer's askers elsewhere on this host doesn't make
   });
   expect(registry.heard.some((line) => line.includes("/blobs/"))).toBe(true);
   expect(secret.heard).toEqual([]);
+});
+
+test("an engine's registry isn't asked, and the error says so, where the server's own proxy can't be", async () => {
+  const outbound = createOutbound({
+    config: { resolvers: [], open: [] },
+    ...{ nativeDir: "/nonexistent", stateDir: "/nonexistent", known: [] },
+  });
+  opened.push(outbound);
+  await expect(registryLogin("registry.test", {}, outbound, signal)).rejects.toMatchObject({
+    reason: "image_pull_failed",
+    remediation: expect.stringContaining("images.internal_registries"),
+  });
+  await expect(registryLogin("registry.test", { internal: ["registry.test"] }, outbound, signal)).resolves.toBe(
+    undefined,
+  );
 });

@@ -84,11 +84,17 @@ export async function registryLogin(
   outbound: Pick<Outbound, "isInternal"> | undefined,
   signal: AbortSignal,
 ) {
+  const unasked = (cause: unknown): never => {
+    signal.throwIfAborted();
+    throw new StacyError("image_pull_failed", `image: where ${registry} is couldn't be found out`, {
+      cause,
+      remediation: `See the server's log for why, or name ${registry} in images.internal_registries.`,
+    });
+  };
   if (!isNamed(registry, options)) {
     const authority = hasPort(registry) ? registry : `${registry}:443`;
-    if (isThisHost(registry) || (await outbound?.isInternal(authority, signal)) !== false) {
-      throw internalRegistry(`the registry ${registry}`);
-    }
+    const isInternal = isThisHost(registry) || (await outbound?.isInternal(authority, signal).catch(unasked)) !== false;
+    if (isInternal) throw internalRegistry(`the registry ${registry}`);
   }
   const own = Object.entries(options.credentials ?? {}).find(([name]) => name.toLowerCase() === registry)?.[1];
   const pair = own?.reveal() ?? (await fileLogin(registry, options.authFile));
