@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from "fastify";
+import { actorName } from "../audit/actor.ts";
 import type { CredentialAudit } from "../audit/credential-audit.ts";
 import { createIssuerLogin, type IssuerLogin } from "../auth/issuer-login.ts";
 import { type ConfiguredKey, Sessions } from "../auth/sessions.ts";
@@ -51,12 +52,12 @@ export const createLogins = (options: LoginsOptions): Logins => {
     perPerson: auth.sessionsPerPerson,
     onFailure: (error) => log.warn({ err: error }, "the use of a session could not be noted"),
     onEnded: options.onEnded,
-    onGone: ({ digest, ownerId, role, keyId, keyHeader, tenantId }, why) =>
+    onGone: (session, why) =>
       options.audit.note({
         action: `session.${why}`,
-        actor: ownerId || `${role}:${keyId || keyHeader}`,
-        tenantId,
-        resource: sessionName(digest),
+        actor: actorName(session),
+        tenantId: session.tenantId,
+        resource: sessionName(session.digest),
       }),
   });
   stack.use(

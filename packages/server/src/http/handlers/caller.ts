@@ -1,16 +1,13 @@
 import { StacyError } from "@stacyvm/contract";
+import { actorName } from "../../audit/actor.ts";
 import { parseDuration } from "../../lib/duration.ts";
 import type { Caller } from "../../orchestrator/context.ts";
 import { parseOwnerId } from "../../sandbox/owner.ts";
 import { everywhere, type Scope } from "../../sandbox/scope.ts";
 import type { Identity } from "../identity.ts";
 
-/** Who the audit says it was. */
 export const callerOf = (identity: Identity): Caller => ({
-  actor:
-    identity.ownerHeader !== ""
-      ? identity.ownerHeader.slice(0, 128)
-      : `${identity.role}:${identity.keyId || identity.keyHeader}`,
+  actor: actorName({ ...identity, ownerId: identity.ownerHeader.slice(0, 128) }),
   scope: identity.scope,
 });
 

@@ -1,6 +1,7 @@
 import { createHmac } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { type Caller, StacyError, type sessionOperations } from "@stacyvm/contract";
+import { actorName } from "../../audit/actor.ts";
 import type { CredentialAudit } from "../../audit/credential-audit.ts";
 import { type IssuerLogin, loginLifeMs } from "../../auth/issuer-login.ts";
 import type { CreatedSession, SessionHolder, Sessions } from "../../auth/sessions.ts";
@@ -98,9 +99,9 @@ export const sessionHandlers = (options: SessionHandlersOptions): HandlersOf<typ
   };
 
   const noteBegun = ({ session, replaced }: CreatedSession, raw: IncomingMessage): void => {
-    const { ownerId, role, keyId, keyHeader, tenantId } = session;
+    const { keyId, keyHeader, tenantId } = session;
     const by = keyHeader === "Authorization" ? "by=issuer" : `by=${keyId || keyHeader}`;
-    const rest = { actor: ownerId || `${role}:${keyId || keyHeader}`, tenantId, address: options.addressOf(raw) };
+    const rest = { actor: actorName(session), tenantId, address: options.addressOf(raw) };
     const resource = sessionName(session.digest);
     options.credentialAudit.note({ action: "session.create", ...rest, resource, detail: by });
     if (replaced === undefined) return;
