@@ -12,7 +12,19 @@ export interface Counts {
   readonly skips: readonly Skip[];
   /** Names of everything that ran or skipped, so that a suite that vanished is noticed. */
   readonly seen: readonly string[];
+  /** How long each file of tests took, in milliseconds; absent where that isn't known. */
+  readonly tookMs?: Readonly<Record<string, number>>;
 }
+
+/** Files that take longer than this are worth a line of their own. */
+const slowMs = 30_000;
+
+/** The slow files of a stage, the slowest first. */
+export const slowest = ({ tookMs = {} }: Counts): readonly string[] =>
+  Object.entries(tookMs)
+    .filter(([, ms]) => ms >= slowMs)
+    .sort(([, a], [, b]) => b - a)
+    .map(([file, ms]) => `${file}: ${Math.round(ms / 1000)} s`);
 
 export const unexplained = "no reason given";
 

@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { type Counts, countsLine, oneCheck, sumOf } from "./counts.ts";
+import { type Counts, countsLine, oneCheck, slowest, sumOf } from "./counts.ts";
 import { missedBy, readRequired } from "./must-not-skip.ts";
 import { type Outcome, type Stage, type StageContext, stages } from "./stages.ts";
 import { threatModel, unproven } from "./unproven.ts";
@@ -31,6 +31,7 @@ const runStage = async (stage: Stage, context: StageContext): Promise<Outcome> =
 const show = (stage: Stage, { counts, output }: Outcome, tookMs: number): void => {
   if (counts.failed > 0) process.stdout.write(`${output.trimEnd()}\n`);
   for (const { name, reason } of counts.skips) console.log(`   skipped  ${name}: ${reason}`);
+  for (const line of slowest(counts)) console.log(`   slow  ${line}`);
   console.log(
     `   ${counts.failed > 0 ? "FAILED" : "ok"}  ${stage.name}: ${countsLine(counts)}  ${(tookMs / 1000).toFixed(1)} s`,
   );

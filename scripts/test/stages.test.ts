@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { countsLine, oneCheck, sumOf } from "./counts.ts";
+import { countsLine, oneCheck, slowest, sumOf } from "./counts.ts";
 import { fuzzTargets, stages } from "./stages.ts";
 
 test("fuzz targets are read with the package they belong to", () => {
@@ -19,4 +19,10 @@ test("the sum of all stages ends in one line", () => {
 
 test("stages have names of their own, so that --only means one", () => {
   expect(new Set(stages.map(({ name }) => name)).size).toBe(stages.length);
+});
+
+test("of the files of a stage the slow ones are named, the slowest first", () => {
+  const tookMs = { "a.test.ts": 29_999, "b.test.ts": 30_000, "c.test.ts": 61_400 };
+  expect(slowest({ ...oneCheck(true), tookMs })).toEqual(["c.test.ts: 61 s", "b.test.ts: 30 s"]);
+  expect(slowest(oneCheck(true))).toEqual([]);
 });

@@ -40,6 +40,7 @@ test("passes, failures and skips are counted, and a skip keeps its note", () => 
     "a.test.ts later: no reason given",
   ]);
   expect(counts.seen).toContain("a.test.ts passes");
+  expect(counts.tookMs?.["a.test.ts"]).toBeGreaterThan(0);
 });
 
 test("a file that doesn't load is a failure", () => {

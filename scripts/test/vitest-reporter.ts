@@ -32,6 +32,7 @@ export default class CountsReporter implements Reporter {
       failed: all.reduce((sum, { failed }) => sum + failed, errors.length),
       skips: all.flatMap(({ skips }) => skips),
       seen: all.flatMap(({ seen }) => seen),
+      tookMs: Object.fromEntries(modules.map((module) => [module.relativeModuleId, module.diagnostic().duration])),
     };
     const file = process.env[countsFileVariable];
     if (file !== undefined) writeFileSync(file, JSON.stringify(counts));
