@@ -1,5 +1,6 @@
 import { constants, open } from "node:fs/promises";
 
+/** Bytes of a file that are read at once. */
 const chunkBytes = 256 * 1024;
 
 /**
