@@ -115,7 +115,9 @@ test("a registry that sends a layer's askers elsewhere on this host doesn't make
 test("an engine's registry isn't asked, and the error says so, where the server's own proxy can't be", async () => {
   const outbound = createOutbound({
     config: { resolvers: [], open: [] },
-    ...{ nativeDir: "/nonexistent", stateDir: "/nonexistent", known: [] },
+    nativeDir: "/nonexistent",
+    stateDir: "/nonexistent",
+    known: [],
   });
   opened.push(outbound);
   await expect(registryLogin("registry.test", {}, outbound, signal)).rejects.toMatchObject({

@@ -18,6 +18,6 @@ export interface Outbound extends AsyncDisposable {
     argv: readonly [string, ...string[]],
     confinement: Confinement,
   ): { readonly argv: readonly [string, ...string[]]; readonly env: Readonly<Record<string, string>> };
-  /** Whether a host, with its port, has nothing but internal addresses; false where that can't be found out. */
+  /** Whether a host, with its port, has nothing but internal addresses; false where that can't be found out. Rejects where the proxy can't be asked. */
   isInternal(authority: string, signal: AbortSignal): Promise<boolean>;
 }
